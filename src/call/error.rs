@@ -1,0 +1,154 @@
+//! Why a call failed, and whose fault it is.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::wire::Malformed;
+
+/// Why a call failed. One variant per thing the code above does differently.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The caller's body is not a JSON object that can be read.
+    #[error(transparent)]
+    Malformed(#[from] Malformed),
+    /// A member of the caller's body is missing or out of range.
+    #[error("{message}")]
+    Invalid {
+        /// The member's path in the body, as `messages[0].content`.
+        param: String,
+        /// What is wrong and what would be right.
+        message: String,
+    },
+    /// The provider cannot take a parameter, and the configuration says to refuse rather than to drop it.
+    #[error("{provider} does not support `{param}`")]
+    Unsupported {
+        /// The parameter.
+        param: String,
+        /// The provider's id.
+        provider: &'static str,
+    },
+    /// Nothing serves the model.
+    #[error("no target serves the model `{0}`")]
+    NoTarget(Arc<str>),
+    /// The gateway's own deadline passed.
+    #[error("the gateway's request_timeout of {0:?} passed")]
+    Deadline(Duration),
+    /// The provider let us down.
+    #[error(transparent)]
+    Upstream(Box<Upstream>),
+}
+
+/// A failed attempt at one target.
+#[derive(Debug, thiserror::Error)]
+#[error("{provider}: {message}")]
+pub struct Upstream {
+    /// The provider's id.
+    pub provider: &'static str,
+    /// The target's name.
+    pub target: Arc<str>,
+    /// What kind of failure it is: all decisions hang on this.
+    pub fault: Fault,
+    /// The provider's status, if it answered at all.
+    pub status: Option<u16>,
+    /// The provider's own words, redacted and shortened, or ours when it sent none.
+    pub message: String,
+    /// The parameter the provider blames.
+    pub param: Option<String>,
+    /// The provider's own code for the failure.
+    pub code: Option<String>,
+    /// When the provider says to come back.
+    pub retry_after: Option<Duration>,
+    /// The provider's id of the request, for its support.
+    pub request_id: Option<String>,
+}
+
+/// Kinds of upstream failure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Fault {
+    /// The request is wrong: 400, 405, 411, 415.
+    BadRequest,
+    /// The request is well-formed and cannot be processed: 422.
+    Unprocessable,
+    /// The request is too large for the provider: 413.
+    TooLarge,
+    /// The prompt does not fit into the model.
+    ContextLength,
+    /// The provider refuses the content.
+    ContentPolicy,
+    /// The provider does not know the model or deployment.
+    NotFound,
+    /// The operator's credential is refused.
+    Auth,
+    /// The operator's account is out of money or quota.
+    Billing,
+    /// Too many requests.
+    RateLimited,
+    /// The request conflicts with another: 409.
+    Conflict,
+    /// The provider is out of capacity for now: 503, 529.
+    Overloaded,
+    /// The provider, or the gateway waiting for it, ran out of time.
+    Timeout,
+    /// The provider failed: 5xx, or an answer that cannot be read.
+    Server,
+    /// No connection could be made, or it broke before the answer.
+    Unreachable,
+    /// The answer broke off before its end.
+    Truncated,
+}
+
+impl Fault {
+    /// Whether the caller has to change the request: then no target is asked again.
+    pub fn is_callers(self) -> bool {
+        matches!(
+            self,
+            Fault::BadRequest | Fault::Unprocessable | Fault::TooLarge | Fault::ContextLength | Fault::ContentPolicy
+        )
+    }
+
+    /// Whether the same target may be asked again at once or after a pause.
+    pub fn is_retryable(self) -> bool {
+        matches!(
+            self,
+            Fault::RateLimited | Fault::Overloaded | Fault::Timeout | Fault::Server | Fault::Unreachable | Fault::Truncated
+        )
+    }
+
+    /// The one name of this failure in responses, metrics, log lines and tests.
+    pub fn code(self) -> &'static str {
+        match self {
+            Fault::BadRequest | Fault::Unprocessable | Fault::Conflict => "invalid_request",
+            Fault::TooLarge => "request_too_large",
+            Fault::ContextLength => "context_length_exceeded",
+            Fault::ContentPolicy => "content_filter",
+            Fault::NotFound => "model_not_found",
+            Fault::Auth => "upstream_auth_error",
+            Fault::Billing => "upstream_billing",
+            Fault::RateLimited => "rate_limit_exceeded",
+            Fault::Overloaded => "upstream_overloaded",
+            Fault::Timeout => "upstream_timeout",
+            Fault::Server => "upstream_error",
+            Fault::Unreachable => "upstream_unreachable",
+            Fault::Truncated => "upstream_stream_truncated",
+        }
+    }
+}
+
+impl Error {
+    /// The one name of this failure in responses, metrics, log lines and tests.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Error::Malformed(_) | Error::Invalid { .. } => "invalid_request",
+            Error::Unsupported { .. } => "unsupported_parameter",
+            Error::NoTarget(_) => "model_not_found",
+            Error::Deadline(_) => "gateway_timeout",
+            Error::Upstream(upstream) => upstream.fault.code(),
+        }
+    }
+}
+
+impl From<Upstream> for Error {
+    fn from(upstream: Upstream) -> Self {
+        Error::Upstream(Box::new(upstream))
+    }
+}

@@ -1,0 +1,85 @@
+//! One request on its way through, and what it came to: the words everything above speaks.
+
+pub mod error;
+pub mod outcome;
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::Bytes;
+use futures_util::stream::BoxStream;
+use http::HeaderMap;
+
+pub use self::error::{Error, Fault, Upstream};
+pub use self::outcome::{Outcome, Route, Usage};
+use crate::wire::{Dialect, Object};
+
+/// What the caller wants done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Op {
+    /// Chat completions, streamed or whole.
+    Chat,
+    /// Legacy text completions, streamed or whole.
+    Complete,
+    /// Embeddings.
+    Embed,
+}
+
+impl Op {
+    /// The name of the surface in metrics, logs and capability tables.
+    pub fn name(self) -> &'static str {
+        match self {
+            Op::Chat => "chat",
+            Op::Complete => "completions",
+            Op::Embed => "embeddings",
+        }
+    }
+}
+
+/// One request, from the handler to the provider. Cheap to clone: every field is shared.
+#[derive(Clone, Debug)]
+pub struct Call {
+    /// What is asked for.
+    pub op: Op,
+    /// The dialect it arrived in, which is also the one it is answered in.
+    pub dialect: Dialect,
+    /// The body as it came: indexed, not decoded.
+    pub body: Object,
+    /// The model to route by, after aliases.
+    pub model: Arc<str>,
+    /// Whether the answer shall be a stream of events.
+    pub stream: bool,
+    /// Whether the caller asked for the usage event of a stream.
+    pub wants_usage: bool,
+    /// The request id, as echoed to the caller and sent upstream.
+    pub id: Arc<str>,
+    /// When the request reached the gateway.
+    pub since: Instant,
+}
+
+/// A whole answer.
+#[derive(Debug)]
+pub struct Reply {
+    /// The body in the caller's dialect.
+    pub body: Bytes,
+    /// Headers of the provider worth handing on: content type and the like, never credentials.
+    pub headers: HeaderMap,
+}
+
+/// What a call is answered with.
+pub enum Answer {
+    /// The whole body at once.
+    Whole(Reply),
+    /// A body too large to hold: chunks as they arrive, with the provider's content type and length.
+    Bytes(Reply, BoxStream<'static, Result<Bytes, Error>>),
+    /// A stream of server-sent events in the caller's dialect: whole frames, several in one chunk when they came so.
+    Events(BoxStream<'static, Result<Bytes, Error>>),
+}
+
+/// An answer, and how it came about.
+pub struct Answered {
+    /// The answer itself.
+    pub answer: Answer,
+    /// Who gave it: the source of the response headers.
+    pub route: Route,
+}

@@ -1,0 +1,63 @@
+//! What a call came to: the one record from which logs, metrics and headers are written.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Op;
+
+/// Tokens of one call, in OpenAI's meaning: `prompt` includes cached tokens, `completion` includes reasoning.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Input tokens.
+    pub prompt: u64,
+    /// Output tokens.
+    pub completion: u64,
+    /// Input tokens read from the provider's prompt cache.
+    pub cached: u64,
+    /// Output tokens spent on reasoning.
+    pub reasoning: u64,
+    /// Whether the gateway estimated these numbers, because the provider sent none.
+    pub estimated: bool,
+}
+
+/// Where a call went.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Route {
+    /// The provider's id; empty if no target was tried.
+    pub provider: &'static str,
+    /// The target's name in the configuration.
+    pub target: Arc<str>,
+    /// The model the target was asked for, after its model map.
+    pub model: Arc<str>,
+    /// Attempts made over all targets, retries included.
+    pub attempts: u32,
+    /// Of these, attempts on a target that had been tried before.
+    pub retries: u32,
+    /// Time spent waiting for providers until the answer's head.
+    pub upstream: Duration,
+    /// What the provider could not take, as `param=<name>;provider=<id>;action=<what was done>`.
+    pub warnings: Vec<String>,
+}
+
+/// The one record of a finished call.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// The surface.
+    pub op: Op,
+    /// The model asked for, after aliases.
+    pub model: Arc<str>,
+    /// Where it went.
+    pub route: Route,
+    /// Whether it was streamed.
+    pub stream: bool,
+    /// The code of the failure; `None` when it went well.
+    pub error: Option<&'static str>,
+    /// The client left before the end.
+    pub abandoned: bool,
+    /// From the arrival of the request to the last byte of the answer.
+    pub took: Duration,
+    /// From the arrival of the request to the first content of a stream.
+    pub first_token: Option<Duration>,
+    /// Tokens, if the provider said or they could be estimated.
+    pub usage: Option<Usage>,
+}

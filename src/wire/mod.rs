@@ -1,0 +1,14 @@
+//! Wire formats, and nothing else: functions from bytes to bytes that have never heard of a socket or a clock.
+
+pub mod object;
+pub mod openai;
+pub mod sse;
+
+pub use self::object::{Malformed, Object};
+
+/// A wire format a caller or a provider speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Dialect {
+    /// OpenAI's chat completions, completions and embeddings.
+    OpenAi,
+}

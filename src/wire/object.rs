@@ -1,0 +1,328 @@
+//! A JSON object as slices of the body it came in: indexed in one pass, edited by member, never decoded as a whole.
+
+use std::borrow::Cow;
+use std::collections::HashSet;
+use std::fmt;
+use std::ops::Range;
+
+use bytes::{BufMut, Bytes, BytesMut};
+use serde::de::{self, Deserialize, Deserializer};
+use serde::ser::Serialize;
+use serde_json::value::RawValue;
+
+/// Up to this many members, names are compared with each other; beyond, they are hashed.
+const FEW: usize = 24;
+
+/// A body that is not what it should be.
+#[derive(Debug, thiserror::Error)]
+#[error("malformed JSON: {0}")]
+pub struct Malformed(String);
+
+impl Malformed {
+    /// With this explanation.
+    pub fn new(why: impl Into<String>) -> Self {
+        Self(why.into())
+    }
+}
+
+impl From<serde_json::Error> for Malformed {
+    fn from(error: serde_json::Error) -> Self {
+        Self(error.to_string())
+    }
+}
+
+/// A JSON object whose members are slices of the body it was parsed from.
+#[derive(Clone, Debug)]
+pub struct Object {
+    body: Bytes,
+    members: Vec<Member>,
+    edited: bool,
+}
+
+#[derive(Clone, Debug)]
+struct Member {
+    name: Slice,
+    value: Slice,
+}
+
+/// Bytes that are part of the body, or came with an edit.
+#[derive(Clone, Debug)]
+enum Slice {
+    Body(Range<usize>),
+    Own(Bytes),
+}
+
+impl Slice {
+    fn of<'a>(&'a self, body: &'a [u8]) -> &'a [u8] {
+        match self {
+            Slice::Body(range) => &body[range.clone()],
+            Slice::Own(bytes) => bytes,
+        }
+    }
+}
+
+impl Default for Object {
+    fn default() -> Self {
+        Self { body: Bytes::from_static(b"{}"), members: Vec::new(), edited: false }
+    }
+}
+
+impl Object {
+    /// Index a body in one pass. Fails on anything that is not exactly one JSON object in UTF-8, and on members named
+    /// twice: two readers of such a body would disagree about what it says.
+    pub fn parse(body: Bytes) -> Result<Self, Malformed> {
+        let text = simdutf8::basic::from_utf8(&body).map_err(|_| Malformed::new("the body is not UTF-8"))?;
+        if text.trim_ascii().is_empty() {
+            return Err(Malformed::new("the body is empty"));
+        }
+        let Members(found) = serde_json::from_str(text)?;
+        let start = body.as_ptr() as usize;
+        let range = |part: &str| {
+            let from = part.as_ptr() as usize - start;
+            from..from + part.len()
+        };
+        let members = found
+            .into_iter()
+            .map(|(name, value)| Member {
+                name: match name {
+                    Cow::Borrowed(name) => Slice::Body(range(name)),
+                    Cow::Owned(name) => Slice::Own(Bytes::from(name)),
+                },
+                value: Slice::Body(range(value.get())),
+            })
+            .collect();
+        Ok(Self { body, members, edited: false })
+    }
+
+    /// The number of members.
+    pub fn len(&self) -> usize {
+        self.members.len()
+    }
+
+    /// Whether there are no members.
+    pub fn is_empty(&self) -> bool {
+        self.members.is_empty()
+    }
+
+    /// Read one member. `null` counts as absent.
+    pub fn get<'a, T: Deserialize<'a>>(&'a self, name: &str) -> Result<Option<T>, Malformed> {
+        match self.raw(name) {
+            None | Some(b"null") => Ok(None),
+            Some(value) => match serde_json::from_slice(value) {
+                Ok(value) => Ok(Some(value)),
+                Err(error) => Err(Malformed(format!("`{name}`: {error}"))),
+            },
+        }
+    }
+
+    /// The bytes of one member's value.
+    pub fn raw(&self, name: &str) -> Option<&[u8]> {
+        Some(self.member(name)?.value.of(&self.body))
+    }
+
+    /// Whether there is such a member, be it `null`.
+    pub fn has(&self, name: &str) -> bool {
+        self.member(name).is_some()
+    }
+
+    /// All members in order, names unescaped.
+    pub fn members(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        self.members.iter().map(|member| {
+            let name = std::str::from_utf8(member.name.of(&self.body)).expect("names are made from str");
+            (name, member.value.of(&self.body))
+        })
+    }
+
+    /// A member that is an object, indexed in place; `None` if it is absent or `null`.
+    pub fn object(&self, name: &str) -> Result<Option<Object>, Malformed> {
+        match self.raw(name) {
+            None | Some(b"null") => Ok(None),
+            Some(value) => Ok(Some(Object::parse(self.slice(value))?)),
+        }
+    }
+
+    /// A member that is an array of objects, each indexed in place; empty if it is absent or `null`.
+    pub fn objects(&self, name: &str) -> Result<Vec<Object>, Malformed> {
+        let items: Vec<&RawValue> = self.get(name)?.unwrap_or_default();
+        items.into_iter().map(|item| Object::parse(self.slice(item.get().as_bytes()))).collect()
+    }
+
+    /// Add or replace one member.
+    pub fn set(&mut self, name: &'static str, value: &impl Serialize) {
+        self.set_raw(name, serde_json::to_vec(value).expect("values of ours have string keys and finite numbers").into());
+    }
+
+    /// Add or replace one member with bytes that are already JSON.
+    pub fn set_raw(&mut self, name: &'static str, value: Bytes) {
+        self.edited = true;
+        match self.position(name) {
+            Some(at) => self.members[at].value = Slice::Own(value),
+            None => self.members.push(Member { name: Slice::Own(Bytes::from_static(name.as_bytes())), value: Slice::Own(value) }),
+        }
+    }
+
+    /// Write an array of objects back; elements left alone keep their bytes.
+    pub fn set_objects(&mut self, name: &'static str, items: &[Object]) {
+        let mut out = BytesMut::with_capacity(items.iter().map(|item| item.size() + 1).sum::<usize>() + 2);
+        out.put_u8(b'[');
+        for (at, item) in items.iter().enumerate() {
+            if at > 0 {
+                out.put_u8(b',');
+            }
+            item.write(&mut out);
+        }
+        out.put_u8(b']');
+        self.set_raw(name, out.freeze());
+    }
+
+    /// Remove one member; says whether it was there.
+    pub fn remove(&mut self, name: &str) -> bool {
+        let Some(at) = self.position(name) else { return false };
+        self.members.remove(at);
+        self.edited = true;
+        true
+    }
+
+    /// Give a member another name, keeping its bytes; a member that had that name already is replaced.
+    pub fn rename(&mut self, from: &str, to: &'static str) {
+        let Some(at) = self.position(from) else { return };
+        if from == to {
+            return;
+        }
+        let mut at = at;
+        if let Some(old) = self.position(to) {
+            self.members.remove(old);
+            at -= usize::from(old < at);
+        }
+        self.members[at].name = Slice::Own(Bytes::from_static(to.as_bytes()));
+        self.edited = true;
+    }
+
+    /// Keep the members the rule wants; returns the names of the others.
+    pub fn retain(&mut self, mut keep: impl FnMut(&str) -> bool) -> Vec<String> {
+        let mut gone = Vec::new();
+        let body = &self.body;
+        self.members.retain(|member| {
+            let name = std::str::from_utf8(member.name.of(body)).expect("names are made from str");
+            let stays = keep(name);
+            if !stays {
+                gone.push(name.to_owned());
+            }
+            stays
+        });
+        self.edited |= !gone.is_empty();
+        gone
+    }
+
+    /// The body to send: the original allocation when nothing was edited.
+    pub fn encode(&self) -> Bytes {
+        if !self.edited {
+            return self.body.clone();
+        }
+        let mut out = BytesMut::with_capacity(self.size());
+        self.write(&mut out);
+        out.freeze()
+    }
+
+    fn member(&self, name: &str) -> Option<&Member> {
+        self.members.iter().find(|member| member.name.of(&self.body) == name.as_bytes())
+    }
+
+    fn position(&self, name: &str) -> Option<usize> {
+        self.members.iter().position(|member| member.name.of(&self.body) == name.as_bytes())
+    }
+
+    /// A part of one of our values as `Bytes` that share its allocation.
+    fn slice(&self, part: &[u8]) -> Bytes {
+        let within = |whole: &[u8]| whole.as_ptr_range().start <= part.as_ptr() && part.as_ptr_range().end <= whole.as_ptr_range().end;
+        let home = self.members.iter().find_map(|member| match &member.value {
+            Slice::Own(bytes) if within(bytes) => Some(bytes),
+            _ => None,
+        });
+        home.unwrap_or(&self.body).slice_ref(part)
+    }
+
+    /// An upper bound of the encoded size, exact but for escaped names.
+    fn size(&self) -> usize {
+        let member = |m: &Member| m.name.of(&self.body).len() + m.value.of(&self.body).len() + 4;
+        if self.edited { self.members.iter().map(member).sum::<usize>() + 2 } else { self.body.len() }
+    }
+
+    fn write(&self, out: &mut BytesMut) {
+        if !self.edited {
+            out.put_slice(&self.body);
+            return;
+        }
+        out.put_u8(b'{');
+        for (at, (name, value)) in self.members().enumerate() {
+            if at > 0 {
+                out.put_u8(b',');
+            }
+            serde_json::to_writer((&mut *out).writer(), name).expect("a string always encodes");
+            out.put_u8(b':');
+            out.put_slice(value);
+        }
+        out.put_u8(b'}');
+    }
+}
+
+struct Members<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+        impl<'de> de::Visitor<'de> for Visitor {
+            type Value = Members<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a JSON object")
+            }
+
+            fn visit_map<A: de::MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut members: Vec<(Cow<'de, str>, &'de RawValue)> = Vec::with_capacity(12);
+                let mut hashed: HashSet<Cow<'de, str>> = HashSet::new();
+                while let Some((Name(name), value)) = map.next_entry::<Name<'de>, &'de RawValue>()? {
+                    if members.len() == FEW {
+                        hashed.extend(members.iter().map(|(name, _)| name.clone()));
+                    }
+                    let twice = if members.len() < FEW {
+                        members.iter().any(|(known, _)| *known == name)
+                    } else {
+                        !hashed.insert(name.clone())
+                    };
+                    if twice {
+                        return Err(de::Error::custom(format_args!("the member `{name}` is there twice")));
+                    }
+                    members.push((name, value));
+                }
+                Ok(Members(members))
+            }
+        }
+        deserializer.deserialize_map(Visitor)
+    }
+}
+
+/// A member's name: a slice of the body unless it is escaped.
+struct Name<'a>(Cow<'a, str>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Name<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+        impl<'de> de::Visitor<'de> for Visitor {
+            type Value = Name<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a member's name")
+            }
+
+            fn visit_borrowed_str<E>(self, name: &'de str) -> Result<Self::Value, E> {
+                Ok(Name(Cow::Borrowed(name)))
+            }
+
+            fn visit_str<E>(self, name: &str) -> Result<Self::Value, E> {
+                Ok(Name(Cow::Owned(name.to_owned())))
+            }
+        }
+        deserializer.deserialize_str(Visitor)
+    }
+}
