@@ -11,7 +11,8 @@ use futures_util::stream::BoxStream;
 use http::HeaderMap;
 
 pub use self::error::{Error, Fault, Upstream};
-pub use self::outcome::{Outcome, Route, Usage};
+pub use self::outcome::{Outcome, Route};
+pub use crate::wire::Usage;
 use crate::wire::{Dialect, Object};
 
 /// What the caller wants done.

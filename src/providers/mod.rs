@@ -1,1 +1,6 @@
-//! providers
+//! Whom we can call.
+
+pub mod rework;
+pub mod settings;
+pub mod spec;
+pub mod table;

@@ -3,8 +3,10 @@
 pub mod object;
 pub mod openai;
 pub mod sse;
+pub mod usage;
 
 pub use self::object::{Malformed, Object};
+pub use self::usage::Usage;
 
 /// A wire format a caller or a provider speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -1,1 +1,8 @@
-//! x
+//! OpenAI's dialect: what 24 of the providers speak, each with an accent.
+
+pub mod answer;
+pub mod completions;
+pub mod errors;
+pub mod request;
+pub mod stream;
+pub mod usage;

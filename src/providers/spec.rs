@@ -1,0 +1,311 @@
+//! The words a provider's row is written in.
+
+use std::time::Duration;
+
+use super::settings::Settings;
+use crate::call::{Error, Fault, Op, Usage};
+use crate::config::Invalid;
+use crate::wire::{Dialect, Object, openai};
+
+/// A provider, as data. A new one that speaks a known dialect is a row and its fixtures.
+#[derive(Clone, Copy)]
+pub struct Spec {
+    /// The id: the name in `targets[].provider` (or `virtual_key`), metrics, logs and headers.
+    pub id: &'static str,
+    /// The wire format of its operations.
+    pub dialect: Dialect,
+    /// Where its API stands.
+    pub root: Root,
+    /// The settings it reads, from the target's configuration or else from the environment.
+    pub vars: &'static [Var],
+    /// How a request is authorised.
+    pub auth: Auth,
+    /// What it can do natively, and the path below the root (`{model}` is filled in, percent-encoded).
+    pub ops: &'static [(Op, &'static str)],
+    /// Settings sent as headers of every request: header name and setting.
+    pub headers: &'static [(&'static str, &'static str)],
+    /// Changes of a request, in order, made only for this provider's copy of it.
+    pub edits: &'static [Edit],
+    /// Parameters it refuses: left out with a warning, or refused by `on_unsupported_param: reject`.
+    pub lacks: &'static [&'static str],
+    /// Parameters it accepts without effect: sent with a warning, left out by `drop`, refused by `reject`.
+    pub ignores: &'static [&'static str],
+    /// If not empty, all it knows: every other member is left out with a warning.
+    pub knows: &'static [&'static str],
+    /// Whether a stream is asked for its usage with `stream_options.include_usage`.
+    pub asks_usage: bool,
+    /// Changes of whole answers and of each event of a stream, in order.
+    pub mends: &'static [Mend],
+    /// Reads the usage out of a whole answer or an event.
+    pub usage: fn(&Object) -> Option<Usage>,
+    /// Failures that mean something else here than their status says; the first match decides.
+    pub faults: &'static [FaultRule],
+    /// Where its list of models is found.
+    pub discover: Discover,
+    /// The models it is known to serve when nothing else is known about a name.
+    pub owns: Owns,
+    /// How long it may take.
+    pub pace: Pace,
+    /// What to look at when it refuses the credential, for the operator.
+    pub hint: &'static str,
+}
+
+/// Where an API stands.
+#[derive(Clone, Copy)]
+pub enum Root {
+    /// At a fixed address, unless the setting `base_url` says otherwise; `{setting}` is filled in.
+    /// An address without a path gets the path of this one.
+    At(&'static str),
+    /// At an address that follows from the settings.
+    By(fn(&Settings) -> Result<Place, Invalid>),
+}
+
+/// A resolved API root.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// Scheme, authority and path without a trailing slash; may hold `{model}`.
+    pub base: String,
+    /// Appended to every request, as `api-version=2024-10-21`.
+    pub query: Option<String>,
+}
+
+/// One setting of a provider.
+#[derive(Clone, Copy, Debug)]
+pub struct Var {
+    /// Its name in the configuration: `api_key`, `base_url`, or a key of `options`.
+    pub setting: &'static str,
+    /// The environment variables it is read from; the first that is set wins.
+    pub names: &'static [&'static str],
+    /// Whether the provider cannot work without it.
+    pub needed: bool,
+}
+
+/// A setting the provider cannot work without.
+pub const fn need(setting: &'static str, names: &'static [&'static str]) -> Var {
+    Var { setting, names, needed: true }
+}
+
+/// A setting that is optional.
+pub const fn may(setting: &'static str, names: &'static [&'static str]) -> Var {
+    Var { setting, names, needed: false }
+}
+
+/// How a request is authorised.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Auth {
+    /// `Authorization: Bearer` with the setting `api_key`, if there is one.
+    Bearer,
+    /// This header with the setting `api_key`; with a token of Microsoft Entra for this scope if there is no key.
+    KeyOrEntra(&'static str, &'static str),
+    /// `Authorization: Bearer` with `api_key`, or an OAuth client credential exchanged below the root's host.
+    BearerOrClient,
+    /// Nothing: the provider is not behind a network.
+    None,
+}
+
+/// One change of a request.
+#[derive(Clone, Copy)]
+pub enum Edit {
+    /// A top-level member has another name there; a member that has that name already is replaced.
+    Rename(&'static str, &'static str),
+    /// The messages look different there. Returns whether anything was changed.
+    Messages(fn(&mut Vec<Object>) -> Result<bool, Error>),
+    /// Anything else.
+    Body(fn(&mut Object, &mut Notes<'_>) -> Result<(), Error>),
+    /// Only for models whose name fits (as the provider is asked for it).
+    When(fn(&str) -> bool, &'static [Edit]),
+    /// As [`Spec::lacks`].
+    Lacks(&'static [&'static str]),
+}
+
+/// One change of a whole answer or of an event: returns whether anything was changed.
+pub type Mend = fn(&mut Object) -> Result<bool, crate::wire::Malformed>;
+
+/// A failure that means something else than its status says.
+#[derive(Clone, Copy, Debug)]
+pub struct FaultRule {
+    /// The status; 0 fits every status.
+    pub status: u16,
+    /// Looked for, case-insensitively, in the code, type and message of the error; empty fits all.
+    pub text: &'static str,
+    /// What it means.
+    pub fault: Fault,
+}
+
+/// Where a list of models is found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Discover {
+    /// Nowhere; these are known.
+    Known(&'static [&'static str]),
+    /// At this path below the root: `data[].id`, or a bare array of objects with an `id`.
+    List(&'static str),
+    /// At this path below the root's host, under this member, each with this name.
+    Host(&'static str, &'static str, &'static str),
+    /// At this path below the root, which has `{setting}` filled in, under this member, each with this name.
+    Under(&'static str, &'static str, &'static str),
+}
+
+/// Which model names belong to a provider without being listed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Owns {
+    /// Names that begin so.
+    Prefixes(&'static [&'static str]),
+    /// Any name that nobody else owns.
+    Any,
+}
+
+/// How long a provider may take, where the target says nothing (`providers.md`, appendix D).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pace {
+    /// A hosted service.
+    Hosted,
+    /// One that loads models on demand or searches for minutes.
+    Slow,
+}
+
+impl Pace {
+    /// Time to the first byte of the answer.
+    pub fn first_byte(self) -> Duration {
+        Duration::from_secs(match self {
+            Pace::Hosted => 120,
+            Pace::Slow => 600,
+        })
+    }
+
+    /// Silence in the middle of an answer.
+    pub fn idle(self) -> Duration {
+        Duration::from_secs(match self {
+            Pace::Hosted => 60,
+            Pace::Slow => 300,
+        })
+    }
+
+    /// A whole answer that is not streamed.
+    pub fn total(self) -> Duration {
+        Duration::from_secs(match self {
+            Pace::Hosted => 600,
+            Pace::Slow => 1800,
+        })
+    }
+}
+
+/// What to do with a parameter the provider does not take.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Policy {
+    /// Leave it out where it would be refused, send it where it is ignored, and warn.
+    #[default]
+    Warn,
+    /// Leave it out, and warn.
+    Drop,
+    /// Refuse the request with 400.
+    Reject,
+}
+
+/// What a row's changes know and report.
+pub struct Notes<'a> {
+    /// The model the provider is asked for.
+    pub model: &'a str,
+    /// Whether the answer is streamed.
+    pub stream: bool,
+    /// The provider's settings.
+    pub settings: &'a Settings,
+    /// The provider's id.
+    pub provider: &'static str,
+    /// The operator's choice.
+    pub policy: Policy,
+    /// Filled with what could not be sent as asked.
+    pub warnings: &'a mut Vec<String>,
+}
+
+impl Notes<'_> {
+    /// Leave a parameter out that the provider would refuse. Fails under [`Policy::Reject`].
+    pub fn lacks(&mut self, body: &mut Object, param: &str) -> Result<(), Error> {
+        self.lose(body, param, true)
+    }
+
+    /// Say that a parameter has no effect. Fails under [`Policy::Reject`].
+    pub fn ignores(&mut self, body: &mut Object, param: &str) -> Result<(), Error> {
+        self.lose(body, param, self.policy == Policy::Drop)
+    }
+
+    /// Report what became of a parameter.
+    pub fn warn(&mut self, param: &str, action: &str) {
+        self.warnings.push(format!("param={param};provider={};action={action}", self.provider));
+    }
+
+    fn lose(&mut self, body: &mut Object, param: &str, remove: bool) -> Result<(), Error> {
+        let Some(value) = body.raw(param) else { return Ok(()) };
+        let idle = says_nothing(param, value);
+        if !idle && self.policy == Policy::Reject {
+            return Err(Error::Unsupported { param: param.to_owned(), provider: self.provider });
+        }
+        if remove || idle {
+            body.remove(param);
+        }
+        if !idle {
+            self.warn(param, if remove { "dropped" } else { "ignored" });
+        }
+        Ok(())
+    }
+}
+
+/// Whether a parameter has the value it would have if it were absent.
+fn says_nothing(param: &str, value: &[u8]) -> bool {
+    let neutral = match param {
+        "n" => value == b"1",
+        "presence_penalty" | "frequency_penalty" => matches!(value, b"0" | b"0.0"),
+        "logprobs" | "store" | "echo" => value == b"false",
+        "logit_bias" | "metadata" => value == b"{}",
+        "top_logprobs" => value == b"0",
+        "parallel_tool_calls" => value == b"true",
+        "tool_choice" => value == br#""auto""#,
+        "service_tier" => value == br#""auto""#,
+        _ => false,
+    };
+    neutral || value == b"null"
+}
+
+impl Spec {
+    /// A row with the defaults of a hosted provider that speaks OpenAI's dialect.
+    pub const fn openai(id: &'static str, root: &'static str, vars: &'static [Var]) -> Self {
+        Self {
+            id,
+            dialect: Dialect::OpenAi,
+            root: Root::At(root),
+            vars,
+            auth: Auth::Bearer,
+            ops: &[(Op::Chat, "/chat/completions")],
+            headers: &[],
+            edits: &[],
+            lacks: &[],
+            ignores: &[],
+            knows: &[],
+            asks_usage: true,
+            mends: &[],
+            usage: openai::usage::read,
+            faults: &[],
+            discover: Discover::List("/models"),
+            owns: Owns::Prefixes(&[]),
+            pace: Pace::Hosted,
+            hint: "",
+        }
+    }
+
+    /// The path of an operation, if the provider has it natively.
+    pub fn path(&self, op: Op) -> Option<&'static str> {
+        self.ops.iter().find(|(known, _)| *known == op).map(|(_, path)| *path)
+    }
+
+    /// Whether an operation can be served, natively or through another one.
+    pub fn serves(&self, op: Op) -> bool {
+        self.path(op).is_some() || (op == Op::Complete && self.path(Op::Chat).is_some())
+    }
+
+    /// Whether the name of a model alone says that it belongs here.
+    pub fn owns(&self, model: &str) -> bool {
+        match self.owns {
+            Owns::Prefixes(prefixes) => prefixes.iter().any(|prefix| model.starts_with(prefix)),
+            Owns::Any => false,
+        }
+    }
+}

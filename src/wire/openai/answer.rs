@@ -1,0 +1,27 @@
+//! Whole answers: is it one, and what did it consume.
+
+use bytes::Bytes;
+
+use super::errors::{self, Complaint};
+use crate::wire::{Malformed, Object};
+
+/// What a whole 2xx body turned out to be.
+#[derive(Debug)]
+pub enum Whole {
+    /// An answer.
+    Good(Object),
+    /// An error that came with a good status.
+    Error(Complaint),
+}
+
+/// Index a whole answer. Some servers send blank lines while they work, so white space around it is fine.
+/// Fails if it is not one JSON object.
+pub fn read(body: Bytes) -> Result<Whole, Malformed> {
+    let trimmed = body.trim_ascii();
+    let body = if trimmed.len() == body.len() { body } else { body.slice_ref(trimmed) };
+    let object = Object::parse(body)?;
+    Ok(match errors::inside(&object) {
+        Some(complaint) => Whole::Error(complaint),
+        None => Whole::Good(object),
+    })
+}

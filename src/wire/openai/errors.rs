@@ -1,0 +1,117 @@
+//! Error bodies: the shapes in which servers of this dialect, and the gateways in front of them, say no.
+
+use serde_json::Value;
+
+/// What an error body says, as far as it says anything.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Complaint {
+    /// In words.
+    pub message: Option<String>,
+    /// The server's name for the kind of failure.
+    pub kind: Option<String>,
+    /// The server's name for this failure; numbers are written out.
+    pub code: Option<String>,
+    /// The parameter it blames.
+    pub param: Option<String>,
+    /// A status the body names, where the HTTP status does not tell.
+    pub status: Option<u16>,
+    /// Seconds to wait, as the body says (Hugging Face while a model loads, Google's `RetryInfo`).
+    pub wait: Option<f64>,
+}
+
+/// Read an error body. Anything that is not JSON is kept as the message if it is short plain text.
+pub fn read(body: &[u8]) -> Complaint {
+    match serde_json::from_slice::<Value>(body) {
+        Ok(value) => of_value(&value),
+        Err(_) => Complaint { message: plain(body), ..Complaint::default() },
+    }
+}
+
+/// Whether a 200 is none: it has an `error` and nothing that could be an answer.
+pub fn inside(body: &crate::wire::Object) -> Option<Complaint> {
+    let error = body.raw("error")?;
+    if error == b"null" || body.has("choices") && body.raw("choices") != Some(b"[]") || body.has("data") {
+        return None;
+    }
+    Some(of_value(&serde_json::from_slice(&body.encode()).ok()?))
+}
+
+fn of_value(value: &Value) -> Complaint {
+    match value {
+        // Google wraps the object in an array
+        Value::Array(items) => items.first().map(of_value).unwrap_or_default(),
+        Value::String(text) => Complaint { message: Some(text.clone()), ..Complaint::default() },
+        Value::Object(body) => {
+            let inner = ["error", "detail", "fault"].iter().find_map(|name| body.get(*name).filter(|v| !v.is_null()));
+            let mut found = match inner {
+                Some(Value::Object(_)) => of_value(&inner.cloned().unwrap_or_default()),
+                Some(Value::Array(items)) => Complaint { message: validation(items), ..Complaint::default() },
+                Some(Value::String(text)) => Complaint { message: Some(text.clone()), ..Complaint::default() },
+                _ => Complaint::default(),
+            };
+            if let Some(Value::Array(errors)) = body.get("errors") {
+                // Cloudflare's envelope
+                let first = errors.first().map(of_value).unwrap_or_default();
+                found.message = found.message.or(first.message);
+                found.code = found.code.or(first.code);
+            }
+            let own = |name: &str| body.get(name).and_then(text);
+            // OpenRouter keeps the vendor's own words in `metadata.raw`
+            let raw = body.get("metadata").and_then(|m| m.get("raw")).and_then(text).map(|raw| read(raw.as_bytes()));
+            let message = raw.and_then(|inner| inner.message).or_else(|| nested(own("message"))).or_else(|| own("faultstring"));
+            found.message = found.message.or(message).or_else(|| own("title")).or_else(|| own("reason"));
+            found.kind = found.kind.or_else(|| own("type")).or_else(|| own("error_type"));
+            found.code = found.code.or_else(|| own("code")).or_else(|| own("error_code")).or_else(|| own("status"));
+            found.param = found.param.or_else(|| own("param"));
+            let number = |name: &str| body.get(name).and_then(Value::as_u64).and_then(|n| u16::try_from(n).ok());
+            found.status = found.status.or_else(|| {
+                ["code", "status", "status_code", "raw_status_code"].iter().find_map(|n| number(n)).filter(|s| (400..600).contains(s))
+            });
+            found.wait = found.wait.or_else(|| body.get("estimated_time").and_then(Value::as_f64)).or_else(|| retry_info(body.get("details")?));
+            found
+        }
+        _ => Complaint::default(),
+    }
+}
+
+/// Databricks and older vLLM put JSON into the message.
+fn nested(message: Option<String>) -> Option<String> {
+    let message = message?;
+    if message.trim_start().starts_with('{') {
+        return read(message.as_bytes()).message.or(Some(message));
+    }
+    Some(message)
+}
+
+/// FastAPI's list of validation errors, as `loc: msg; …`.
+fn validation(items: &[Value]) -> Option<String> {
+    let lines: Vec<String> = items
+        .iter()
+        .filter_map(|item| {
+            let message = item.get("msg").or_else(|| item.get("message")).and_then(text)?;
+            let place: Vec<String> = item.get("loc").and_then(Value::as_array)?.iter().filter_map(text).collect();
+            Some(if place.is_empty() { message } else { format!("{}: {message}", place.join(".")) })
+        })
+        .collect();
+    (!lines.is_empty()).then(|| lines.join("; "))
+}
+
+/// Google's `RetryInfo` among the details: a duration such as `37s` or `1.5s`.
+fn retry_info(details: &Value) -> Option<f64> {
+    details.as_array()?.iter().find_map(|detail| detail.get("retryDelay")?.as_str()?.strip_suffix('s')?.parse().ok())
+}
+
+fn text(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) if !text.is_empty() => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        _ => None,
+    }
+}
+
+/// A short body that is text and not a web page.
+fn plain(body: &[u8]) -> Option<String> {
+    let text = std::str::from_utf8(body).ok()?.trim();
+    let page = text.starts_with('<');
+    (!text.is_empty() && !page && text.len() <= 2048).then(|| text.to_owned())
+}
