@@ -110,7 +110,12 @@ impl Fault {
     pub fn is_retryable(self) -> bool {
         matches!(
             self,
-            Fault::RateLimited | Fault::Overloaded | Fault::Timeout | Fault::Server | Fault::Unreachable | Fault::Truncated
+            Fault::RateLimited
+                | Fault::Overloaded
+                | Fault::Timeout
+                | Fault::Server
+                | Fault::Unreachable
+                | Fault::Truncated
         )
     }
 

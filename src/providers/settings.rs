@@ -54,7 +54,11 @@ impl Settings {
             } else if var.needed {
                 return Err(Invalid::at(
                     var.setting.to_owned(),
-                    format!("missing; set {} in the environment or `{}` at the target", var.names.join(" or "), var.setting),
+                    format!(
+                        "missing; set {} in the environment or `{}` at the target",
+                        var.names.join(" or "),
+                        var.setting
+                    ),
                 ));
             }
         }

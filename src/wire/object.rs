@@ -149,7 +149,10 @@ impl Object {
 
     /// Add or replace one member.
     pub fn set(&mut self, name: &'static str, value: &impl Serialize) {
-        self.set_raw(name, serde_json::to_vec(value).expect("values of ours have string keys and finite numbers").into());
+        self.set_raw(
+            name,
+            serde_json::to_vec(value).expect("values of ours have string keys and finite numbers").into(),
+        );
     }
 
     /// Add or replace one member with bytes that are already JSON.
@@ -157,7 +160,9 @@ impl Object {
         self.edited = true;
         match self.position(name) {
             Some(at) => self.members[at].value = Slice::Own(value),
-            None => self.members.push(Member { name: Slice::Own(Bytes::from_static(name.as_bytes())), value: Slice::Own(value) }),
+            None => self
+                .members
+                .push(Member { name: Slice::Own(Bytes::from_static(name.as_bytes())), value: Slice::Own(value) }),
         }
     }
 
@@ -234,7 +239,9 @@ impl Object {
 
     /// A part of one of our values as `Bytes` that share its allocation.
     fn slice(&self, part: &[u8]) -> Bytes {
-        let within = |whole: &[u8]| whole.as_ptr_range().start <= part.as_ptr() && part.as_ptr_range().end <= whole.as_ptr_range().end;
+        let within = |whole: &[u8]| {
+            whole.as_ptr_range().start <= part.as_ptr() && part.as_ptr_range().end <= whole.as_ptr_range().end
+        };
         let home = self.members.iter().find_map(|member| match &member.value {
             Slice::Own(bytes) if within(bytes) => Some(bytes),
             _ => None,

@@ -58,16 +58,23 @@ fn of_value(value: &Value) -> Complaint {
             let own = |name: &str| body.get(name).and_then(text);
             // OpenRouter keeps the vendor's own words in `metadata.raw`
             let raw = body.get("metadata").and_then(|m| m.get("raw")).and_then(text).map(|raw| read(raw.as_bytes()));
-            let message = raw.and_then(|inner| inner.message).or_else(|| nested(own("message"))).or_else(|| own("faultstring"));
+            let message =
+                raw.and_then(|inner| inner.message).or_else(|| nested(own("message"))).or_else(|| own("faultstring"));
             found.message = found.message.or(message).or_else(|| own("title")).or_else(|| own("reason"));
             found.kind = found.kind.or_else(|| own("type")).or_else(|| own("error_type"));
             found.code = found.code.or_else(|| own("code")).or_else(|| own("error_code")).or_else(|| own("status"));
             found.param = found.param.or_else(|| own("param"));
             let number = |name: &str| body.get(name).and_then(Value::as_u64).and_then(|n| u16::try_from(n).ok());
             found.status = found.status.or_else(|| {
-                ["code", "status", "status_code", "raw_status_code"].iter().find_map(|n| number(n)).filter(|s| (400..600).contains(s))
+                ["code", "status", "status_code", "raw_status_code"]
+                    .iter()
+                    .find_map(|n| number(n))
+                    .filter(|s| (400..600).contains(s))
             });
-            found.wait = found.wait.or_else(|| body.get("estimated_time").and_then(Value::as_f64)).or_else(|| retry_info(body.get("details")?));
+            found.wait = found
+                .wait
+                .or_else(|| body.get("estimated_time").and_then(Value::as_f64))
+                .or_else(|| retry_info(body.get("details")?));
             found
         }
         _ => Complaint::default(),

@@ -1,1 +1,123 @@
-//! request
+//! What the gateway itself must know of a request, and the few rules it judges by.
+
+use std::borrow::Cow;
+
+use crate::wire::Object;
+
+/// The members of a request that decide what happens to it.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Asked<'a> {
+    /// The model's name.
+    pub model: Cow<'a, str>,
+    /// Whether the answer shall be streamed.
+    pub stream: bool,
+    /// Whether the usage event of a stream was asked for.
+    pub wants_usage: bool,
+}
+
+/// A member that is missing or out of range.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Wrong {
+    /// The member.
+    pub param: &'static str,
+    /// What is wrong and what would be right.
+    pub message: String,
+}
+
+fn wrong<T>(param: &'static str, message: impl Into<String>) -> Result<T, Wrong> {
+    Err(Wrong { param, message: message.into() })
+}
+
+/// Read a chat request. Everything but these ranges is the provider's to judge.
+pub fn chat(body: &Object) -> Result<Asked<'_>, Wrong> {
+    match body.raw("messages").map(<[u8]>::trim_ascii) {
+        Some([b'[', inner @ .., b']']) if !inner.trim_ascii().is_empty() => {}
+        Some([b'[', ..]) => return wrong("messages", "`messages` is empty: it needs at least one message"),
+        Some(_) => return wrong("messages", "`messages` must be an array of messages"),
+        None => return wrong("messages", "`messages` is missing: it needs at least one message"),
+    }
+    sampling(body)?;
+    asked(body)
+}
+
+/// Read a request for a text completion.
+pub fn completion(body: &Object) -> Result<Asked<'_>, Wrong> {
+    sampling(body)?;
+    asked(body)
+}
+
+/// Read a request for embeddings.
+pub fn embedding(body: &Object) -> Result<Asked<'_>, Wrong> {
+    match body.raw("input") {
+        None | Some(b"null") => wrong("input", "`input` is missing: a string, an array of strings, or token ids"),
+        Some(b"[]") => wrong("input", "`input` is empty"),
+        Some(_) => asked(body),
+    }
+}
+
+fn asked(body: &Object) -> Result<Asked<'_>, Wrong> {
+    let model = match body.raw("model") {
+        None | Some(b"null") => return wrong("model", "`model` is missing"),
+        Some([b'"', inner @ .., b'"']) if !inner.contains(&b'\\') => match std::str::from_utf8(inner) {
+            Ok(model) => Cow::Borrowed(model),
+            Err(_) => return wrong("model", "`model` must be a string"),
+        },
+        Some(raw) => match serde_json::from_slice::<String>(raw) {
+            Ok(model) => Cow::Owned(model),
+            Err(_) => return wrong("model", "`model` must be a string"),
+        },
+    };
+    if model.trim().is_empty() {
+        return wrong("model", "`model` is empty");
+    }
+    let stream = match body.raw("stream") {
+        None | Some(b"null" | b"false") => false,
+        Some(b"true") => true,
+        Some(_) => return wrong("stream", "`stream` must be true or false"),
+    };
+    let wants_usage = stream
+        && match body.object("stream_options") {
+            Ok(Some(options)) => options.raw("include_usage") == Some(b"true"),
+            Ok(None) => false,
+            Err(_) => return wrong("stream_options", "`stream_options` must be an object"),
+        };
+    Ok(Asked { model, stream, wants_usage })
+}
+
+fn sampling(body: &Object) -> Result<(), Wrong> {
+    for (name, value) in body.members() {
+        let (param, low, high) = match name {
+            "temperature" => ("temperature", 0.0, 2.0),
+            "top_p" => ("top_p", 0.0, 1.0),
+            "presence_penalty" => ("presence_penalty", -2.0, 2.0),
+            "frequency_penalty" => ("frequency_penalty", -2.0, 2.0),
+            "max_tokens" => ("max_tokens", 1.0, f64::MAX),
+            "max_completion_tokens" => ("max_completion_tokens", 1.0, f64::MAX),
+            "stop" => {
+                stop(value)?;
+                continue;
+            }
+            _ => continue,
+        };
+        if value == b"null" {
+            continue;
+        }
+        let Ok(number) = serde_json::from_slice::<f64>(value) else {
+            return wrong(param, format!("`{param}` must be a number"));
+        };
+        if !(low..=high).contains(&number) {
+            let range = if high == f64::MAX { "at least 1".to_owned() } else { format!("from {low} to {high}") };
+            return wrong(param, format!("`{param}` is {number}: it must be {range}"));
+        }
+    }
+    Ok(())
+}
+
+fn stop(value: &[u8]) -> Result<(), Wrong> {
+    let fits = match value.first() {
+        Some(b'"') => true,
+        Some(b'[') => serde_json::from_slice::<Vec<Cow<'_, str>>>(value).is_ok(),
+        _ => value == b"null",
+    };
+    if fits { Ok(()) } else { wrong("stop", "`stop` must be a string or an array of strings") }
+}

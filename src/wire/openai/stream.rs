@@ -1,1 +1,246 @@
-//! stream
+//! A stream of chunks on its way through: what it says is noticed, what must not pass is held back, the rest goes as it came.
+
+use std::borrow::Cow;
+
+use bytes::{Bytes, BytesMut};
+use memchr::memmem::Finder;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::completions::Echo;
+use super::errors::{self, Complaint};
+use crate::wire::{Malformed, Object, Usage, sse};
+
+/// The longest frame that is waited for, bytes: images and audio come in one.
+const LONGEST: usize = 32 << 20;
+
+/// What ends every stream of this dialect that went well.
+pub const DONE: &[u8] = b"data: [DONE]\n\n";
+
+/// How a stream differs from what the provider sends.
+#[derive(Clone)]
+pub struct Manner {
+    /// Changes of each event.
+    pub mends: &'static [fn(&mut Object) -> Result<bool, Malformed>],
+    /// Reads the usage out of an event.
+    pub usage: fn(&Object) -> Option<Usage>,
+    /// Whether the caller gets the usage event.
+    pub wants_usage: bool,
+    /// Whether chat chunks become those of text completions.
+    pub completion: Option<Echo>,
+}
+
+/// A stream that can't be passed on.
+#[derive(Debug)]
+pub enum Broken {
+    /// The provider reports a failure in the stream.
+    Said(Complaint),
+    /// A frame is not what it should be.
+    Malformed(Malformed),
+    /// It ended before it was finished.
+    Truncated,
+}
+
+/// The state of one stream.
+pub struct Events {
+    manner: Manner,
+    frames: sse::Frames,
+    finders: [Finder<'static>; 3],
+    /// The first content has been seen.
+    opened: bool,
+    /// A finish reason has been seen.
+    finished: bool,
+    /// The end mark has been seen.
+    done: bool,
+    usage: Option<Usage>,
+    chunks: u64,
+}
+
+/// What becomes of one frame.
+enum Fate {
+    Keep,
+    Hide,
+    Replace(Bytes),
+}
+
+impl Events {
+    /// A stream that has not begun.
+    pub fn new(manner: Manner) -> Self {
+        let finders = [&br#""finish_reason""#[..], br#""usage""#, br#""error""#].map(Finder::new);
+        let (opened, finished, done) = (false, false, false);
+        Self { manner, frames: sse::Frames::default(), finders, opened, finished, done, usage: None, chunks: 0 }
+    }
+
+    /// Take what arrived; returns what the caller shall have of it: whole frames, or nothing yet.
+    /// Fails when the provider reports a failure, or sends what is no event of this dialect.
+    pub fn push(&mut self, chunk: Bytes) -> Result<Bytes, Broken> {
+        let whole = self.frames.push(chunk);
+        if self.frames.pending() > LONGEST {
+            return Err(Broken::Malformed(Malformed::new(format!("an event of more than {LONGEST} bytes"))));
+        }
+        self.pass(whole)
+    }
+
+    /// The provider has closed the stream; returns what is left for the caller.
+    /// Fails if the stream was not finished.
+    pub fn end(&mut self) -> Result<Bytes, Broken> {
+        let rest = self.frames.end();
+        let mut out = BytesMut::new();
+        if !rest.trim_ascii().is_empty() && !self.done {
+            // a last frame may lack its blank line, but not its end
+            let mut last = BytesMut::from(&rest[..]);
+            last.extend_from_slice(b"\n\n");
+            let passed = self.pass(last.freeze()).map_err(|broken| match broken {
+                Broken::Malformed(_) => Broken::Truncated,
+                said => said,
+            })?;
+            out.extend_from_slice(&passed);
+        }
+        match (self.done, self.finished) {
+            (true, _) => {}
+            (false, true) => out.extend_from_slice(DONE),
+            (false, false) => return Err(Broken::Truncated),
+        }
+        self.done = true;
+        Ok(out.freeze())
+    }
+
+    /// Whether the first content has been seen.
+    pub fn opened(&self) -> bool {
+        self.opened
+    }
+
+    /// Whether the end mark has been seen: nothing more is expected.
+    pub fn done(&self) -> bool {
+        self.done
+    }
+
+    /// The tokens, as far as they are known: the last usage the provider sent.
+    pub fn usage(&self) -> Option<Usage> {
+        self.usage
+    }
+
+    /// How many events with content came: the measure of an answer whose usage never arrived.
+    pub fn chunks(&self) -> u64 {
+        self.chunks
+    }
+
+    fn pass(&mut self, whole: Bytes) -> Result<Bytes, Broken> {
+        let mut out: Option<BytesMut> = None;
+        let mut kept = 0;
+        for frame in sse::split(whole.clone()) {
+            let fate = self.look(&frame)?;
+            if !matches!(fate, Fate::Keep) && out.is_none() {
+                out = Some(BytesMut::from(&whole[..kept]));
+            }
+            kept += frame.len();
+            match (&mut out, fate) {
+                (Some(out), Fate::Keep) => out.extend_from_slice(&frame),
+                (Some(out), Fate::Replace(other)) => out.extend_from_slice(&other),
+                _ => {}
+            }
+        }
+        Ok(out.map_or(whole, BytesMut::freeze))
+    }
+
+    fn look(&mut self, frame: &Bytes) -> Result<Fate, Broken> {
+        let Some(data) = sse::data(frame) else { return Ok(Fate::Keep) };
+        let data = data.slice_ref(data.trim_ascii());
+        if self.done || data.is_empty() {
+            return Ok(Fate::Hide);
+        }
+        if data == "[DONE]"[..] {
+            self.done = true;
+            return Ok(Fate::Keep);
+        }
+        if !(data.starts_with(b"{") && data.ends_with(b"}")) {
+            if sse::event(frame) == Some(b"error") {
+                return Err(Broken::Said(errors::read(&data)));
+            }
+            return Err(Broken::Malformed(Malformed::new("an event is not a JSON object")));
+        }
+        let edited = !self.manner.mends.is_empty() || self.manner.completion.is_some();
+        let hits = [0, 1, 2].map(|at: usize| self.finders[at].find(&data).is_some());
+        if self.opened && !edited && hits == [false; 3] {
+            self.chunks += 1;
+            return Ok(Fate::Keep);
+        }
+        self.read(frame, data, edited)
+    }
+
+    /// Look closely: at every event until the first content, at those that may end the stream, and where rows mend.
+    fn read(&mut self, frame: &Bytes, data: Bytes, edited: bool) -> Result<Fate, Broken> {
+        let mut object = Object::parse(data.clone()).map_err(Broken::Malformed)?;
+        if let Some(complaint) = errors::inside(&object) {
+            return Err(Broken::Said(complaint));
+        }
+        if sse::event(frame) == Some(b"error") {
+            return Err(Broken::Said(errors::read(&data)));
+        }
+        let mut changed = false;
+        for mend in self.manner.mends {
+            changed |= mend(&mut object).map_err(Broken::Malformed)?;
+        }
+        let usage = (self.manner.usage)(&object);
+        self.usage = usage.or(self.usage);
+        let choices: Vec<Choice<'_>> = object.get("choices").map_err(Broken::Malformed)?.unwrap_or_default();
+        let mut content = false;
+        for choice in &choices {
+            let reason = choice.finish_reason.as_deref();
+            if reason == Some("error") {
+                return Err(Broken::Said(errors::read(&data)));
+            }
+            self.finished |= reason.is_some_and(|reason| !reason.is_empty() && reason != "null");
+            content |= choice.says_something();
+        }
+        self.chunks += u64::from(content);
+        self.opened |= content || self.finished;
+        if usage.is_some() && choices.is_empty() && object.has("choices") && !self.manner.wants_usage {
+            return Ok(Fate::Hide);
+        }
+        if let Some(echo) = &mut self.manner.completion {
+            return Ok(Fate::Replace(sse::frame(&echo.event(&object).map_err(Broken::Malformed)?)));
+        }
+        Ok(if edited && changed { Fate::Replace(sse::frame(&object.encode())) } else { Fate::Keep })
+    }
+}
+
+#[derive(Deserialize)]
+struct Choice<'a> {
+    #[serde(borrow, default)]
+    delta: Option<Delta<'a>>,
+    #[serde(borrow, default)]
+    text: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    finish_reason: Option<Cow<'a, str>>,
+}
+
+#[derive(Deserialize)]
+struct Delta<'a> {
+    #[serde(borrow, default)]
+    content: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    reasoning: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    reasoning_content: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    refusal: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    audio: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    tool_calls: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    function_call: Option<&'a RawValue>,
+}
+
+impl Choice<'_> {
+    fn says_something(&self) -> bool {
+        let full = |value: &Option<&RawValue>| value.is_some_and(|v| !matches!(v.get(), "null" | "\"\"" | "[]" | "{}"));
+        let delta = self.delta.as_ref().is_some_and(|d| {
+            [&d.content, &d.reasoning, &d.reasoning_content, &d.refusal, &d.audio, &d.tool_calls, &d.function_call]
+                .into_iter()
+                .any(full)
+        });
+        delta || full(&self.text)
+    }
+}
