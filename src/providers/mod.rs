@@ -1,5 +1,6 @@
 //! Whom we can call.
 
+pub mod client;
 pub mod rework;
 pub mod settings;
 pub mod spec;
