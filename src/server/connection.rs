@@ -1,0 +1,143 @@
+//! One client connection: HTTP/1.1 or HTTP/2 by its first bytes, served until it ends or is told to.
+
+use std::convert::Infallible;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use axum::body::Body;
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body::{Frame, SizeHint};
+use hyper::body::Incoming;
+use hyper::server::conn::{http1, http2};
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use tokio::net::TcpStream;
+use tower::Service;
+
+use super::pulse::{Busy, Order, Pulse};
+use super::socket::Socket;
+
+/// A request head (its line and headers) is at most this long, in bytes; hyper answers 431 beyond it, also beyond 100
+/// headers. A request target is at most 65,534 bytes long (414).
+const MAX_HEAD: usize = 256 * 1024;
+
+/// HTTP/2: dead peers are found by pings, which are answered or end the connection.
+const PING_EVERY: Duration = Duration::from_secs(30);
+
+/// HTTP/2 requests in hand on one connection.
+const MAX_STREAMS: u32 = 256;
+
+/// How both protocols are spoken; one for all connections.
+pub(super) struct Protocols {
+    http1: http1::Builder,
+    http2: http2::Builder<TokioExecutor>,
+}
+
+impl Protocols {
+    pub(super) fn new() -> Self {
+        let mut http1 = http1::Builder::new();
+        // The pulse keeps the time, and `max_headers` stays at its default of 100: setting it allocates a request.
+        http1.half_close(false).header_read_timeout(None).max_header_size(MAX_HEAD);
+        let mut http2 = http2::Builder::new(TokioExecutor::new());
+        http2
+            .timer(TokioTimer::new())
+            .keep_alive_interval(PING_EVERY)
+            .max_concurrent_streams(MAX_STREAMS)
+            .max_header_list_size(MAX_HEAD as u32);
+        Self { http1, http2 }
+    }
+}
+
+/// Serves a connection to its end. Errors of a connection are its client's affair: they are logged at debug.
+pub(super) async fn serve<S>(protocols: &Protocols, stream: TcpStream, service: S, pulse: &Arc<Pulse>)
+where
+    S: Service<Request<Incoming>, Response = Response<Body>, Error = Infallible> + Clone + Send + 'static,
+    S::Future: Send + 'static,
+{
+    let Some(preface) = obey(pulse, pin!(speaks_http2(&stream)), |_| {}).await else { return };
+    let requests = pulse.clone();
+    let service = service_fn(move |request| {
+        let busy = requests.begin();
+        // Every service we are handed is always ready; cloning one that is not would not help either.
+        let answer = service.clone().call(request);
+        async move {
+            let Ok(response) = answer.await;
+            Ok::<_, Infallible>(response.map(|body| Watched { body, _busy: busy }))
+        }
+    });
+    let socket = TokioIo::new(Socket::new(stream, pulse.clone(), !preface));
+    let ended = if preface {
+        let connection = pin!(protocols.http2.serve_connection(socket, service));
+        obey(pulse, connection, http2::Connection::graceful_shutdown).await
+    } else {
+        let connection = pin!(protocols.http1.serve_connection(socket, service));
+        obey(pulse, connection, http1::Connection::graceful_shutdown).await
+    };
+    match ended {
+        Some(Ok(())) => {}
+        Some(Err(error)) => tracing::debug!(%error, "connection ended"),
+        None => tracing::debug!("connection cut"),
+    }
+}
+
+/// Drives `future`, winding it down once when told to finish; `None` when cut.
+async fn obey<F: Future>(pulse: &Pulse, mut future: Pin<&mut F>, wind_down: fn(Pin<&mut F>)) -> Option<F::Output> {
+    let mut told = false;
+    std::future::poll_fn(|cx| {
+        pulse.listen(cx.waker());
+        match pulse.order() {
+            Order::Serve => {}
+            Order::Finish if told => {}
+            Order::Finish => {
+                told = true;
+                wind_down(future.as_mut());
+            }
+            Order::Cut => return Poll::Ready(None),
+        }
+        future.as_mut().poll(cx).map(Some)
+    })
+    .await
+}
+
+/// Whether a connection opens with HTTP/2's preface (RFC 9113 §3.4). The bytes stay in the socket: looking costs one
+/// system call a connection, while reading them would put a copy before every later read.
+async fn speaks_http2(stream: &TcpStream) -> bool {
+    let mut head = [0; 4];
+    loop {
+        match stream.peek(&mut head).await {
+            Ok(4) => return head == *b"PRI ",
+            // Another method, or nothing: HTTP/1.1 deals with it, errors included.
+            Ok(n) if n == 0 || head[..n] != b"PRI "[..n] => return false,
+            // A segment that ends within the preface's first word, or within the P of a POST. Peeking does not wait
+            // for more than is there.
+            Ok(_) => tokio::time::sleep(Duration::from_millis(10)).await,
+            Err(_) => return false,
+        }
+    }
+}
+
+/// An answer's body: as long as it lives, its request is in hand.
+struct Watched {
+    body: Body,
+    _busy: Busy,
+}
+
+impl http_body::Body for Watched {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        Pin::new(&mut self.body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
