@@ -1,0 +1,301 @@
+//! What `/metrics` shows: the families, and the one function that counts a finished call.
+//!
+//! Every label is bounded: providers and codes are constants, targets come from the configuration, and a model becomes
+//! a label only once a target has served it or the configuration names it. Reading takes no lock; growing does.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arc_swap::ArcSwap;
+use prometheus::core::Collector;
+use prometheus::{
+    Histogram, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
+};
+
+use super::connections::{Connection, States};
+use super::millis::overhead;
+use super::series::{NONE, OTHER, Series, Table, UNKNOWN};
+use super::sink::Sink;
+use crate::call::{Fault, Outcome};
+
+/// Upper bounds in seconds of whole calls and of the wait for the first token; reasoning models take minutes.
+const CALLS: [f64; 16] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1., 2.5, 5., 10., 30., 60., 120., 300., 600.];
+/// Upper bounds in seconds of the gateway's own share.
+const OVERHEAD: [f64; 10] = [0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.1, 1.];
+
+/// The content type of [`Metrics::render`].
+pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// The metrics of one process. They outlive every reload of the configuration.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    families: Families,
+    connections: States,
+    table: ArcSwap<Table>,
+    growing: Mutex<()>,
+}
+
+/// The families whose labels are not known at the start.
+#[derive(Debug)]
+pub(super) struct Families {
+    pub(super) requests: IntCounterVec,
+    pub(super) duration: HistogramVec,
+    pub(super) first_token: HistogramVec,
+    pub(super) input: IntCounterVec,
+    pub(super) output: IntCounterVec,
+    pub(super) retries: IntCounterVec,
+    pub(super) failovers: IntCounterVec,
+    request_errors: IntCounterVec,
+    provider_errors: IntCounterVec,
+    attempt_failures: IntCounterVec,
+    init_failures: IntCounterVec,
+    rate_limited: IntCounterVec,
+    overhead: Histogram,
+    in_flight: IntGauge,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Metrics {
+    /// Empty metrics with a registry of their own.
+    pub fn new() -> Self {
+        let registry = Registry::new();
+        let new = New(&registry);
+        let call = ["provider", "target", "model"];
+        let target = ["provider", "target"];
+        let failure = ["provider", "target", "code"];
+        let families = Families {
+            requests: new.counters(
+                "gateway_requests_total",
+                "Finished calls.",
+                &["provider", "target", "model", "status"],
+            ),
+            duration: new.histograms(
+                "gateway_request_duration_seconds",
+                "Time from the arrival of a request to the last byte of its answer.",
+                &call,
+            ),
+            first_token: new.histograms(
+                "gateway_time_to_first_token_seconds",
+                "Time from the arrival of a request to the first content of a stream.",
+                &call,
+            ),
+            input: new.counters("gateway_tokens_input_total", "Prompt tokens.", &call),
+            output: new.counters("gateway_tokens_output_total", "Completion tokens.", &call),
+            retries: new.counters(
+                "gateway_retries_total",
+                "Further attempts at a target, by the target that was asked last.",
+                &target,
+            ),
+            failovers: new.counters(
+                "gateway_failovers_total",
+                "Moves from one target to the next, by the target that was asked last.",
+                &target,
+            ),
+            request_errors: new.counters("gateway_request_errors_total", "Failed calls by error code.", &failure),
+            provider_errors: new.counters(
+                "gateway_provider_errors_total",
+                "Calls that a provider failed.",
+                &["provider", "error_type"],
+            ),
+            attempt_failures: new.counters(
+                "gateway_attempt_failures_total",
+                "Failed attempts, those that a retry or another target made good included.",
+                &failure,
+            ),
+            init_failures: new.counters(
+                "gateway_provider_init_failures_total",
+                "Providers that could not be set up.",
+                &["provider"],
+            ),
+            rate_limited: new.counters(
+                "gateway_rate_limit_rejections_total",
+                "Requests refused by a rate limit.",
+                &["key_type"],
+            ),
+            overhead: new.single(Histogram::with_opts(
+                HistogramOpts::new("gateway_overhead_seconds", "The gateway's own share of whole answers.")
+                    .buckets(OVERHEAD.to_vec()),
+            )),
+            in_flight: new
+                .single(IntGauge::new("gateway_requests_in_flight", "Requests between arrival and last byte.")),
+        };
+        let connections = States::new(
+            &new.gauges("gateway_server_connections_current", "Open client connections.", &["state"]),
+            &new.counters(
+                "gateway_server_connection_transitions_total",
+                "Client connections that entered a state.",
+                &["state"],
+            ),
+        );
+        new.gauges("gateway_build_info", "Always 1; the label tells the version.", &["version"])
+            .with_label_values(&[env!("CARGO_PKG_VERSION")])
+            .set(1);
+        families.rate_limited.with_label_values(&["ip"]);
+        #[cfg(target_os = "linux")]
+        new.register(prometheus::process_collector::ProcessCollector::for_self());
+        Self { registry, families, connections, table: ArcSwap::default(), growing: Mutex::new(()) }
+    }
+
+    /// The series of a model that the configuration names, made if it is not there. Past 500 models of a target, and
+    /// for names over 128 bytes, it is the target's series `other`.
+    pub fn series(&self, provider: &'static str, target: &str, model: &str) -> Arc<Series> {
+        let table = self.table.load();
+        let label = match table.find(provider, target, model) {
+            Some(series) => return series.clone(),
+            None => table.label(provider, target, model),
+        };
+        match table.find(provider, target, label) {
+            Some(series) => series.clone(),
+            None => self.grow(provider, target, model),
+        }
+    }
+
+    /// Counts a finished call, once: requests, durations, tokens, retries, overhead and errors.
+    pub fn file(&self, outcome: &Outcome) {
+        let route = &outcome.route;
+        let table = self.table.load();
+        let known = match route.provider {
+            "" => table.find(NONE, NONE, if table.knows(&outcome.model) { &outcome.model } else { UNKNOWN }),
+            provider => table.find(provider, &route.target, &route.model),
+        };
+        match known {
+            Some(series) => series.file(outcome),
+            None => self.resolve(outcome).file(outcome),
+        }
+        if let Some(overhead) = overhead(outcome) {
+            self.families.overhead.observe(overhead.as_secs_f64());
+        }
+        if outcome.abandoned || outcome.error.is_some() {
+            self.file_error(outcome);
+        }
+    }
+
+    /// The series of a call whose labels are new: only what a target has served becomes a label.
+    fn resolve(&self, outcome: &Outcome) -> Arc<Series> {
+        let (route, served) = (&outcome.route, outcome.error.is_none() && !outcome.abandoned);
+        match route.provider {
+            "" if self.table.load().knows(&outcome.model) => self.series(NONE, NONE, &outcome.model),
+            "" => self.series(NONE, NONE, UNKNOWN),
+            provider if served => self.series(provider, &route.target, &route.model),
+            provider => {
+                let label = self.table.load().label(provider, &route.target, &route.model);
+                self.series(provider, &route.target, if label == OTHER { OTHER } else { UNKNOWN })
+            }
+        }
+    }
+
+    fn grow(&self, provider: &'static str, target: &str, model: &str) -> Arc<Series> {
+        let _growing = self.growing.lock().unwrap_or_else(PoisonError::into_inner);
+        let table = self.table.load();
+        let label = table.label(provider, target, model);
+        if let Some(series) = table.find(provider, target, model).or_else(|| table.find(provider, target, label)) {
+            return series.clone();
+        }
+        let (grown, series) = table.with(&self.families, (provider, target, label));
+        self.table.store(Arc::new(grown));
+        series
+    }
+
+    fn file_error(&self, outcome: &Outcome) {
+        let route = &outcome.route;
+        let code = outcome.error.unwrap_or("client_canceled");
+        let (provider, target) =
+            if route.provider.is_empty() { (NONE, NONE) } else { (route.provider, &*route.target) };
+        self.families.request_errors.with_label_values(&[provider, target, code]).inc();
+        let kind = if outcome.abandoned { Some("client_canceled") } else { error_type(code) };
+        if let (Some(kind), false) = (kind, route.provider.is_empty()) {
+            self.families.provider_errors.with_label_values(&[provider, kind]).inc();
+        }
+    }
+
+    /// Counts a failed attempt, whatever becomes of the call.
+    pub fn attempt_failed(&self, provider: &'static str, target: &str, fault: Fault) {
+        self.families.attempt_failures.with_label_values(&[provider, target, fault.code()]).inc();
+    }
+
+    /// Counts a provider that could not be set up.
+    pub fn init_failed(&self, provider: &'static str) {
+        self.families.init_failures.with_label_values(&[provider]).inc();
+    }
+
+    /// Counts a request refused by a rate limit: `ip` today.
+    pub fn rate_limited(&self, key_type: &'static str) {
+        self.families.rate_limited.with_label_values(&[key_type]).inc();
+    }
+
+    /// Counts a request as in flight for as long as the guard lives.
+    pub fn enter(&self) -> InFlight {
+        self.families.in_flight.inc();
+        InFlight(self.families.in_flight.clone())
+    }
+
+    /// Counts a new client connection.
+    pub fn connection(&self) -> Connection {
+        self.connections.open()
+    }
+
+    /// Shows how many lines the sink had to drop. Each sink may be shown once.
+    pub fn watch(&self, sink: &Sink) {
+        New(&self.registry).register(sink.dropped());
+    }
+
+    /// All metrics in the text format of Prometheus; send it as [`CONTENT_TYPE`].
+    pub fn render(&self) -> String {
+        TextEncoder::new().encode_to_string(&self.registry.gather()).unwrap_or_default()
+    }
+}
+
+/// A request in flight.
+#[derive(Debug)]
+pub struct InFlight(IntGauge);
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
+/// The reference's word for a failure a provider is to blame for; `None` when the caller is.
+fn error_type(code: &'static str) -> Option<&'static str> {
+    match code {
+        "upstream_timeout" | "gateway_timeout" => Some("timeout"),
+        "invalid_request"
+        | "request_too_large"
+        | "context_length_exceeded"
+        | "content_filter"
+        | "unsupported_parameter" => None,
+        _ => Some("provider_error"),
+    }
+}
+
+/// Makes families and enters them into the registry. Names are constants, so that no step can fail.
+struct New<'a>(&'a Registry);
+
+impl New<'_> {
+    fn counters(&self, name: &str, help: &str, labels: &[&str]) -> IntCounterVec {
+        self.single(IntCounterVec::new(Opts::new(name, help), labels))
+    }
+
+    fn gauges(&self, name: &str, help: &str, labels: &[&str]) -> IntGaugeVec {
+        self.single(IntGaugeVec::new(Opts::new(name, help), labels))
+    }
+
+    fn histograms(&self, name: &str, help: &str, labels: &[&str]) -> HistogramVec {
+        self.single(HistogramVec::new(HistogramOpts::new(name, help).buckets(CALLS.to_vec()), labels))
+    }
+
+    fn single<C: Collector + Clone + 'static>(&self, made: prometheus::Result<C>) -> C {
+        let family = made.expect("names and labels are valid constants");
+        self.register(family.clone());
+        family
+    }
+
+    fn register(&self, family: impl Collector + 'static) {
+        self.0.register(Box::new(family)).expect("each family is registered once");
+    }
+}
