@@ -33,6 +33,9 @@ pub enum Error {
     /// The gateway's own deadline passed.
     #[error("the gateway's request_timeout of {0:?} passed")]
     Deadline(Duration),
+    /// The process is about to end, and the stream has been open for as long as that could wait.
+    #[error("the gateway is shutting down")]
+    Draining,
     /// The provider let us down.
     #[error(transparent)]
     Upstream(Box<Upstream>),
@@ -147,6 +150,7 @@ impl Error {
             Error::Unsupported { .. } => "unsupported_parameter",
             Error::NoTarget(_) => "model_not_found",
             Error::Deadline(_) => "gateway_timeout",
+            Error::Draining => "shutting_down",
             Error::Upstream(upstream) => upstream.fault.code(),
         }
     }

@@ -2,16 +2,17 @@
 
 pub mod error;
 pub mod outcome;
+pub mod redact;
 
 use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
 use futures_util::stream::BoxStream;
-use http::HeaderMap;
+use http::HeaderValue;
 
 pub use self::error::{Error, Fault, Upstream};
-pub use self::outcome::{Outcome, Route};
+pub use self::outcome::{Outcome, OutcomeSlot, Route};
 pub use crate::wire::Usage;
 use crate::wire::{Dialect, Object};
 
@@ -63,16 +64,16 @@ pub struct Call {
 pub struct Reply {
     /// The body in the caller's dialect.
     pub body: Bytes,
-    /// Headers of the provider worth handing on: content type and the like, never credentials.
-    pub headers: HeaderMap,
+    /// Its content type.
+    pub content_type: HeaderValue,
 }
 
 /// What a call is answered with.
 pub enum Answer {
     /// The whole body at once.
     Whole(Reply),
-    /// A body too large to hold: chunks as they arrive, with the provider's content type and length.
-    Bytes(Reply, BoxStream<'static, Result<Bytes, Error>>),
+    /// A body too large to hold: its content type, its length in bytes if that is known, and its chunks as they arrive.
+    Bytes(HeaderValue, Option<usize>, BoxStream<'static, Result<Bytes, Error>>),
     /// A stream of server-sent events in the caller's dialect: whole frames, several in one chunk when they came so.
     Events(BoxStream<'static, Result<Bytes, Error>>),
 }

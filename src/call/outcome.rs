@@ -1,6 +1,6 @@
 //! What a call came to: the one record from which logs, metrics and headers are written.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use super::{Op, Usage};
@@ -45,4 +45,20 @@ pub struct Outcome {
     pub first_token: Option<Duration>,
     /// Tokens, if the provider said or they could be estimated.
     pub usage: Option<Usage>,
+}
+
+/// Where whoever finishes a call files its outcome, and whoever writes the access line looks for it.
+#[derive(Clone, Debug, Default)]
+pub struct OutcomeSlot(pub Arc<OnceLock<Outcome>>);
+
+impl OutcomeSlot {
+    /// Files the outcome. Only the first one counts: a call has one.
+    pub fn file(&self, outcome: Outcome) {
+        let _ = self.0.set(outcome);
+    }
+
+    /// The outcome, if the call is over.
+    pub fn get(&self) -> Option<&Outcome> {
+        self.0.get()
+    }
 }

@@ -1,36 +1,130 @@
-//! config (temporary words until the module lands)
-#![expect(missing_docs, reason = "temporary")]
-use std::collections::HashMap;
-pub struct Env(HashMap<String, String>);
-impl Env {
-    pub fn get(&self, name: &str) -> Option<&str> {
-        self.0.get(name).map(|v| v.trim()).filter(|v| !v.is_empty())
+//! The configuration: what it may say, how it is read, and what is wrong with it.
+//!
+//! A file is read in three steps. [`node`] makes a tree that knows the line and column of every part; [`shape`] holds
+//! the tree against the JSON Schema of [`Config`] and [`rules`] holds the typed result against what a schema cannot say.
+//! All problems come back at once. Nothing here knows a provider: the list is handed to [`check`].
+
+mod find;
+mod later;
+mod mask;
+mod nearest;
+mod node;
+mod period;
+mod problem;
+mod rules;
+mod schema;
+mod shape;
+mod source;
+mod target;
+mod text;
+
+use std::path::Path;
+
+pub use self::find::{Found, find};
+pub use self::period::{parse as parse_duration, render as render_duration};
+pub use self::problem::{Invalid, Problem, Warning};
+pub use self::schema::{Compatibility, Config, Mode, OnUnsupported, Server, Strategy};
+pub use self::source::Source;
+pub use self::target::{Failure, Retry, Target, Timeouts};
+pub use self::text::{Env, Secret, Text};
+
+/// How a configuration is written down.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// YAML 1.2, one document.
+    Yaml,
+    /// JSON, one object.
+    Json,
+}
+
+impl Format {
+    /// The format a file name promises, whatever the case of its extension.
+    pub fn of(path: &Path) -> Option<Self> {
+        let extension = path.extension()?.to_str()?.to_ascii_lowercase();
+        match extension.as_str() {
+            "yaml" | "yml" => Some(Format::Yaml),
+            "json" => Some(Format::Json),
+            _ => None,
+        }
     }
 }
+
+/// A configuration that can be used, with what its owner should still know.
 #[derive(Debug)]
-pub struct Invalid {
-    pub path: String,
-    pub message: String,
+pub struct Loaded {
+    /// The configuration.
+    pub config: Config,
+    /// What is allowed and yet probably not meant.
+    pub warnings: Vec<Warning>,
+    /// The text it came from: gives later problems their line.
+    pub source: Source,
 }
-impl Invalid {
-    pub fn at(path: String, message: String) -> Self {
-        Self { path, message }
-    }
+
+/// Reads a configuration file. The extension decides the format.
+///
+/// # Errors
+/// Every problem of the file at once, or why it cannot be read.
+pub fn load(path: &Path) -> Result<Loaded, Invalid> {
+    let name = path.display().to_string();
+    let Some(format) = Format::of(path) else {
+        return Err(Invalid::file(&name, "unknown_format", "the file name ends neither in .yaml or .yml nor in .json"));
+    };
+    let bytes = std::fs::read(path).map_err(|error| Invalid::file(&name, "unreadable_file", &error.to_string()))?;
+    let text = String::from_utf8(bytes)
+        .map_err(|_| Invalid::file(&name, "unreadable_file", "the file is not text in UTF-8"))?;
+    parse(&text, format, &name)
 }
-pub struct Text(pub String);
-impl Text {
-    pub fn resolve(&self, _: &Env) -> Result<Secret, Invalid> {
-        Ok(Secret(self.0.clone()))
+
+/// Reads a configuration from a text; `name` is what problems call it.
+///
+/// # Errors
+/// Every problem of the text at once.
+pub fn parse(text: &str, format: Format, name: &str) -> Result<Loaded, Invalid> {
+    let mut source = Source::new(name, text);
+    let tree = match node::parse(source.text(), format) {
+        Ok(tree) => tree,
+        Err(fault) => return Err(source.blame(vec![fault])),
+    };
+    source.index(&tree);
+    let schema = schema_value();
+    let shape::Read { value, mut problems, mut warnings, mut settled } = shape::read(&tree, &schema, format);
+    match serde_json::from_value::<Config>(value) {
+        Ok(config) => {
+            let found = rules::check(&config);
+            problems.extend(found.problems.into_iter().filter(|problem| !settled.covers(&problem.path)));
+            warnings.extend(found.warnings);
+            if problems.is_empty() {
+                return Ok(Loaded { config, warnings: source.blame(warnings).problems, source });
+            }
+        }
+        // The shape pass is meant to find all of these; this is what is left when it and serde disagree.
+        Err(error) if problems.is_empty() => {
+            settled.add("");
+            problems.push(Problem::new("", "wrong_type", error.to_string()));
+        }
+        Err(_) => {}
     }
+    Err(source.blame(problems))
 }
-pub struct Secret(String);
-impl Secret {
-    pub fn expose(&self) -> &str {
-        &self.0
-    }
+
+/// What is wrong with a configuration, given the ids of the providers there are: for one that was built by hand, and
+/// for the names that [`load`] cannot judge. [`Source::blame`] adds the lines.
+pub fn check(config: &Config, known_providers: &[&str]) -> Vec<Problem> {
+    let mut problems = rules::check(config).problems;
+    rules::providers(config, known_providers, &mut problems);
+    problems
 }
-impl From<&str> for Secret {
-    fn from(s: &str) -> Self {
-        Self(s.to_owned())
-    }
+
+/// The references `${NAME}` of a configuration that name nothing in the environment, one problem each place.
+pub fn undefined(config: &Config, env: &Env) -> Vec<Problem> {
+    rules::undefined(config, env)
+}
+
+/// The JSON Schema of the configuration, for editors.
+pub fn schema_json() -> String {
+    format!("{:#}\n", schema_value())
+}
+
+fn schema_value() -> serde_json::Value {
+    schemars::schema_for!(Config).to_value()
 }

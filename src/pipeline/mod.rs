@@ -1,1 +1,66 @@
-//! pipeline
+//! What happens to a call: alias, plan, walk, and one outcome.
+
+pub mod engine;
+pub mod gateway;
+pub mod meter;
+pub mod metered;
+pub mod walk;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tower::ServiceBuilder;
+
+use self::engine::Engine;
+pub use self::gateway::Gateway;
+use self::meter::Meter;
+use crate::routing::{Strategy, Target};
+use crate::telemetry::Metrics;
+
+/// One configuration, compiled: what the engine goes by.
+pub struct Rules {
+    /// The targets, in the order of the configuration.
+    pub targets: Vec<Arc<Target>>,
+    /// How they are ordered.
+    pub strategy: Strategy,
+    /// Other names for models.
+    pub aliases: HashMap<Arc<str>, Arc<str>>,
+    /// The time a call may take; of a stream, until it starts.
+    pub request_timeout: Option<Duration>,
+    /// The pause between keep-alive comments in a silent stream; `None` for none.
+    pub keep_alive: Option<Duration>,
+    /// The largest request body, bytes.
+    pub max_request_bytes: usize,
+    /// Whether answers carry headers that say which target, model and attempts they took.
+    pub expose_headers: bool,
+}
+
+/// One configuration, with the stack that its calls go through.
+pub struct Snapshot {
+    /// What it says.
+    pub rules: Arc<Rules>,
+    /// The layers over a call, outermost first: what a request costs, then what it goes through.
+    pub stack: Meter<Engine>,
+}
+
+impl Snapshot {
+    /// Put the stack over the rules.
+    pub fn new(rules: Rules, metrics: &Arc<Metrics>, hurry: &Hurry) -> Self {
+        let rules = Arc::new(rules);
+        let meter = Meter::layer(metrics.clone(), hurry.clone(), rules.keep_alive);
+        let stack = ServiceBuilder::new().layer(meter).service(Engine { rules: rules.clone() });
+        Self { rules, stack }
+    }
+}
+
+/// Tells open streams that the process is about to end: one token a worker, because the waiters of one share a lock.
+#[derive(Clone)]
+pub struct Hurry(pub Arc<[tokio_util::sync::CancellationToken]>);
+
+impl Hurry {
+    /// The token of the worker we are on.
+    pub fn here(&self) -> &tokio_util::sync::CancellationToken {
+        &self.0[crate::telemetry::worker().min(self.0.len() - 1)]
+    }
+}

@@ -58,6 +58,8 @@ pub enum Root {
     At(&'static str),
     /// At an address that follows from the settings.
     By(fn(&Settings) -> Result<Place, Invalid>),
+    /// Nowhere: the answers are made in the process.
+    Inside,
 }
 
 /// A resolved API root.

@@ -249,8 +249,8 @@ impl Object {
         home.unwrap_or(&self.body).slice_ref(part)
     }
 
-    /// An upper bound of the encoded size, exact but for escaped names.
-    fn size(&self) -> usize {
+    /// The encoded size in bytes, exact but for escaped names of edited objects.
+    pub fn size(&self) -> usize {
         let member = |m: &Member| m.name.of(&self.body).len() + m.value.of(&self.body).len() + 4;
         if self.edited { self.members.iter().map(member).sum::<usize>() + 2 } else { self.body.len() }
     }

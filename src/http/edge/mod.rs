@@ -1,1 +1,173 @@
-//! http/edge
+//! What happens to every request before its handler and to every response after it, in one service around the router.
+//!
+//! The order is that of [`respond`] and [`journey`]; each step is a plain function in a file of its own. One service and
+//! one boxed future instead of a stack of layers: each layer would box a future of its own on the hot path.
+
+mod access_log;
+mod auth;
+mod body_cap;
+mod client_ip;
+mod cors;
+mod headers;
+mod open_mode;
+pub mod path;
+mod rate_limit;
+mod request_id;
+mod settings;
+
+use std::convert::Infallible;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use axum::body::Body;
+use axum::response::IntoResponse;
+use bytes::Bytes;
+use futures_util::FutureExt;
+use http::{Request, Response};
+
+use self::access_log::Entry;
+pub use self::access_log::Log;
+use self::path::Scope;
+pub use self::settings::EdgeSettings;
+use super::error::Failure;
+use crate::call::OutcomeSlot;
+
+/// Who asks, and since when: the one extension the edge gives a request.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    /// The request id, as echoed to the caller.
+    pub id: Arc<str>,
+    /// When the request's head had arrived.
+    pub since: Instant,
+    /// The id of the caller's key, never the key; `None` for anonymous callers.
+    pub key: Option<Arc<str>>,
+    /// The caller's address, behind trusted proxies.
+    pub remote: IpAddr,
+    /// Where the call's outcome belongs: filed there, it is in the access line even if the caller leaves early.
+    pub outcome: OutcomeSlot,
+}
+
+/// A caller of a router that is embedded without the edge: anonymous, arriving now.
+impl Default for Caller {
+    fn default() -> Self {
+        let (since, remote) = (Instant::now(), Ipv4Addr::UNSPECIFIED.into());
+        Self {
+            id: request_id::of(&http::HeaderMap::new()).0,
+            since,
+            key: None,
+            remote,
+            outcome: OutcomeSlot::default(),
+        }
+    }
+}
+
+/// The edge of one process: settings, limiters, where access lines go. Cheap to clone.
+#[derive(Clone)]
+pub struct Edge(Arc<Shared>);
+
+struct Shared {
+    settings: EdgeSettings,
+    limits: rate_limit::Limits,
+    log: Log,
+}
+
+impl Edge {
+    /// An edge that hands its access lines to `log`, which is called exactly once per request but probes, on the thread
+    /// the response ended on.
+    pub fn new(settings: EdgeSettings, log: Log) -> Self {
+        let limits = rate_limit::Limits::new(settings.limit);
+        Self(Arc::new(Shared { settings, limits, log }))
+    }
+
+    /// The service of one connection: `inner` behind this edge. `inner` must always be ready, as axum's router is.
+    pub fn around<S>(&self, inner: S, peer: SocketAddr) -> Service<S> {
+        Service { edge: self.clone(), inner, peer: peer.ip().to_canonical() }
+    }
+}
+
+/// A router behind the edge, for one connection.
+#[derive(Clone)]
+pub struct Service<S> {
+    edge: Edge,
+    inner: S,
+    peer: IpAddr,
+}
+
+impl<S, B> tower::Service<Request<B>> for Service<S>
+where
+    S: tower::Service<Request<Body>, Response = Response<Body>, Error = Infallible> + Clone + Send + 'static,
+    S::Future: Send,
+    B: http_body::Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<axum::BoxError>,
+{
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let (edge, inner, peer) = (self.edge.clone(), self.inner.clone(), self.peer);
+        Box::pin(async move { Ok(respond(&edge.0, inner, peer, request.map(Body::new)).await) })
+    }
+}
+
+/// The outer half: whatever happens within, there is one response, with its headers, and one access line.
+async fn respond<S>(edge: &Shared, inner: S, peer: IpAddr, request: Request<Body>) -> Response<Body>
+where
+    S: tower::Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
+{
+    let (id, echo) = request_id::of(request.headers());
+    let mut entry = Entry::open(edge.log.clone(), &request, id, peer);
+    let origin = cors::allowed(&edge.settings.origins, request.headers());
+    let mut response = match AssertUnwindSafe(journey(edge, inner, peer, request, &mut entry)).catch_unwind().await {
+        Ok(Ok(response)) => response,
+        Ok(Err(failure)) => failure.into_response(),
+        Err(_) => {
+            tracing::error!(request_id = %entry.id(), "a handler panicked");
+            Failure::Panic.into_response()
+        }
+    };
+    headers::put(response.headers_mut(), echo);
+    cors::put(response.headers_mut(), origin);
+    entry.close(response)
+}
+
+/// The inner half, in order. Everything in it may refuse, and may even panic.
+async fn journey<S>(
+    edge: &Shared,
+    mut inner: S,
+    peer: IpAddr,
+    mut request: Request<Body>,
+    entry: &mut Entry,
+) -> Result<Response<Body>, Failure>
+where
+    S: tower::Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
+{
+    let settings = &edge.settings;
+    let scope = path::normalise(request.uri_mut())?;
+    entry.silent = scope == Scope::Probe;
+    entry.remote = client_ip::of(&settings.proxies, peer, request.headers());
+    headers::known_method(request.method())?;
+    if let Some(reply) = cors::preflight(&settings.origins, &request) {
+        return Ok(reply);
+    }
+    if scope != Scope::Probe {
+        let identity = settings.auth.identify(scope, request.headers());
+        edge.limits.check(entry.remote, &identity)?;
+        entry.key = identity?;
+        if settings.auth.is_open(scope) {
+            open_mode::check(&settings.origins, peer, &request)?;
+        }
+    }
+    body_cap::check(settings.max_body, request.headers())?;
+    request.extensions_mut().insert(entry.caller());
+    let Ok(response) = inner.call(request).await;
+    Ok(response)
+}

@@ -1,0 +1,153 @@
+//! What the reference's configuration or ours may say and this version cannot do yet. A feature that arrives takes its
+//! row with it.
+
+use super::mask;
+use super::node::{Node, Value};
+use super::problem::Problem;
+use super::source::{item_path, member_path};
+
+/// When a member asks for what is missing.
+enum When {
+    /// It has content.
+    Filled,
+    /// It is a list.
+    List,
+    /// It is one of these words.
+    Word(&'static [&'static str]),
+    /// It is a text that ends in `*`.
+    Wildcard,
+    /// One of its entries is not `enabled: false`, which is also their default.
+    Enabled,
+    /// Never: under the strategies there are it could do nothing in the reference either.
+    Idle,
+    /// Tracing or an exporter is on.
+    Observing,
+}
+
+/// Shape of the member's path, when it asks for something, and for what.
+static LATER: &[(&str, When, &str)] = &[
+    ("strategy.mode", When::Word(&MODES), "this strategy"),
+    ("strategy.conditions", When::Idle, "conditional"),
+    ("strategy.content_conditions", When::Idle, "content-based"),
+    ("strategy.ab_variants", When::Idle, "ab-test"),
+    ("strategy.unpriced_strategy", When::Idle, "cost-optimized"),
+    ("targets[].api_key", When::List, "pools of several keys"),
+    ("targets[].circuit_breaker", When::Filled, "circuit breakers"),
+    ("targets[].concurrency", When::Filled, "concurrency limits"),
+    ("targets[].models[]", When::Wildcard, "wildcards in model lists"),
+    ("aliases.*", When::List, "aliases that name several models"),
+    ("routes", When::Filled, "routes"),
+    ("plugins", When::Enabled, "plugins"),
+    ("mcp_servers", When::Filled, "MCP tool servers"),
+    ("observability", When::Observing, "tracing and exporters"),
+    ("batch_target", When::Filled, "files and batches"),
+    ("responses_target", When::Filled, "stored responses"),
+];
+
+static MODES: [&str; 6] = ["loadbalance", "conditional", "least-latency", "cost-optimized", "content-based", "ab-test"];
+
+/// What becomes of a member.
+pub(super) enum Verdict {
+    /// The table does not speak of it, or not of this value.
+    Open,
+    /// It asks for what is missing.
+    Refused(Vec<Problem>),
+    /// It asks for nothing. With a warning if its owner may think that it does.
+    Ignored(Option<Problem>),
+}
+
+/// Judges the member at `path`, whose shape is the path without indexes and free names.
+pub(super) fn judge(shape: &str, path: &str, node: &Node) -> Verdict {
+    let Some((_, when, what)) = LATER.iter().find(|(row, ..)| *row == shape) else { return Verdict::Open };
+    let refuse = |path: String, node: &Node, what: &str| {
+        let message = format!("this version of ferrogw does not have {what} yet");
+        Problem::new(path, "unsupported_config", message).at(node.at.line, node.at.column)
+    };
+    let refused = || Verdict::Refused(vec![refuse(path.to_owned(), node, what).help("remove it to go on without")]);
+    match (when, &node.value) {
+        (When::Filled, _) if node.is_empty() => Verdict::Ignored(None),
+        (When::Filled, _) | (When::List, Value::List(_)) => refused(),
+        (When::Word(words), Value::Text(word)) if words.contains(&word.as_str()) => {
+            let problem = refuse(path.to_owned(), node, &format!("the strategy `{word}`"));
+            Verdict::Refused(vec![problem.help("there are `single` and `fallback`")])
+        }
+        (When::Wildcard, Value::Text(text)) if text.len() > 1 && text.find(['*', '?']) == Some(text.len() - 1) => {
+            Verdict::Refused(vec![refuse(path.to_owned(), node, what).help("list the exact ids of the models")])
+        }
+        (When::Idle, _) if node.is_empty() => Verdict::Ignored(None),
+        (When::Idle, _) => {
+            let message = format!("has no effect: only the strategy `{what}` reads it");
+            Verdict::Ignored(Some(Problem::new(path, "no_effect", message).at(node.at.line, node.at.column)))
+        }
+        (When::Enabled, _) if node.is_empty() => Verdict::Ignored(None),
+        (When::Enabled, Value::List(entries)) => {
+            let problems: Vec<Problem> = entries
+                .iter()
+                .enumerate()
+                .filter(|(_, entry)| !is_off(entry))
+                .map(|(index, entry)| {
+                    let name = match entry.get("name").map(|node| &node.value) {
+                        Some(Value::Text(name)) => format!("the plugin `{}`", mask::words(name)),
+                        _ => what.to_string(),
+                    };
+                    refuse(item_path(path, index), entry, &name).help("set `enabled: false` to go on without")
+                })
+                .collect();
+            if problems.is_empty() { Verdict::Ignored(None) } else { Verdict::Refused(problems) }
+        }
+        (When::Enabled, _) => refused(),
+        (When::Observing, _) => observing(path, node, refuse),
+        _ => Verdict::Open,
+    }
+}
+
+/// Whether an entry of plugins or exporters is switched off.
+fn is_off(entry: &Node) -> bool {
+    let Value::Map(_) = &entry.value else { return false };
+    match entry.get("enabled").map(|node| &node.value) {
+        None | Some(Value::Null | Value::Bool(false, _)) => true,
+        Some(Value::Text(word)) => matches!(word.as_str(), "no" | "off" | "n"),
+        Some(_) => false,
+    }
+}
+
+fn observing(path: &str, node: &Node, refuse: impl Fn(String, &Node, &str) -> Problem) -> Verdict {
+    let mut problems = Vec::new();
+    let known = |name: &str| name == "tracing" || name == "exporters";
+    if let Value::Map(members) = &node.value
+        && members.iter().all(|(key, _)| known(&key.name))
+    {
+        for (key, member) in members {
+            let path = member_path(path, &key.name);
+            match (key.name.as_str(), &member.value) {
+                (_, Value::Null) => {}
+                ("tracing", Value::Map(_)) => {
+                    let endpoint = member.get("endpoint").filter(|endpoint| !endpoint.is_empty());
+                    let told = member.get("enabled").is_some_and(|node| !matches!(node.value, Value::Null));
+                    if (told && !is_off(member)) || (!told && endpoint.is_some()) {
+                        problems.push(refuse(path, member, "tracing").help("set `enabled: false` to go on without"));
+                    }
+                }
+                ("exporters", Value::List(entries)) => {
+                    for (index, entry) in entries.iter().enumerate().filter(|(_, entry)| !is_off(entry)) {
+                        let path = item_path(&path, index);
+                        problems.push(refuse(path, entry, "exporters").help("set `enabled: false` to go on without"));
+                    }
+                }
+                _ => problems.push(refuse(path, member, "tracing and exporters")),
+            }
+        }
+    } else if !node.is_empty() {
+        problems.push(refuse(path.to_owned(), node, "tracing and exporters"));
+    }
+    if problems.is_empty() { Verdict::Ignored(None) } else { Verdict::Refused(problems) }
+}
+
+/// Names that this version refuses, for suggestions: a misspelt one is better explained than called unknown.
+pub(super) fn names<'a>(parent: &'a str) -> impl Iterator<Item = &'a str> {
+    LATER.iter().filter_map(move |(shape, ..)| match shape.rsplit_once('.') {
+        Some((head, name)) if head == parent => Some(name),
+        None if parent.is_empty() => Some(*shape),
+        _ => None,
+    })
+}

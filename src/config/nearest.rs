@@ -1,0 +1,59 @@
+//! The known word a misspelt one was probably meant to be.
+
+/// The nearest of the known words, if it is near enough to be a slip.
+pub(super) fn of<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    if word.len() > 64 {
+        return None;
+    }
+    let plain = |word: &str| word.to_lowercase().replace(['-', '_', ' '], "");
+    let word = plain(word);
+    known
+        .into_iter()
+        .map(|candidate| (distance(&word, &plain(candidate)), candidate))
+        .filter(|(distance, candidate)| *distance <= 1 + candidate.len().min(word.len()) / 4)
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, candidate)| candidate)
+}
+
+/// Edits between two words: insert, remove, replace, or swap two neighbours.
+pub(super) fn distance(a: &str, b: &str) -> usize {
+    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
+    let mut before: Vec<usize> = Vec::new();
+    let mut last: Vec<usize> = (0..=b.len()).collect();
+    for i in 1..=a.len() {
+        let mut row = vec![i];
+        for j in 1..=b.len() {
+            let replaced = last[j - 1] + usize::from(a[i - 1] != b[j - 1]);
+            let mut best = replaced.min(last[j] + 1).min(row[j - 1] + 1);
+            if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
+                best = best.min(before[j - 2] + 1);
+            }
+            row.push(best);
+        }
+        before = std::mem::replace(&mut last, row);
+    }
+    last[b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slip_finds_its_word_and_another_word_does_not() {
+        let known = ["virtual_key", "base_url", "models", "timeouts", "weight"];
+        let cases = [
+            ("virtualKey", Some("virtual_key")),
+            ("base-url", Some("base_url")),
+            ("modles", Some("models")),
+            ("model", Some("models")),
+            ("timeout", Some("timeouts")),
+            ("wieght", Some("weight")),
+            ("circuit", None),
+            ("", None),
+        ];
+        for (word, expected) in cases {
+            assert_eq!(of(word, known), expected, "{word}");
+        }
+    }
+}

@@ -1,0 +1,253 @@
+//! What a configuration must not say although its types allow it, and what it says in vain.
+
+use std::collections::{HashMap, HashSet};
+
+use super::nearest;
+use super::problem::Problem;
+use super::schema::{Config, Mode};
+use super::source::{item_path, member_path};
+use super::target::Target;
+use super::text::{self, Env, Text};
+
+/// Problems and warnings, with paths and without lines.
+#[derive(Default)]
+pub(super) struct Findings {
+    pub(super) problems: Vec<Problem>,
+    pub(super) warnings: Vec<Problem>,
+}
+
+impl Findings {
+    fn refuse(&mut self, path: impl Into<String>, message: impl Into<String>) {
+        self.problems.push(Problem::new(path, "invalid_value", message));
+    }
+
+    fn warn(&mut self, path: impl Into<String>, code: &'static str, message: impl Into<String>) {
+        self.warnings.push(Problem::new(path, code, message));
+    }
+}
+
+/// Every rule that needs nothing but the configuration.
+pub(super) fn check(config: &Config) -> Findings {
+    let mut found = Findings::default();
+    if !matches!(config.api_version.as_str(), "" | "v1") {
+        found.warn("apiVersion", "unknown_version", "is not `v1`, the one version there is; the file is read as `v1`");
+    }
+    if config.request_timeout.is_some_and(|timeout| timeout.is_zero()) {
+        found.refuse("request_timeout", "must be longer than 0");
+    }
+    strategy(config, &mut found);
+    names(config, &mut found);
+    for (index, target) in config.targets.iter().enumerate() {
+        self::target(target, &item_path("targets", index), &mut found);
+    }
+    aliases(config, &mut found);
+    found
+}
+
+fn strategy(config: &Config, found: &mut Findings) {
+    let single = config.strategy.mode == Mode::Single;
+    let mode = config.strategy.mode.name();
+    if config.targets.is_empty() {
+        found.refuse("targets", "at least one target is required");
+    } else if single && config.targets[0].is_drained() {
+        found.refuse("targets[0].weight", "0 takes the only target out of service that the strategy `single` asks");
+    } else if config.targets.iter().all(Target::is_drained) {
+        found.refuse("targets", "every target is out of service: each has the weight 0");
+    }
+    for (index, target) in config.targets.iter().enumerate() {
+        let path = item_path("targets", index);
+        if single && index > 0 {
+            let message = "is never asked: the strategy `single` asks the first target alone";
+            let warning = Problem::new(path, "no_effect", message);
+            found.warnings.push(warning.help("set `strategy: { mode: fallback }` to ask the others after it"));
+        } else if target.weight.is_some_and(|weight| weight > 0.0 && (weight - 1.0).abs() > f64::EPSILON) {
+            let message = format!("has no effect: the strategy `{mode}` knows only 0, out of service");
+            found.warn(member_path(&path, "weight"), "no_effect", message);
+        }
+    }
+    if single && config.failover_on.is_some() {
+        found.warn("failover_on", "no_effect", "has no effect: the strategy `single` asks one target");
+    }
+}
+
+fn names(config: &Config, found: &mut Findings) {
+    let mut seen: HashMap<&str, usize> = HashMap::new();
+    for (index, target) in config.targets.iter().enumerate() {
+        let path = format!("targets[{index}].virtual_key");
+        let name = target.virtual_key.as_str();
+        if name.is_empty() {
+            found.refuse(path, "must not be empty");
+        } else if !name.bytes().all(|byte| byte.is_ascii_graphic()) || name.len() > 128 {
+            found.refuse(path, "must be at most 128 letters, digits and signs of ASCII without spaces");
+        } else if let Some(first) = seen.insert(name, index) {
+            let problem =
+                Problem::new(path, "invalid_value", format!("targets[{first}] has the name `{name}` already"));
+            found.problems.push(problem.help(format!("give it another name and `provider: {}`", target.provider())));
+        }
+    }
+}
+
+fn target(target: &Target, path: &str, found: &mut Findings) {
+    let at = |name: &str| member_path(path, name);
+    if target.provider.as_deref() == Some("") {
+        found.refuse(at("provider"), "must not be empty");
+    }
+    if target.weight.is_some_and(|weight| !weight.is_finite() || weight < 0.0) {
+        found.refuse(at("weight"), "must not be negative");
+    }
+    if let Some(fault) = target.base_url.as_ref().and_then(address_fault) {
+        found.refuse(at("base_url"), fault);
+    }
+    let mut seen = HashSet::new();
+    for (index, model) in target.models.iter().enumerate() {
+        let fault = model_fault(model).or((!seen.insert(model)).then_some("is listed twice"));
+        if let Some(fault) = fault {
+            found.refuse(item_path(&at("models"), index), fault);
+        }
+    }
+    for (name, model) in &target.model_map {
+        if let Some(fault) = model_fault(name).or(model_fault(model)) {
+            found.refuse(member_path(&at("model_map"), name), fault);
+        }
+    }
+    for (name, value) in &target.headers {
+        if let Some(fault) = header_fault(name, value) {
+            found.refuse(member_path(&at("headers"), name), fault);
+        }
+    }
+    let waits = &target.timeouts;
+    let waits =
+        [("connect", waits.connect), ("first_byte", waits.first_byte), ("idle", waits.idle), ("total", waits.total)];
+    for (name, wait) in waits {
+        if wait.is_some_and(|wait| wait.is_zero()) {
+            found.refuse(member_path(&at("timeouts"), name), "must be longer than 0");
+        }
+    }
+    let codes = target.retry.on_status_codes.as_deref().unwrap_or_default();
+    if codes.iter().any(|code| !(100..600).contains(code)) {
+        found.refuse(member_path(&at("retry"), "on_status_codes"), "must be from 100 to 599");
+    }
+    if !codes.is_empty() && target.retry.tries() == 1 {
+        let path = member_path(&at("retry"), "on_status_codes");
+        found.warn(path, "no_effect", "has no effect: `attempts` allows one attempt");
+    }
+}
+
+/// What is wrong with an address that needs no variables.
+fn address_fault(address: &Text) -> Option<&'static str> {
+    let written = address.as_written();
+    if address.has_references() {
+        return None;
+    }
+    if written.contains(['?', '#']) {
+        return Some("must have no query and no fragment");
+    }
+    let whole = "must be a whole address, as `https://host/v1`";
+    match written.parse::<::http::Uri>() {
+        Ok(uri) if !matches!(uri.scheme_str(), Some("http" | "https")) => Some("must begin with https:// or http://"),
+        Ok(uri) if uri.host().is_none_or(str::is_empty) => Some(whole),
+        Ok(_) => None,
+        Err(_) if written.contains("://") => Some(whole),
+        Err(_) => Some("must begin with https:// or http://"),
+    }
+}
+
+fn model_fault(model: &str) -> Option<&'static str> {
+    if model.is_empty() {
+        Some("must not be empty")
+    } else if model.trim() != model {
+        Some("must not begin or end with a space")
+    } else if model.contains(['*', '?']) {
+        Some("must be the exact id of a model, without `*` and `?`")
+    } else {
+        None
+    }
+}
+
+/// Headers that frame a message are the gateway's own.
+fn header_fault(name: &str, value: &Text) -> Option<&'static str> {
+    const FRAMING: [&str; 9] = [
+        "connection",
+        "content-length",
+        "host",
+        "keep-alive",
+        "proxy-connection",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+    ];
+    if ::http::HeaderName::from_bytes(name.as_bytes()).is_err() {
+        Some("is not a name a header can have")
+    } else if FRAMING.contains(&name.to_ascii_lowercase().as_str()) {
+        Some("is a header the gateway sets itself")
+    } else if ::http::HeaderValue::from_str(value.as_written()).is_err() {
+        Some("has a character that a header cannot hold")
+    } else {
+        None
+    }
+}
+
+fn aliases(config: &Config, found: &mut Findings) {
+    for (alias, model) in &config.aliases {
+        let path = member_path("aliases", alias);
+        if alias.trim().is_empty() {
+            found.refuse(path, "the name of an alias must not be empty");
+        } else if model.trim().is_empty() {
+            found.refuse(path, "must not be empty");
+        } else if alias == model {
+            found.refuse(path, "names itself");
+        } else if config.aliases.contains_key(model) {
+            found.refuse(path, format!("names `{model}`, which is an alias itself; an alias must name a model"));
+        } else if let Some(index) = config.targets.iter().position(|target| declares(target, alias)) {
+            let name = &config.targets[index].virtual_key;
+            let message = format!("hides the model `{alias}` of the target `{name}`: callers get `{model}`");
+            found.warn(path, "shadowed_model", message);
+        }
+    }
+}
+
+fn declares(target: &Target, model: &str) -> bool {
+    target.model_map.contains_key(model) || target.models.iter().any(|declared| declared == model)
+}
+
+/// Targets whose provider is not one of the known.
+pub(super) fn providers(config: &Config, known: &[&str], problems: &mut Vec<Problem>) {
+    for (index, target) in config.targets.iter().enumerate() {
+        let id = target.provider();
+        if id.is_empty() || known.contains(&id) {
+            continue;
+        }
+        let member = if target.provider.is_some() { "provider" } else { "virtual_key" };
+        let path = format!("targets[{index}].{member}");
+        let near = nearest::of(id, known.iter().copied());
+        let problem = Problem::new(path, "unknown_provider", format!("there is no provider `{id}`"));
+        problems.push(match (near, member) {
+            (Some(_), _) => problem.suggest(near),
+            (None, "virtual_key") => problem.help("if this is the target's own name, add `provider`"),
+            (None, _) => problem.help(format!("the providers are {}", known.join(", "))),
+        });
+    }
+}
+
+/// References that name nothing.
+pub(super) fn undefined(config: &Config, env: &Env) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    for (index, target) in config.targets.iter().enumerate() {
+        let path = item_path("targets", index);
+        let single = [("base_url", &target.base_url), ("api_key", &target.api_key)];
+        let single = single.into_iter().filter_map(|(name, text)| Some((member_path(&path, name), text.as_ref()?)));
+        let named = [("headers", &target.headers), ("options", &target.options)];
+        let named = named.into_iter().flat_map(|(name, map)| {
+            let path = member_path(&path, name);
+            map.iter().map(move |(key, text)| (member_path(&path, key), text))
+        });
+        for (path, text) in single.chain(named) {
+            let missing = text.missing(env);
+            if !missing.is_empty() {
+                problems.push(text::undefined(&path, &missing));
+            }
+        }
+    }
+    problems
+}

@@ -1,0 +1,142 @@
+//! What a configuration may say. The comments here are the descriptions that editors show.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::period;
+use super::target::{Failure, Target};
+
+/// The body cap when the configuration names none: agents send 30 MB.
+const MAX_REQUEST_BYTES: u64 = 64 << 20;
+
+/// Configuration of the ferrogw AI gateway.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema, PartialEq)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Version of this format. There is one: `v1`, also the default.
+    #[serde(rename = "apiVersion")]
+    pub api_version: String,
+    /// How the target of a request is chosen.
+    pub strategy: Strategy,
+    /// Whom the gateway can call, in the order of preference. At least one.
+    pub targets: Vec<Target>,
+    /// Other names for models: `fast: gpt-5-mini`. Read once, before everything else; an alias cannot name an alias.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub aliases: BTreeMap<String, String>,
+    /// Which failures of a target move a request on to the next one: statuses (`429`), classes of them (`5xx`) and the
+    /// words `timeout`, `connect` and `broken`. Default: 401, 403, 404, 408, 409, 429, 5xx, timeout, connect, broken.
+    /// An empty list means none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failover_on: Option<Vec<Failure>>,
+    /// Largest request body in bytes. Default, also for 0: 67108864 (64 MiB).
+    pub max_request_bytes: u64,
+    /// Longest time a request that is not streamed may take, all attempts together, and longest time until a stream
+    /// starts: `30s`, `5m`. Default: none.
+    #[serde(with = "period::option", skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "period::schema")]
+    pub request_timeout: Option<Duration>,
+    /// What happens where providers differ.
+    pub compatibility: Compatibility,
+    /// How this process treats its own connections.
+    pub server: Server,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Config {
+            api_version: "v1".to_owned(),
+            strategy: Strategy::default(),
+            targets: Vec::new(),
+            aliases: BTreeMap::new(),
+            failover_on: None,
+            max_request_bytes: MAX_REQUEST_BYTES,
+            request_timeout: None,
+            compatibility: Compatibility::default(),
+            server: Server::default(),
+        }
+    }
+}
+
+impl Config {
+    /// The largest request body in bytes.
+    pub fn body_cap(&self) -> u64 {
+        if self.max_request_bytes == 0 { MAX_REQUEST_BYTES } else { self.max_request_bytes }
+    }
+}
+
+/// How the target of a request is chosen.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema, PartialEq)]
+#[serde(deny_unknown_fields, default)]
+pub struct Strategy {
+    /// `single` asks the first target alone, `fallback` asks the targets in order until one answers. Default: `single`.
+    pub mode: Mode,
+}
+
+/// Ways to choose a target.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, JsonSchema, PartialEq, Eq)]
+#[serde(rename_all = "kebab-case")]
+pub enum Mode {
+    /// The first target, and no other.
+    #[default]
+    Single,
+    /// All targets that serve the model, in order, until one answers.
+    Fallback,
+}
+
+impl Mode {
+    /// The word the configuration uses.
+    pub fn name(self) -> &'static str {
+        match self {
+            Mode::Single => "single",
+            Mode::Fallback => "fallback",
+        }
+    }
+}
+
+/// What happens where providers differ.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema, PartialEq)]
+#[serde(deny_unknown_fields, default)]
+pub struct Compatibility {
+    /// A parameter that the provider cannot take is left out and named in `x-ferro-warnings` (`warn`), left out (`drop`),
+    /// or the request is refused with status 400 (`reject`). Default: `warn`.
+    pub on_unsupported_param: OnUnsupported,
+}
+
+/// What becomes of a parameter the provider cannot take.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, JsonSchema, PartialEq, Eq)]
+#[serde(rename_all = "kebab-case")]
+pub enum OnUnsupported {
+    /// Left out, and the answer says so.
+    #[default]
+    Warn,
+    /// Left out.
+    Drop,
+    /// The request is refused.
+    Reject,
+}
+
+/// How this process treats its own connections.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema, PartialEq)]
+#[serde(deny_unknown_fields, default)]
+pub struct Server {
+    /// How long requests and streams may go on after the process was told to stop; then they are cut. Default: `15s`.
+    #[serde(with = "period")]
+    #[schemars(schema_with = "period::schema")]
+    pub drain: Duration,
+    /// A stream that is silent this long gets a comment that keeps proxies from closing it. 0 = never. Default: `15s`.
+    #[serde(with = "period")]
+    #[schemars(schema_with = "period::schema")]
+    pub keep_alive: Duration,
+    /// Whether answers carry the `x-gateway-*` and `x-ferro-*` headers: target, model, attempts, overhead, warnings.
+    /// Default: true.
+    pub expose_headers: bool,
+}
+
+impl Default for Server {
+    fn default() -> Self {
+        Server { drain: Duration::from_secs(15), keep_alive: Duration::from_secs(15), expose_headers: true }
+    }
+}

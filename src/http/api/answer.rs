@@ -1,0 +1,88 @@
+//! An answer as a response: a body or a stream, with the headers that say how it came about.
+
+use std::convert::Infallible;
+use std::time::Instant;
+
+use axum::body::Body;
+use axum::response::{IntoResponse, Response};
+use futures_util::StreamExt;
+use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue};
+
+use crate::call::{Answer, Answered, Route};
+use crate::http::error::Failure;
+use crate::pipeline::Rules;
+use crate::pipeline::walk::Failed;
+use crate::telemetry::Millis;
+use crate::wire::Dialect;
+
+const PROVIDER: HeaderName = HeaderName::from_static("x-gateway-provider");
+const OVERHEAD: HeaderName = HeaderName::from_static("x-gateway-overhead-ms");
+const TARGET: HeaderName = HeaderName::from_static("x-ferro-target");
+const MODEL: HeaderName = HeaderName::from_static("x-ferro-model");
+const ATTEMPTS: HeaderName = HeaderName::from_static("x-ferro-attempts");
+const WARNINGS: HeaderName = HeaderName::from_static("x-ferro-warnings");
+const BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
+
+/// The response to a call.
+pub fn respond(answered: Result<Answered, Failed>, rules: &Rules, since: Instant, dialect: Dialect) -> Response {
+    let (mut response, route) = match answered {
+        Ok(Answered { answer, route }) => (body(answer, dialect), route),
+        Err(Failed { error, route }) => (Failure::from(error).into_response(), route),
+    };
+    if rules.expose_headers {
+        explain(&mut response, &route, since);
+    }
+    response
+}
+
+fn body(answer: Answer, dialect: Dialect) -> Response {
+    match answer {
+        Answer::Whole(reply) => {
+            let mut response = Response::new(Body::from(reply.body));
+            response.headers_mut().insert(CONTENT_TYPE, reply.content_type);
+            response
+        }
+        Answer::Bytes(content_type, length, chunks) => {
+            let mut response = Response::new(Body::from_stream(chunks));
+            response.headers_mut().insert(CONTENT_TYPE, content_type);
+            if let Some(length) = length {
+                response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(length));
+            }
+            response
+        }
+        Answer::Events(events) => {
+            // the status is long sent: a failure is the stream's last event, and no end mark follows
+            let events = events.map(move |event| {
+                Ok::<_, Infallible>(event.unwrap_or_else(|error| Failure::from(error).event(dialect)))
+            });
+            let mut response = Response::new(Body::from_stream(events));
+            let headers = response.headers_mut();
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+            headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+            headers.insert(BUFFERING, HeaderValue::from_static("no"));
+            response
+        }
+    }
+}
+
+/// Say where the call went. Before anybody was asked there is nothing to say.
+fn explain(response: &mut Response, route: &Route, since: Instant) {
+    let headers = response.headers_mut();
+    let overhead = since.elapsed().saturating_sub(route.upstream);
+    if let Ok(value) = HeaderValue::from_str(Millis::of(overhead).as_str()) {
+        headers.insert(OVERHEAD, value);
+    }
+    if route.attempts == 0 {
+        return;
+    }
+    headers.insert(PROVIDER, HeaderValue::from_static(route.provider));
+    headers.insert(ATTEMPTS, HeaderValue::from(route.attempts));
+    for (name, text) in [(TARGET, &route.target), (MODEL, &route.model)] {
+        if let Ok(value) = HeaderValue::from_str(text) {
+            headers.insert(name, value);
+        }
+    }
+    if let Some(Ok(value)) = (!route.warnings.is_empty()).then(|| HeaderValue::try_from(route.warnings.join(", "))) {
+        headers.insert(WARNINGS, value);
+    }
+}

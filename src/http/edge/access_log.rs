@@ -1,0 +1,151 @@
+//! One access line a request, whatever becomes of it: an `Entry` is dropped exactly once, and writes the line then.
+
+use std::net::IpAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use axum::body::Body;
+use bytes::Bytes;
+use http::{Method, Request, Response, Uri};
+use http_body::{Body as _, Frame, SizeHint};
+
+use super::Caller;
+use crate::call::OutcomeSlot;
+use crate::http::error::Code;
+use crate::telemetry::Line;
+
+/// The status of requests whose caller left before there was a response (nginx's number for it).
+const CLIENT_CLOSED_REQUEST: u16 = 499;
+
+/// Where access lines go.
+pub type Log = Arc<dyn Fn(&Line<'_>) + Send + Sync>;
+
+/// A request under way.
+pub(super) struct Entry {
+    log: Log,
+    /// Nothing is written: probes.
+    pub(super) silent: bool,
+    id: Arc<str>,
+    since: Instant,
+    method: Method,
+    uri: Uri,
+    pub(super) remote: IpAddr,
+    pub(super) key: Option<Arc<str>>,
+    status: u16,
+    bytes: u64,
+    error: Option<&'static str>,
+    outcome: OutcomeSlot,
+}
+
+impl Entry {
+    /// Begins when the head has arrived.
+    pub(super) fn open(log: Log, request: &Request<Body>, id: Arc<str>, peer: IpAddr) -> Self {
+        Self {
+            log,
+            silent: false,
+            id,
+            since: Instant::now(),
+            method: request.method().clone(),
+            uri: request.uri().clone(),
+            remote: peer,
+            key: None,
+            status: CLIENT_CLOSED_REQUEST,
+            bytes: 0,
+            error: None,
+            outcome: OutcomeSlot::default(),
+        }
+    }
+
+    pub(super) fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// The same, as the handler gets to see it.
+    pub(super) fn caller(&self) -> Caller {
+        Caller {
+            id: self.id.clone(),
+            since: self.since,
+            key: self.key.clone(),
+            remote: self.remote,
+            outcome: self.outcome.clone(),
+        }
+    }
+
+    /// Ends with the response: at once if its body is there and its call, if any, is over; else with the body's end.
+    pub(super) fn close(mut self, mut response: Response<Body>) -> Response<Body> {
+        self.status = response.status().as_u16();
+        let extensions = response.extensions_mut();
+        self.error = extensions.get().map(|Code(code)| *code);
+        let is_call = match extensions.remove::<OutcomeSlot>() {
+            Some(slot) => {
+                self.outcome = slot;
+                true
+            }
+            // A call that was begun holds the slot, too.
+            None => Arc::strong_count(&self.outcome.0) > 1,
+        };
+        let is_over = !is_call || self.outcome.get().is_some();
+        match response.body().size_hint().exact() {
+            Some(bytes) if is_over => {
+                self.bytes = bytes;
+                response
+            }
+            _ => response.map(|body| Body::new(Counted { body, entry: self })),
+        }
+    }
+}
+
+impl Drop for Entry {
+    fn drop(&mut self) {
+        if self.silent {
+            return;
+        }
+        (self.log)(&Line {
+            id: &self.id,
+            method: self.method.as_str(),
+            path: self.uri.path(),
+            status: self.status,
+            bytes: self.bytes,
+            took: self.since.elapsed(),
+            remote: self.remote,
+            key: self.key.as_deref(),
+            error: self.error,
+            outcome: self.outcome.get(),
+        });
+    }
+}
+
+/// A body that ends its entry. The order of the fields is the order in which they are dropped: the body first, since
+/// what it holds files the call's outcome when it is dropped.
+struct Counted {
+    body: Body,
+    entry: Entry,
+}
+
+impl http_body::Body for Counted {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        let polled = Pin::new(&mut self.body).poll_frame(context);
+        if let Poll::Ready(Some(Ok(frame))) = &polled
+            && let Some(data) = frame.data_ref()
+        {
+            self.entry.bytes += data.len() as u64;
+        }
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}

@@ -1,0 +1,364 @@
+//! `Failure`: the only way to become a status and a body.
+
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::response::{IntoResponse, Response};
+use bytes::{BufMut, Bytes, BytesMut};
+use http::header::{self, HeaderName, HeaderValue};
+use http::{HeaderMap, StatusCode};
+use serde::Serialize;
+
+use crate::call::{self, Fault, Upstream};
+use crate::providers::table;
+use crate::wire::{Dialect, Malformed};
+
+/// OpenAI's SDKs retry 408, 409, 429 and 5xx unless this header says otherwise.
+const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
+
+/// A name of the caller's longer than this, in bytes, is shortened where a message repeats it.
+const LONGEST_NAME: usize = 128;
+
+/// Whatever ends a request other than an answer. The text is what the caller reads.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// No credential was sent.
+    #[error("no API key: send `Authorization: Bearer <key>` or `x-api-key: <key>`")]
+    MissingKey,
+    /// The credential is not one of ours.
+    #[error("unknown API key")]
+    UnknownKey,
+    /// Without a master key only this machine is served; the reason says what gave the caller away and what to set.
+    #[error("{0}")]
+    Forbidden(&'static str),
+    /// Too many requests, or failed logins, from one address.
+    #[error("too many requests from this address")]
+    RateLimited {
+        /// When the next one is let in.
+        retry_after: Duration,
+    },
+    /// The body is longer than allowed.
+    #[error("the body is larger than {limit} bytes, the gateway's max_request_bytes")]
+    BodyTooLarge {
+        /// The most that is taken, in bytes.
+        limit: u64,
+    },
+    /// The path exists, for other methods: the router adds `Allow`.
+    #[error("this path does not take this method; the header `Allow` lists those it takes")]
+    MethodNotAllowed,
+    /// A method HTTP itself does not define.
+    #[error("unknown HTTP method")]
+    UnknownMethod,
+    /// Nothing is served at the path.
+    #[error("nothing is served at this path; the API lives under /v1, as /v1/chat/completions")]
+    NotFound,
+    /// The path climbs, or tries to.
+    #[error("the path holds `.`, `..`, a backslash or a control character, plain or encoded")]
+    InvalidPath,
+    /// The body is not JSON by its content type.
+    #[error("the body must be JSON: send `Content-Type: application/json`")]
+    UnsupportedType,
+    /// The body is compressed in a way that is not understood.
+    #[error("unsupported Content-Encoding; these are understood: {accepted}")]
+    UnsupportedEncoding {
+        /// What is understood, as a value of `Accept-Encoding`.
+        accepted: &'static str,
+    },
+    /// The body ended before its declared end, or cannot be decompressed.
+    #[error("the request body broke off or cannot be decoded")]
+    BodyBroken,
+    /// The body did not arrive in time.
+    #[error("the request body did not arrive in time")]
+    BodyTimeout,
+    /// The bodies in hand fill the memory set aside for them.
+    #[error("the gateway is out of memory for request bodies: retry later")]
+    Overloaded,
+    /// The process is about to end.
+    #[error("the gateway is shutting down: retry, another instance will answer")]
+    Draining,
+    /// A defect of the gateway.
+    #[error("internal error; the gateway's log has it under this request id")]
+    Panic,
+    /// The call failed.
+    #[error("{}", call_message(.0))]
+    Call(#[from] call::Error),
+}
+
+impl From<Malformed> for Failure {
+    fn from(malformed: Malformed) -> Self {
+        Failure::Call(malformed.into())
+    }
+}
+
+impl From<Upstream> for Failure {
+    fn from(upstream: Upstream) -> Self {
+        Failure::Call(upstream.into())
+    }
+}
+
+/// The code of the failure a response was made from, for the access log: an extension of that response.
+#[derive(Clone, Copy, Debug)]
+pub struct Code(pub &'static str);
+
+impl Failure {
+    /// The status.
+    pub fn status(&self) -> StatusCode {
+        self.row().0
+    }
+
+    /// The kind, as OpenAI's `error.type`.
+    pub fn kind(&self) -> &'static str {
+        self.row().1
+    }
+
+    /// The one name of this failure in responses, metrics, log lines and tests.
+    pub fn code(&self) -> &'static str {
+        self.row().2
+    }
+
+    /// The whole table.
+    fn row(&self) -> (StatusCode, &'static str, &'static str) {
+        const INVALID: &str = "invalid_request_error";
+        const SERVER: &str = "server_error";
+        const UPSTREAM: &str = "upstream_error";
+        use StatusCode as S;
+        match self {
+            Failure::MissingKey => (S::UNAUTHORIZED, "authentication_error", "missing_api_key"),
+            Failure::UnknownKey => (S::UNAUTHORIZED, "authentication_error", "invalid_api_key"),
+            Failure::Forbidden(_) => (S::FORBIDDEN, "permission_error", "open_mode"),
+            Failure::RateLimited { .. } => (S::TOO_MANY_REQUESTS, "rate_limit_error", "rate_limit_exceeded"),
+            Failure::BodyTooLarge { .. } => (S::PAYLOAD_TOO_LARGE, INVALID, "request_too_large"),
+            Failure::MethodNotAllowed => (S::METHOD_NOT_ALLOWED, INVALID, "method_not_supported"),
+            Failure::UnknownMethod => (S::NOT_IMPLEMENTED, INVALID, "method_not_supported"),
+            Failure::NotFound => (S::NOT_FOUND, "not_found_error", "resource_not_found"),
+            Failure::InvalidPath => (S::BAD_REQUEST, INVALID, "invalid_proxy_path"),
+            Failure::UnsupportedType | Failure::UnsupportedEncoding { .. } => {
+                (S::UNSUPPORTED_MEDIA_TYPE, INVALID, "unsupported_media_type")
+            }
+            Failure::BodyBroken => (S::BAD_REQUEST, INVALID, "invalid_request"),
+            Failure::BodyTimeout => (S::REQUEST_TIMEOUT, INVALID, "request_timeout"),
+            Failure::Overloaded => (S::SERVICE_UNAVAILABLE, SERVER, "gateway_overloaded"),
+            Failure::Draining => (S::SERVICE_UNAVAILABLE, SERVER, "gateway_draining"),
+            Failure::Panic => (S::INTERNAL_SERVER_ERROR, SERVER, "internal_error"),
+            Failure::Call(error) => {
+                let (status, kind) = match error {
+                    call::Error::Malformed(_) | call::Error::Invalid { .. } | call::Error::Unsupported { .. } => {
+                        (S::BAD_REQUEST, INVALID)
+                    }
+                    call::Error::NoTarget(_) => (S::NOT_FOUND, INVALID),
+                    call::Error::Deadline(_) => (S::GATEWAY_TIMEOUT, UPSTREAM),
+                    call::Error::Draining => (S::SERVICE_UNAVAILABLE, SERVER),
+                    call::Error::Upstream(upstream) => match upstream.fault {
+                        Fault::BadRequest | Fault::Conflict | Fault::ContextLength | Fault::ContentPolicy => {
+                            (S::BAD_REQUEST, INVALID)
+                        }
+                        Fault::Unprocessable => (S::UNPROCESSABLE_ENTITY, INVALID),
+                        Fault::TooLarge => (S::PAYLOAD_TOO_LARGE, INVALID),
+                        Fault::NotFound => (S::NOT_FOUND, INVALID),
+                        Fault::Billing if upstream.status == Some(429) => (S::TOO_MANY_REQUESTS, "insufficient_quota"),
+                        Fault::RateLimited => (S::TOO_MANY_REQUESTS, "rate_limit_error"),
+                        Fault::Overloaded => (S::SERVICE_UNAVAILABLE, UPSTREAM),
+                        Fault::Timeout => (S::GATEWAY_TIMEOUT, UPSTREAM),
+                        Fault::Auth | Fault::Billing | Fault::Server | Fault::Unreachable | Fault::Truncated => {
+                            (S::BAD_GATEWAY, UPSTREAM)
+                        }
+                    },
+                };
+                (status, kind, error.code())
+            }
+        }
+    }
+
+    /// The error as one server-sent event of a stream in `dialect`; no `[DONE]` follows it.
+    pub fn event(&self, dialect: Dialect) -> Bytes {
+        match dialect {
+            Dialect::OpenAi => {
+                let body = self.body();
+                let mut event = BytesMut::with_capacity(body.len() + 8);
+                event.put_slice(b"data: ");
+                event.put_slice(&body);
+                event.put_slice(b"\n\n");
+                event.freeze()
+            }
+        }
+    }
+
+    /// The error as JSON, on one line.
+    pub fn body(&self) -> Bytes {
+        let upstream = self.upstream();
+        let body = Envelope {
+            error: Inner {
+                message: &self.to_string(),
+                kind: self.kind(),
+                param: self.param(),
+                code: self.code(),
+                provider: upstream.map(|upstream| upstream.provider),
+                upstream_status: upstream.and_then(|upstream| upstream.status),
+                upstream_request_id: upstream.and_then(|upstream| upstream.request_id.as_deref()),
+            },
+        };
+        serde_json::to_vec(&body).expect("strings and numbers are always JSON").into()
+    }
+
+    fn upstream(&self) -> Option<&Upstream> {
+        match self {
+            Failure::Call(call::Error::Upstream(upstream)) => Some(upstream),
+            _ => None,
+        }
+    }
+
+    fn param(&self) -> Option<&str> {
+        match self {
+            Failure::Call(call::Error::Invalid { param, .. } | call::Error::Unsupported { param, .. }) => Some(param),
+            Failure::Call(call::Error::NoTarget(_)) => Some("model"),
+            _ => self.upstream()?.param.as_deref(),
+        }
+    }
+
+    /// When to come back: what the provider said, a guess where our own limits decided, else nothing.
+    fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Failure::RateLimited { retry_after } => Some(*retry_after),
+            Failure::Overloaded | Failure::Draining => Some(Duration::from_secs(1)),
+            _ => {
+                let upstream = self.upstream()?;
+                let guess = (upstream.fault == Fault::Overloaded).then_some(Duration::from_secs(1));
+                upstream.retry_after.or(guess)
+            }
+        }
+    }
+
+    fn head(&self, headers: &mut HeaderMap) {
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        if let Some(wait) = self.retry_after() {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(wait.as_millis().div_ceil(1000).max(1) as u64));
+        }
+        match self {
+            Failure::MissingKey | Failure::UnknownKey => {
+                headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+            }
+            Failure::UnsupportedEncoding { accepted } => {
+                headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static(accepted));
+            }
+            // No retry mends an empty account.
+            Failure::Call(call::Error::Upstream(upstream)) if upstream.fault == Fault::Billing => {
+                headers.insert(SHOULD_RETRY, HeaderValue::from_static("false"));
+            }
+            _ => {}
+        }
+    }
+}
+
+impl IntoResponse for Failure {
+    fn into_response(self) -> Response {
+        let mut response = Response::new(Body::from(self.body()));
+        *response.status_mut() = self.status();
+        self.head(response.headers_mut());
+        response.extensions_mut().insert(Code(self.code()));
+        response
+    }
+}
+
+/// A handler for paths that nothing serves.
+pub async fn not_found() -> Failure {
+    Failure::NotFound
+}
+
+/// A handler for methods that a path does not take; axum adds `Allow`.
+pub async fn method_not_allowed() -> Failure {
+    Failure::MethodNotAllowed
+}
+
+#[derive(Serialize)]
+struct Envelope<'a> {
+    error: Inner<'a>,
+}
+
+#[derive(Serialize)]
+struct Inner<'a> {
+    message: &'a str,
+    #[serde(rename = "type")]
+    kind: &'static str,
+    param: Option<&'a str>,
+    code: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    provider: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    upstream_status: Option<u16>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    upstream_request_id: Option<&'a str>,
+}
+
+fn call_message(error: &call::Error) -> String {
+    match error {
+        call::Error::NoTarget(model) => {
+            format!("no target serves the model `{}`; GET /v1/models lists those that are served", shortened(model))
+        }
+        call::Error::Upstream(upstream) => upstream_message(upstream),
+        call::Error::Malformed(_)
+        | call::Error::Invalid { .. }
+        | call::Error::Unsupported { .. }
+        | call::Error::Deadline(_)
+        | call::Error::Draining => error.to_string(),
+    }
+}
+
+/// Who failed, how, and what mends it. Of what the provider said about the operator's account nothing is repeated: it
+/// names organisations and parts of keys.
+fn upstream_message(upstream: &Upstream) -> String {
+    let Upstream { provider, target, message, .. } = upstream;
+    let status = upstream.status.map(|status| format!(" ({status})")).unwrap_or_default();
+    match upstream.fault {
+        Fault::BadRequest
+        | Fault::Unprocessable
+        | Fault::TooLarge
+        | Fault::ContextLength
+        | Fault::ContentPolicy
+        | Fault::Conflict => format!("{provider} refused the request{status}: {message}"),
+        Fault::NotFound => format!(
+            "{provider} does not know the model{status}: {message}; check the model's name, or `models` and \
+             `model_map` of the target `{target}`"
+        ),
+        Fault::Auth => {
+            let spec = table::find(provider).filter(|spec| **target == *spec.id && !spec.hint.is_empty());
+            let hint = spec.map_or_else(|| format!("check {}", credential(upstream)), |spec| spec.hint.to_owned());
+            format!("{provider} refused the gateway's credential{status}: {hint}")
+        }
+        Fault::Billing => format!(
+            "{provider} does not serve the gateway's account{status}, which is out of money or quota: check the \
+             account behind {}",
+            credential(upstream)
+        ),
+        Fault::RateLimited => {
+            format!("{provider} limits the rate of the gateway's account{status}: retry later, or add a target or key")
+        }
+        Fault::Overloaded => format!("{provider} is overloaded{status}: retry later"),
+        Fault::Timeout => {
+            format!("{provider} did not answer in time{status}: retry, or raise `timeouts` of the target `{target}`")
+        }
+        Fault::Server => format!("{provider} failed{status}: {message}"),
+        Fault::Unreachable => {
+            format!(
+                "{provider} cannot be reached: {message}; check `base_url` of the target `{target}` and the network"
+            )
+        }
+        Fault::Truncated => format!("the answer of {provider} broke off: {message}"),
+    }
+}
+
+/// Where the credential of a target comes from: a target named as its provider takes it from the environment.
+fn credential(upstream: &Upstream) -> String {
+    let spec = table::find(upstream.provider).filter(|_| *upstream.target == *upstream.provider);
+    let var = spec.and_then(|spec| spec.vars.iter().find(|var| var.setting == "api_key"));
+    match var.and_then(|var| var.names.first()) {
+        Some(name) => (*name).to_owned(),
+        None => format!("`api_key` of the target `{}`", upstream.target),
+    }
+}
+
+fn shortened(name: &str) -> String {
+    if name.len() <= LONGEST_NAME {
+        return name.to_owned();
+    }
+    format!("{}…", &name[..name.floor_char_boundary(LONGEST_NAME)])
+}

@@ -1,0 +1,91 @@
+//! The body of a request: read whole, within its bounds of size, time and memory.
+
+use std::io::Read;
+use std::pin::pin;
+use std::time::Duration;
+
+use axum::body::Body;
+use bytes::{Bytes, BytesMut};
+use flate2::read::{MultiGzDecoder, ZlibDecoder};
+use http::HeaderMap;
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH};
+use http_body_util::BodyExt;
+
+use super::error::Failure;
+use crate::pipeline::gateway::{Memory, Reserved};
+
+/// How long a client may pause in the middle of its body.
+const PAUSE: Duration = Duration::from_secs(30);
+
+/// No body grows its buffer by more than this at once: a declared length is a claim, bytes.
+const TRUST: usize = 1 << 20;
+
+/// Read a body of at most `limit` bytes, unpacked. A body that arrives in one piece is not copied.
+/// The reservation returned with it holds its share of the memory for bodies until it is dropped.
+pub async fn body(
+    headers: &HeaderMap,
+    body: Body,
+    limit: usize,
+    memory: &Memory,
+) -> Result<(Bytes, Reserved), Failure> {
+    let too_large = || Failure::BodyTooLarge { limit: limit as u64 };
+    let declared = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
+    if declared.is_some_and(|declared| declared > limit) {
+        return Err(too_large());
+    }
+    let mut reserved = memory.reserve(declared.unwrap_or(0)).ok_or(Failure::Overloaded)?;
+    let mut body = pin!(body);
+    let mut first: Option<Bytes> = None;
+    let mut rest = BytesMut::new();
+    while let Some(frame) = next(&mut body).await? {
+        let Ok(chunk) = frame.into_data() else { continue };
+        let length = first.as_ref().map_or(0, Bytes::len).max(rest.len()) + chunk.len();
+        if length > limit {
+            return Err(too_large());
+        }
+        if length > reserved.bytes() && !reserved.grow(length) {
+            return Err(Failure::Overloaded);
+        }
+        match first.take() {
+            None if rest.is_empty() => first = Some(chunk),
+            None => rest.extend_from_slice(&chunk),
+            Some(before) => {
+                rest.reserve(declared.unwrap_or(length).min(length + TRUST));
+                rest.extend_from_slice(&before);
+                rest.extend_from_slice(&chunk);
+            }
+        }
+    }
+    let packed = first.unwrap_or_else(|| rest.freeze());
+    let Some(encoding) = headers.get(CONTENT_ENCODING) else { return Ok((packed, reserved)) };
+    let plain = unpack(encoding.as_bytes(), &packed, limit)?;
+    if plain.len() > reserved.bytes() && !reserved.grow(plain.len()) {
+        return Err(Failure::Overloaded);
+    }
+    Ok((plain, reserved))
+}
+
+async fn next(body: &mut std::pin::Pin<&mut Body>) -> Result<Option<http_body::Frame<Bytes>>, Failure> {
+    match tokio::time::timeout(PAUSE, body.frame()).await {
+        Err(_) => Err(Failure::BodyTimeout),
+        Ok(None) => Ok(None),
+        Ok(Some(Ok(frame))) => Ok(Some(frame)),
+        Ok(Some(Err(_))) => Err(Failure::BodyBroken),
+    }
+}
+
+fn unpack(encoding: &[u8], packed: &Bytes, limit: usize) -> Result<Bytes, Failure> {
+    let most = limit as u64 + 1;
+    let mut plain = Vec::new();
+    let read = match encoding {
+        b"identity" | b"" => return Ok(packed.clone()),
+        b"gzip" | b"x-gzip" => MultiGzDecoder::new(&packed[..]).take(most).read_to_end(&mut plain),
+        b"deflate" => ZlibDecoder::new(&packed[..]).take(most).read_to_end(&mut plain),
+        _ => return Err(Failure::UnsupportedEncoding { accepted: "gzip, deflate" }),
+    };
+    match read {
+        Err(_) => Err(Failure::BodyBroken),
+        Ok(length) if length > limit => Err(Failure::BodyTooLarge { limit: limit as u64 }),
+        Ok(_) => Ok(plain.into()),
+    }
+}

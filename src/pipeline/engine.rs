@@ -1,0 +1,85 @@
+//! The middle of a call's journey: alias, plan, walk.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use tower::Service;
+
+use super::Rules;
+use super::walk::{Failed, walk};
+use crate::call::{Call, Error, Route};
+use crate::providers::receive::Got;
+
+/// A stream that has said nothing for so long gets its status and keep-alive comments, while the search for a target
+/// that answers goes on behind it.
+const HOLD: Duration = Duration::from_secs(15);
+
+/// What a walk came to.
+pub type Walked = Result<(Got, Route), Failed>;
+
+/// What the engine returns: how the call began to be answered.
+pub enum Begun {
+    /// It ended, well or badly.
+    Walked(Walked),
+    /// A stream on which nothing has been said yet.
+    Waiting(BoxFuture<'static, Walked>),
+}
+
+/// The innermost service over a call.
+#[derive(Clone)]
+pub struct Engine {
+    /// What to go by.
+    pub rules: Arc<Rules>,
+}
+
+impl Service<Call> for Engine {
+    type Response = Begun;
+    type Error = Infallible;
+    type Future = BoxFuture<'static, Result<Begun, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, call: Call) -> Self::Future {
+        let rules = self.rules.clone();
+        if !call.stream {
+            return Box::pin(async move { Ok(Begun::Walked(run(rules, call).await)) });
+        }
+        Box::pin(async move {
+            let mut walk: BoxFuture<'static, Walked> = Box::pin(run(rules, call));
+            Ok(match tokio::time::timeout(HOLD, &mut walk).await {
+                Ok(walked) => Begun::Walked(walked),
+                Err(_) => Begun::Waiting(walk),
+            })
+        })
+    }
+}
+
+async fn run(rules: Arc<Rules>, mut call: Call) -> Walked {
+    if let Some(model) = rules.aliases.get(&call.model) {
+        call.model = model.clone();
+    }
+    let plan = rules.strategy.plan(&rules.targets, call.op, &call.model);
+    if plan.is_empty() {
+        return Err(Failed { error: Error::NoTarget(call.model), route: Route::default() });
+    }
+    let mut route = Route::default();
+    let walked = match rules.request_timeout {
+        None => walk(&call, &plan, &mut route).await,
+        Some(limit) => {
+            match tokio::time::timeout(limit.saturating_sub(call.since.elapsed()), walk(&call, &plan, &mut route)).await
+            {
+                Ok(walked) => walked,
+                Err(_) => Err(Error::Deadline(limit)),
+            }
+        }
+    };
+    match walked {
+        Ok(got) => Ok((got, route)),
+        Err(error) => Err(Failed { error, route }),
+    }
+}

@@ -1,0 +1,165 @@
+//! The layer that starts the clock of a call and files exactly one outcome, even if the client leaves.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use futures_util::StreamExt;
+use futures_util::future::BoxFuture;
+use tower::{Layer, Service, layer::layer_fn};
+
+use super::Hurry;
+use super::engine::Begun;
+use super::metered::{Metered, Source};
+use super::walk::Failed;
+use crate::call::{Answer, Answered, Call, Outcome, OutcomeSlot, Reply, Usage};
+use crate::providers::receive::Got;
+use crate::telemetry::{InFlight, Metrics};
+
+/// Measures every call that goes through it.
+#[derive(Clone)]
+pub struct Meter<S> {
+    inner: S,
+    metrics: Arc<Metrics>,
+    hurry: Hurry,
+    keep_alive: Option<Duration>,
+}
+
+impl<S> Meter<S> {
+    /// As a layer.
+    pub fn layer(
+        metrics: Arc<Metrics>,
+        hurry: Hurry,
+        keep_alive: Option<Duration>,
+    ) -> impl Layer<S, Service = Meter<S>> + Clone {
+        layer_fn(move |inner| Meter { inner, metrics: metrics.clone(), hurry: hurry.clone(), keep_alive })
+    }
+}
+
+impl<S> Service<(Call, OutcomeSlot)> for Meter<S>
+where
+    S: Service<Call, Response = Begun, Error = Infallible, Future: Send + 'static>,
+{
+    type Response = Answered;
+    type Error = Failed;
+    type Future = BoxFuture<'static, Result<Answered, Failed>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Failed>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, (call, slot): (Call, OutcomeSlot)) -> Self::Future {
+        let mut ledger = Ledger::new(&call, self.metrics.clone(), slot);
+        let (hurry, keep_alive) = (self.hurry.clone(), self.keep_alive);
+        let begun = self.inner.call(call);
+        Box::pin(async move {
+            let Ok(begun) = begun.await;
+            let walked = match begun {
+                Begun::Walked(walked) => walked,
+                Begun::Waiting(walk) => {
+                    let route = ledger.outcome.route.clone();
+                    let events = Metered::new(Source::Waiting(walk), ledger, hurry.here(), keep_alive);
+                    return Ok(Answered { answer: Answer::Events(events.boxed()), route });
+                }
+            };
+            let (got, route) = match walked {
+                Ok(walked) => walked,
+                Err(failed) => {
+                    ledger.outcome.route = failed.route.clone();
+                    ledger.end(Some(failed.error.code()), None);
+                    return Err(failed);
+                }
+            };
+            ledger.outcome.route = route.clone();
+            let answer = match got {
+                Got::Whole(body, usage) => {
+                    ledger.end(None, usage);
+                    Answer::Whole(Reply { body, content_type: http::HeaderValue::from_static("application/json") })
+                }
+                Got::Long(long) => {
+                    let (kind, length) = (long.content_type.clone(), long.length);
+                    let chunks = Metered::new(Source::Long(long), ledger, hurry.here(), None);
+                    Answer::Bytes(kind, length, chunks.boxed())
+                }
+                Got::Flow(flow) => {
+                    Answer::Events(Metered::new(Source::Flow(flow), ledger, hurry.here(), keep_alive).boxed())
+                }
+            };
+            Ok(Answered { answer, route })
+        })
+    }
+}
+
+/// One call's outcome in the making. Dropped before its end, it files that the client left.
+pub struct Ledger {
+    /// What is known so far.
+    pub outcome: Outcome,
+    since: Instant,
+    /// The size of the request, bytes: the measure of a prompt whose tokens nobody told.
+    asked: usize,
+    metrics: Arc<Metrics>,
+    slot: OutcomeSlot,
+    _in_flight: InFlight,
+    open: bool,
+}
+
+impl Ledger {
+    fn new(call: &Call, metrics: Arc<Metrics>, slot: OutcomeSlot) -> Self {
+        let outcome = Outcome {
+            op: call.op,
+            model: call.model.clone(),
+            route: Default::default(),
+            stream: call.stream,
+            error: None,
+            abandoned: false,
+            took: Duration::ZERO,
+            first_token: None,
+            usage: None,
+        };
+        Self {
+            outcome,
+            since: call.since,
+            asked: call.body.size(),
+            _in_flight: metrics.enter(),
+            metrics,
+            slot,
+            open: true,
+        }
+    }
+
+    /// The first content has been passed on.
+    pub fn first_content(&mut self) {
+        self.outcome.first_token.get_or_insert(self.since.elapsed());
+    }
+
+    /// The tokens of an answer that broke off: about four bytes of request, and one event, a token.
+    pub fn estimate(&self, chunks: u64) -> Usage {
+        let prompt = (self.asked / 4) as u64;
+        Usage { prompt, completion: chunks, estimated: true, ..Usage::default() }
+    }
+
+    /// The call has ended. Only the first end counts.
+    pub fn end(&mut self, error: Option<&'static str>, usage: Option<Usage>) {
+        if !std::mem::take(&mut self.open) {
+            return;
+        }
+        self.outcome.error = error;
+        self.outcome.usage = usage;
+        self.outcome.took = self.since.elapsed();
+        self.metrics.file(&self.outcome);
+        self.slot.file(self.outcome.clone());
+    }
+
+    /// The client has left.
+    pub fn abandon(&mut self, usage: Option<Usage>) {
+        self.outcome.abandoned |= self.open;
+        self.end(Some("client_canceled"), usage);
+    }
+}
+
+impl Drop for Ledger {
+    fn drop(&mut self) {
+        self.abandon(None);
+    }
+}

@@ -1,0 +1,151 @@
+//! What went wrong with a provider: its status, headers and words, classified.
+
+use std::time::Duration;
+
+use http::{HeaderMap, StatusCode};
+
+use super::Provider;
+use super::client::SendError;
+use crate::call::{Fault, Upstream};
+use crate::wire::openai::errors::Complaint;
+
+/// Hints to come back later than this are taken for nonsense.
+const LATEST: Duration = Duration::from_secs(24 * 3600);
+
+/// Phrases of a prompt that does not fit, in the words of many servers, lower case.
+const TOO_LONG: &[&str] = &[
+    "context_length_exceeded",
+    "string_above_max_length",
+    "maximum context length",
+    "context window",
+    "prompt is too long",
+    "input is too long",
+    "too many tokens",
+    "exceeds the maximum number of tokens",
+    "reduce the length",
+    "inputs tokens + max_new_tokens must be",
+    "tokens in request more than max tokens allowed",
+    "range of input length should be",
+    "exceeded model token limit",
+];
+
+/// An error status with its body read.
+pub fn of_answer(provider: &Provider, status: StatusCode, headers: &HeaderMap, said: Complaint) -> Upstream {
+    let told = said.status.filter(|_| status.is_success()).unwrap_or(status.as_u16());
+    let fault = classify(provider, told, &said);
+    let message = match &said.message {
+        Some(message) => provider.redactor.error_text(message).into_owned(),
+        None if status.is_redirection() => {
+            "answered with a redirect, which is never followed: check base_url".to_owned()
+        }
+        None => format!(
+            "answered {} without saying why",
+            StatusCode::from_u16(told).map_or(told.to_string(), |s| s.to_string())
+        ),
+    };
+    let wait = hint(headers).or_else(|| said.wait.and_then(|secs| Duration::try_from_secs_f64(secs).ok()));
+    Upstream {
+        provider: provider.spec.id,
+        target: provider.target.clone(),
+        fault,
+        status: Some(told),
+        message,
+        param: said.param,
+        code: said.code.or(said.kind).map(|code| provider.redactor.error_text(&code).into_owned()),
+        retry_after: wait.filter(|wait| !wait.is_zero() && *wait <= LATEST),
+        request_id: request_id(headers),
+    }
+}
+
+/// An answer with a good status that is none.
+pub fn of_nonsense(provider: &Provider, status: StatusCode, headers: &HeaderMap, message: String) -> Upstream {
+    let mut upstream = ours(provider, Fault::Server, message);
+    upstream.status = Some(status.as_u16());
+    upstream.request_id = request_id(headers);
+    upstream
+}
+
+/// No answer, or a broken one.
+pub fn of_transport(provider: &Provider, error: &SendError) -> Upstream {
+    ours(provider, error.fault(), error.to_string())
+}
+
+/// A failure in our own words.
+pub fn ours(provider: &Provider, fault: Fault, message: String) -> Upstream {
+    Upstream {
+        provider: provider.spec.id,
+        target: provider.target.clone(),
+        fault,
+        status: None,
+        message,
+        param: None,
+        code: None,
+        retry_after: None,
+        request_id: None,
+    }
+}
+
+fn classify(provider: &Provider, status: u16, said: &Complaint) -> Fault {
+    let words = [&said.code, &said.kind, &said.message].into_iter().flatten().map(|word| word.to_ascii_lowercase());
+    let words = words.collect::<Vec<_>>().join("\n");
+    let rule =
+        provider.spec.faults.iter().find(|rule| {
+            (rule.status == 0 || rule.status == status) && words.contains(&rule.text.to_ascii_lowercase())
+        });
+    if let Some(rule) = rule {
+        return rule.fault;
+    }
+    if matches!(status, 400 | 403 | 413 | 422) && TOO_LONG.iter().any(|phrase| words.contains(phrase)) {
+        return Fault::ContextLength;
+    }
+    match status {
+        429 if words.contains("insufficient_quota") || words.contains("billing_hard_limit") => Fault::Billing,
+        400 | 403 if ["content_filter", "content_policy", "moderation_blocked"].iter().any(|w| words.contains(w)) => {
+            Fault::ContentPolicy
+        }
+        401 | 403 => Fault::Auth,
+        402 => Fault::Billing,
+        404 => Fault::NotFound,
+        408 | 504 | 524 => Fault::Timeout,
+        409 => Fault::Conflict,
+        413 => Fault::TooLarge,
+        422 => Fault::Unprocessable,
+        425 | 429 => Fault::RateLimited,
+        503 | 529 => Fault::Overloaded,
+        400..500 if status != 424 => Fault::BadRequest,
+        _ => Fault::Server,
+    }
+}
+
+/// When the provider says to come back: `retry-after-ms`, `retry-after` in seconds or as a date, or a reset header.
+fn hint(headers: &HeaderMap) -> Option<Duration> {
+    let text = |name: &str| headers.get(name)?.to_str().ok().map(str::trim);
+    let seconds = |text: &str| text.parse().ok().and_then(|secs: f64| Duration::try_from_secs_f64(secs).ok());
+    if let Some(wait) = text("retry-after-ms").and_then(seconds) {
+        return Some(wait / 1000);
+    }
+    if let Some(value) = text("retry-after") {
+        return seconds(value).or_else(|| until(jiff::fmt::rfc2822::parse(value).ok()?.timestamp()));
+    }
+    let reset =
+        ["x-ratelimit-reset", "x-ratelimit-reset-requests", "x-ratelimit-reset-tokens"].into_iter().find_map(text)?;
+    match reset.parse::<i64>() {
+        // an epoch, in milliseconds (OpenRouter) or seconds; small numbers are a delay
+        Ok(epoch) if epoch >= 100_000_000_000 => until(jiff::Timestamp::from_millisecond(epoch).ok()?),
+        Ok(epoch) if epoch >= 1_000_000_000 => until(jiff::Timestamp::from_second(epoch).ok()?),
+        _ => seconds(reset).or_else(|| reset.parse::<jiff::SignedDuration>().ok()?.try_into().ok()),
+    }
+}
+
+fn until(moment: jiff::Timestamp) -> Option<Duration> {
+    moment.duration_since(jiff::Timestamp::now()).try_into().ok()
+}
+
+/// The provider's id of the request.
+pub fn request_id(headers: &HeaderMap) -> Option<String> {
+    ["x-request-id", "request-id", "apim-request-id", "x-ds-trace-id", "cf-ray", "x-amzn-requestid"]
+        .into_iter()
+        .find_map(|name| headers.get(name)?.to_str().ok())
+        .filter(|id| id.len() <= 128)
+        .map(str::to_owned)
+}

@@ -1,0 +1,137 @@
+//! The body of an upstream's answer, wherever it comes from, unpacked if it came packed.
+
+use std::collections::VecDeque;
+use std::io::Write;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::{Bytes, BytesMut};
+use flate2::write::{GzDecoder, ZlibDecoder};
+use http_body::Body;
+
+use super::client::{Incoming, SendError};
+
+/// A body that is arriving.
+pub enum Inbound {
+    /// From a socket.
+    Net(Incoming),
+    /// From a socket, compressed although we asked for it plain.
+    Packed(Incoming, Box<Unpack>),
+    /// Made in the process.
+    Local(VecDeque<Bytes>),
+}
+
+/// A streaming decompressor.
+pub enum Unpack {
+    /// `gzip`.
+    Gzip(GzDecoder<Vec<u8>>),
+    /// `deflate`.
+    Zlib(ZlibDecoder<Vec<u8>>),
+}
+
+impl Inbound {
+    /// The same body, read through the decompressor its `content-encoding` names. `None` if we have none.
+    pub fn unpacked(self, encoding: &[u8]) -> Option<Self> {
+        let unpack = match encoding {
+            b"identity" => return Some(self),
+            b"gzip" | b"x-gzip" => Unpack::Gzip(GzDecoder::new(Vec::new())),
+            b"deflate" => Unpack::Zlib(ZlibDecoder::new(Vec::new())),
+            _ => return None,
+        };
+        match self {
+            Inbound::Net(incoming) => Some(Inbound::Packed(incoming, Box::new(unpack))),
+            other => Some(other),
+        }
+    }
+
+    /// The next chunk; `None` at the end.
+    pub fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, SendError>>> {
+        match self {
+            Inbound::Local(chunks) => Poll::Ready(chunks.pop_front().map(Ok)),
+            Inbound::Net(incoming) => poll_data(incoming, cx),
+            Inbound::Packed(incoming, unpack) => loop {
+                let Some(chunk) = ready!(poll_data(incoming, cx)) else { return Poll::Ready(None) };
+                let plain = chunk.and_then(|chunk| {
+                    let host = incoming.origin().name().clone();
+                    unpack.push(&chunk).map_err(|error| SendError::Broken { host, cause: error.to_string().into() })
+                });
+                match plain {
+                    Ok(plain) if plain.is_empty() => {}
+                    other => return Poll::Ready(Some(other)),
+                }
+            },
+        }
+    }
+
+    /// The next chunk; `None` at the end.
+    pub async fn next(&mut self) -> Option<Result<Bytes, SendError>> {
+        std::future::poll_fn(|cx| self.poll(cx)).await
+    }
+
+    /// Everything up to `limit` bytes: all of it, or what was read until then and the rest to come.
+    /// A body that arrives in one piece is not copied.
+    pub async fn gather(mut self, limit: usize, expected: Option<usize>) -> Result<Gathered, SendError> {
+        let Some(first) = self.next().await.transpose()? else { return Ok(Gathered::All(Bytes::new())) };
+        if expected == Some(first.len()) || first.len() > limit {
+            if first.len() > limit {
+                return Ok(Gathered::Beyond(first, self));
+            }
+            // the body's end must be seen for the connection to be used again
+            return match self.next().await.transpose()? {
+                None => Ok(Gathered::All(first)),
+                Some(more) => Ok(Gathered::All([first, more].concat().into())),
+            };
+        }
+        let mut all = BytesMut::from(first);
+        while let Some(chunk) = self.next().await.transpose()? {
+            if all.is_empty() {
+                all.reserve(expected.unwrap_or(chunk.len()).min(limit));
+            }
+            all.extend_from_slice(&chunk);
+            if all.len() > limit {
+                return Ok(Gathered::Beyond(all.freeze(), self));
+            }
+        }
+        Ok(Gathered::All(all.freeze()))
+    }
+}
+
+/// What [`Inbound::gather`] got.
+pub enum Gathered {
+    /// The whole body.
+    All(Bytes),
+    /// More than the limit: what was read, and the rest.
+    Beyond(Bytes, Inbound),
+}
+
+fn poll_data(incoming: &mut Incoming, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, SendError>>> {
+    loop {
+        match ready!(Pin::new(&mut *incoming).poll_frame(cx)) {
+            None => return Poll::Ready(None),
+            Some(Err(error)) => return Poll::Ready(Some(Err(error))),
+            Some(Ok(frame)) => {
+                if let Ok(data) = frame.into_data() {
+                    return Poll::Ready(Some(Ok(data)));
+                }
+            }
+        }
+    }
+}
+
+impl Unpack {
+    fn push(&mut self, chunk: &[u8]) -> std::io::Result<Bytes> {
+        let plain = match self {
+            Unpack::Gzip(decoder) => {
+                decoder.write_all(chunk)?;
+                decoder.flush()?;
+                std::mem::take(decoder.get_mut())
+            }
+            Unpack::Zlib(decoder) => {
+                decoder.write_all(chunk)?;
+                decoder.flush()?;
+                std::mem::take(decoder.get_mut())
+            }
+        };
+        Ok(plain.into())
+    }
+}

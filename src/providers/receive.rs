@@ -1,0 +1,216 @@
+//! A provider's answer, judged before anything of it is passed on.
+
+use bytes::Bytes;
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue};
+use http::{Response, StatusCode};
+
+use super::Provider;
+use super::fault;
+use super::inbound::{Gathered, Inbound};
+use super::stream::{Flow, Long};
+use crate::call::{Call, Fault, Upstream, Usage};
+use crate::wire::openai::answer::{self, Whole};
+use crate::wire::openai::completions::Echo;
+use crate::wire::openai::errors::{self, Complaint};
+use crate::wire::openai::stream::{DONE, Events, Manner};
+use crate::wire::{Object, sse};
+
+/// Whole answers up to here are held and read; longer ones pass through, bytes.
+const SHORT: usize = 64 << 10;
+
+/// Answers that a row mends, or that become a stream, are read whole up to here, bytes.
+const LONGEST: usize = 64 << 20;
+
+/// Error bodies are read up to here, bytes.
+const COMPLAINT: usize = 64 << 10;
+
+/// What came of asking.
+pub enum Got {
+    /// A whole answer.
+    Whole(Bytes, Option<Usage>),
+    /// An answer too long to be held.
+    Long(Box<Long>),
+    /// A stream that has begun to say something.
+    Flow(Box<Flow>),
+}
+
+/// Judge an answer by status, content type and beginning, and turn it into what the caller asked for.
+pub async fn receive(
+    provider: &Provider,
+    call: &Call,
+    response: Response<Inbound>,
+    back: Option<Echo>,
+) -> Result<Got, Upstream> {
+    let (head, body) = response.into_parts();
+    let (status, headers) = (head.status, head.headers);
+    let nonsense = |message: String| fault::of_nonsense(provider, status, &headers, message);
+    let body = match headers.get(CONTENT_ENCODING) {
+        None => body,
+        Some(encoding) => body
+            .unpacked(encoding.as_bytes())
+            .ok_or_else(|| nonsense(format!("answered with content-encoding {encoding:?}, which nobody asked for")))?,
+    };
+    if !status.is_success() {
+        let said = match body.gather(COMPLAINT, None).await {
+            Ok(Gathered::All(body) | Gathered::Beyond(body, _)) => errors::read(&body),
+            Err(_) => Complaint::default(),
+        };
+        return Err(fault::of_answer(provider, status, &headers, said));
+    }
+    if status == StatusCode::ACCEPTED {
+        return Err(nonsense("accepted the request (202) instead of answering it".to_owned()));
+    }
+    let kind = media_type(&headers);
+    let manner = Manner {
+        mends: provider.spec.mends,
+        usage: provider.spec.usage,
+        wants_usage: call.wants_usage,
+        completion: back,
+    };
+    match (call.stream, kind) {
+        (true, "text/event-stream" | "") => open(provider, Events::new(manner), body).await,
+        (true, "application/json") => replay(provider, status, &headers, manner, body).await,
+        (false, "application/json" | "text/plain" | "") => whole(provider, status, &headers, manner, body).await,
+        (true, other) => Err(nonsense(format!("answered with {other} where a stream of events was asked for"))),
+        (false, other) => Err(nonsense(format!("answered with {other} where JSON was asked for"))),
+    }
+}
+
+/// Hold a stream back until it says something: until then it can fail with a true status.
+async fn open(provider: &Provider, mut events: Events, mut body: Inbound) -> Result<Got, Upstream> {
+    let mut held: Vec<Bytes> = Vec::new();
+    while !events.opened() && !events.done() {
+        let passed = match body.next().await {
+            Some(Ok(chunk)) => events.push(chunk),
+            Some(Err(error)) => return Err(fault::of_transport(provider, &error)),
+            None => {
+                let rest = events.end();
+                if rest.is_ok() && !events.opened() {
+                    return Err(fault::ours(provider, Fault::Server, "answered with an empty stream".to_owned()));
+                }
+                rest
+            }
+        };
+        let passed = passed.map_err(|broken| Flow::fault(provider, broken))?;
+        if !passed.is_empty() {
+            held.push(passed);
+        }
+    }
+    let first = if held.len() == 1 { held.remove(0) } else { held.concat().into() };
+    Ok(Got::Flow(Box::new(Flow::new(provider, events, body, first))))
+}
+
+/// A whole answer where a stream was asked for, as the events it would have been.
+async fn replay(
+    provider: &Provider,
+    status: StatusCode,
+    headers: &HeaderMap,
+    manner: Manner,
+    body: Inbound,
+) -> Result<Got, Upstream> {
+    let object = read(provider, status, headers, body).await?;
+    let nonsense = |error: crate::wire::Malformed| fault::of_nonsense(provider, status, headers, error.to_string());
+    let mut event = object.clone();
+    event.set("object", &"chat.completion.chunk");
+    let mut choices = object.objects("choices").map_err(nonsense)?;
+    for choice in &mut choices {
+        choice.rename("message", "delta");
+        let Some(mut delta) = choice.object("delta").map_err(nonsense)? else { continue };
+        let mut calls = delta.objects("tool_calls").map_err(nonsense)?;
+        for (index, call) in calls.iter_mut().enumerate() {
+            call.set("index", &index);
+        }
+        if !calls.is_empty() {
+            delta.set_objects("tool_calls", &calls);
+        }
+        choice.set_raw("delta", delta.encode());
+    }
+    event.set_objects("choices", &choices);
+    event.remove("usage");
+    let mut chunks = vec![sse::frame(&event.encode())];
+    if let Some(usage) = object.raw("usage") {
+        event.set_raw("choices", Bytes::from_static(b"[]"));
+        event.set_raw("usage", Bytes::copy_from_slice(usage));
+        chunks.push(sse::frame(&event.encode()));
+    }
+    chunks.push(Bytes::from_static(DONE));
+    open(provider, Events::new(manner), Inbound::Local(chunks.into())).await
+}
+
+/// A whole answer: read if it is short or must be changed, passed on if it is long.
+async fn whole(
+    provider: &Provider,
+    status: StatusCode,
+    headers: &HeaderMap,
+    manner: Manner,
+    body: Inbound,
+) -> Result<Got, Upstream> {
+    let changed = !manner.mends.is_empty() || manner.completion.is_some();
+    let length = length(headers).filter(|_| !headers.contains_key(CONTENT_ENCODING));
+    let limit = if changed { LONGEST } else { SHORT };
+    let gathered = body.gather(limit, length);
+    let bytes = match tokio::time::timeout(provider.total, gathered).await {
+        Err(_) => {
+            return Err(fault::ours(provider, Fault::Timeout, format!("no whole answer within {:?}", provider.total)));
+        }
+        Ok(Err(error)) => return Err(fault::of_transport(provider, &error)),
+        Ok(Ok(Gathered::All(bytes))) => bytes,
+        Ok(Ok(Gathered::Beyond(first, rest))) if !changed => {
+            let kind = headers.get(CONTENT_TYPE).cloned().unwrap_or(HeaderValue::from_static("application/json"));
+            return Ok(Got::Long(Box::new(Long::new(provider, first, rest, kind, length))));
+        }
+        Ok(Ok(Gathered::Beyond(..))) => {
+            return Err(fault::of_nonsense(
+                provider,
+                status,
+                headers,
+                format!("answered with more than {LONGEST} bytes"),
+            ));
+        }
+    };
+    let mut object = judge(provider, status, headers, bytes)?;
+    let nonsense = |error: crate::wire::Malformed| fault::of_nonsense(provider, status, headers, error.to_string());
+    for mend in manner.mends {
+        mend(&mut object).map_err(nonsense)?;
+    }
+    let usage = (manner.usage)(&object);
+    let body = match &manner.completion {
+        Some(echo) => echo.answer(&object).map_err(nonsense)?,
+        None => object.encode(),
+    };
+    Ok(Got::Whole(body, usage))
+}
+
+async fn read(provider: &Provider, status: StatusCode, headers: &HeaderMap, body: Inbound) -> Result<Object, Upstream> {
+    match body.gather(LONGEST, length(headers)).await {
+        Ok(Gathered::All(bytes)) => judge(provider, status, headers, bytes),
+        Ok(Gathered::Beyond(..)) => {
+            Err(fault::of_nonsense(provider, status, headers, format!("answered with more than {LONGEST} bytes")))
+        }
+        Err(error) => Err(fault::of_transport(provider, &error)),
+    }
+}
+
+fn judge(provider: &Provider, status: StatusCode, headers: &HeaderMap, bytes: Bytes) -> Result<Object, Upstream> {
+    if bytes.trim_ascii().is_empty() {
+        return Err(fault::of_nonsense(provider, status, headers, "answered with an empty body".to_owned()));
+    }
+    match answer::read(bytes) {
+        Ok(Whole::Good(object)) => Ok(object),
+        Ok(Whole::Error(said)) => Err(fault::of_answer(provider, status, headers, said)),
+        Err(error) => Err(fault::of_nonsense(provider, status, headers, format!("the answer can't be read: {error}"))),
+    }
+}
+
+fn media_type(headers: &HeaderMap) -> &str {
+    let kind = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let kind = kind.split(';').next().unwrap_or_default().trim();
+    ["application/json", "text/event-stream", "text/plain"]
+        .into_iter()
+        .find(|known| known.eq_ignore_ascii_case(kind))
+        .unwrap_or(kind)
+}
+
+fn length(headers: &HeaderMap) -> Option<usize> {
+    headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}

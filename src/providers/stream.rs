@@ -1,0 +1,182 @@
+//! Answers that are passed on while they arrive: streams of events, and bodies too long to be held.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use bytes::{Buf, Bytes};
+use http::header::HeaderValue;
+use http::{HeaderMap, StatusCode};
+
+use super::Provider;
+use super::client::SendError;
+use super::fault;
+use super::inbound::Inbound;
+use crate::call::redact::Redactor;
+use crate::call::{Fault, Upstream, Usage};
+use crate::wire::openai::stream::{Broken, Events};
+use crate::wire::openai::usage;
+
+/// How much of a long answer's end is kept to find its usage in, bytes.
+const TAIL: usize = 4096;
+
+/// A stream of events that has begun to say something.
+pub struct Flow {
+    provider: Name,
+    events: Events,
+    /// `None` once the stream has ended.
+    body: Option<Inbound>,
+    /// The frames up to the first content.
+    first: Option<Bytes>,
+}
+
+/// What an error needs to know of its provider.
+struct Name {
+    id: &'static str,
+    target: Arc<str>,
+    redactor: Arc<Redactor>,
+}
+
+impl Flow {
+    /// A stream whose beginning has been judged.
+    pub fn new(provider: &Provider, events: Events, body: Inbound, first: Bytes) -> Self {
+        Self { provider: Name::of(provider), events, body: Some(body), first: Some(first) }
+    }
+
+    /// The tokens, as far as the provider has told them.
+    pub fn usage(&self) -> Option<Usage> {
+        self.events.usage()
+    }
+
+    /// How many events with content came.
+    pub fn chunks(&self) -> u64 {
+        self.events.chunks()
+    }
+
+    /// The next whole frames for the caller; `None` at a good end. After a failure there is nothing more.
+    pub fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Upstream>>> {
+        if let Some(first) = self.first.take() {
+            return Poll::Ready(Some(Ok(first)));
+        }
+        loop {
+            let Some(body) = &mut self.body else { return Poll::Ready(None) };
+            let passed = match ready!(body.poll(cx)) {
+                Some(Ok(chunk)) => self.events.push(chunk),
+                // the provider has said everything: how it closes does not matter
+                Some(Err(_)) if self.events.done() => Ok(Bytes::new()),
+                Some(Err(error)) => {
+                    self.body = None;
+                    return Poll::Ready(Some(Err(self.provider.broke(&error))));
+                }
+                None => {
+                    self.body = None;
+                    self.events.end()
+                }
+            };
+            match passed {
+                Ok(frames) if frames.is_empty() => {}
+                Ok(frames) => return Poll::Ready(Some(Ok(frames))),
+                Err(broken) => {
+                    self.body = None;
+                    return Poll::Ready(Some(Err(self.provider.fault(broken))));
+                }
+            }
+        }
+    }
+
+    /// A stream that can't be passed on, as a failure of its provider.
+    pub fn fault(provider: &Provider, broken: Broken) -> Upstream {
+        match broken {
+            Broken::Said(said) => fault::of_answer(provider, StatusCode::OK, &HeaderMap::new(), said),
+            other => Name::of(provider).fault(other),
+        }
+    }
+}
+
+impl Name {
+    fn of(provider: &Provider) -> Self {
+        let redactor = provider.redactor.clone();
+        Self { id: provider.spec.id, target: provider.target.clone(), redactor }
+    }
+
+    fn ours(&self, fault: Fault, message: String) -> Upstream {
+        Upstream {
+            provider: self.id,
+            target: self.target.clone(),
+            fault,
+            status: None,
+            message,
+            param: None,
+            code: None,
+            retry_after: None,
+            request_id: None,
+        }
+    }
+
+    fn broke(&self, error: &SendError) -> Upstream {
+        let fault = if error.fault() == Fault::Timeout { Fault::Timeout } else { Fault::Truncated };
+        self.ours(fault, error.to_string())
+    }
+
+    fn fault(&self, broken: Broken) -> Upstream {
+        match broken {
+            Broken::Said(said) => {
+                let message = said.message.as_deref().map(|text| self.redactor.error_text(text).into_owned());
+                let mut upstream = self.ours(Fault::Server, message.unwrap_or_else(|| "reported a failure".to_owned()));
+                upstream.code = said.code.or(said.kind);
+                upstream.status = said.status;
+                upstream
+            }
+            Broken::Malformed(error) => self.ours(Fault::Server, error.to_string()),
+            Broken::Truncated => {
+                self.ours(Fault::Truncated, "the stream ended before its answer was finished".to_owned())
+            }
+        }
+    }
+}
+
+/// An answer too long to be held.
+pub struct Long {
+    provider: Name,
+    body: Inbound,
+    first: Option<Bytes>,
+    tail: VecDeque<u8>,
+    /// The provider's content type.
+    pub content_type: HeaderValue,
+    /// Its length, if the provider told it, bytes.
+    pub length: Option<usize>,
+}
+
+impl Long {
+    /// A body of which `first` has arrived.
+    pub fn new(provider: &Provider, first: Bytes, body: Inbound, kind: HeaderValue, length: Option<usize>) -> Self {
+        let tail = VecDeque::with_capacity(TAIL);
+        Self { provider: Name::of(provider), body, first: Some(first), tail, content_type: kind, length }
+    }
+
+    /// The next chunk, as it came; `None` at the end.
+    pub fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Upstream>>> {
+        let next = match self.first.take() {
+            Some(first) => Some(Ok(first)),
+            None => ready!(self.body.poll(cx)),
+        };
+        Poll::Ready(next.map(|chunk| match chunk {
+            Ok(chunk) => {
+                let mut end = &chunk[chunk.len().saturating_sub(TAIL)..];
+                let over = (self.tail.len() + end.len()).saturating_sub(TAIL);
+                self.tail.drain(..over.min(self.tail.len()));
+                while end.has_remaining() {
+                    self.tail.extend(end.chunk());
+                    end.advance(end.chunk().len());
+                }
+                Ok(chunk)
+            }
+            Err(error) => Err(self.provider.broke(&error)),
+        }))
+    }
+
+    /// The usage, if it stood at the end of the body.
+    pub fn usage(&mut self) -> Option<Usage> {
+        usage::in_tail(self.tail.make_contiguous())
+    }
+}

@@ -1,0 +1,66 @@
+//! A provider as one configuration uses it.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+use arc_swap::ArcSwapOption;
+
+use super::retry::{Failover, Retry};
+use crate::providers::Provider;
+use crate::providers::spec::{Discover, Owns};
+
+/// One entry of `targets`.
+pub struct Target {
+    /// Its name: `virtual_key` in the configuration.
+    pub name: Arc<str>,
+    /// Whom it calls.
+    pub provider: Provider,
+    /// The models it declares.
+    pub models: BTreeSet<Arc<str>>,
+    /// The provider's names for models that are called otherwise here.
+    pub model_map: HashMap<Arc<str>, Arc<str>>,
+    /// When the same target is asked again.
+    pub retry: Retry,
+    /// Which failures move on to the next target.
+    pub failover: Failover,
+    /// The models the provider lists, once it has been asked.
+    pub discovered: ArcSwapOption<BTreeSet<Arc<str>>>,
+}
+
+impl Target {
+    /// Whether it is known to serve exactly this name.
+    pub fn lists(&self, model: &str) -> bool {
+        self.models.contains(model)
+            || self.model_map.contains_key(model)
+            || self.discovered.load().as_ref().is_some_and(|found| found.contains(model))
+            || matches!(self.provider.spec.discover, Discover::Known(known) if known.contains(&model))
+    }
+
+    /// Whether `provider/model` means this target.
+    pub fn is_called(&self, name: &str) -> bool {
+        self.name.as_ref() == name || self.provider.spec.id == name
+    }
+
+    /// Whether its provider takes names that nobody owns.
+    pub fn takes_any(&self) -> bool {
+        self.provider.spec.owns == Owns::Any
+    }
+
+    /// The provider's name for a model.
+    pub fn upstream_model(&self, model: &Arc<str>) -> Arc<str> {
+        self.model_map.get(model).unwrap_or(model).clone()
+    }
+
+    /// Every name it is known to serve.
+    pub fn names(&self) -> BTreeSet<Arc<str>> {
+        let mut names = self.models.clone();
+        names.extend(self.model_map.keys().cloned());
+        if let Some(found) = self.discovered.load().as_ref() {
+            names.extend(found.iter().cloned());
+        }
+        if let Discover::Known(known) = self.provider.spec.discover {
+            names.extend(known.iter().map(|name| Arc::from(*name)));
+        }
+        names
+    }
+}
