@@ -1,1 +1,4 @@
+//! Tests over sockets: what a caller can see.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
 
+mod server;

@@ -81,7 +81,10 @@ pub(super) async fn supervise(
     let cut = last.open();
     last.command(Order::Cut);
     let _ = timeout(GRACE, ended.recv()).await;
-    tracing::warn!(connections = cut, "the drain time is over: connections were cut");
+    if cut == 0 {
+        return Ended::Clean;
+    }
+    tracing::warn!(connections = cut, "requests that had not finished were cut");
     Ended::Cut(cut)
 }
 
