@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{Request, Response, StatusCode};
 use http_body::{Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
@@ -34,10 +34,11 @@ const MAX_STREAMS: u32 = 256;
 pub(super) struct Protocols {
     http1: http1::Builder,
     http2: http2::Builder<TokioExecutor>,
+    refusal: fn(StatusCode) -> &'static str,
 }
 
 impl Protocols {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(refusal: fn(StatusCode) -> &'static str) -> Self {
         let mut http1 = http1::Builder::new();
         // The pulse keeps the time, and `max_headers` stays at its default of 100: setting it allocates a request.
         http1.half_close(false).header_read_timeout(None).max_header_size(MAX_HEAD);
@@ -47,7 +48,7 @@ impl Protocols {
             .keep_alive_interval(PING_EVERY)
             .max_concurrent_streams(MAX_STREAMS)
             .max_header_list_size(MAX_HEAD as u32);
-        Self { http1, http2 }
+        Self { http1, http2, refusal }
     }
 }
 
@@ -68,7 +69,8 @@ where
             Ok::<_, Infallible>(response.map(|body| Watched { body, _busy: busy }))
         }
     });
-    let socket = TokioIo::new(Socket::new(stream, pulse.clone(), !preface));
+    let refusal = (!preface).then_some(protocols.refusal);
+    let socket = TokioIo::new(Socket::new(stream, pulse.clone(), refusal));
     let ended = if preface {
         let connection = pin!(protocols.http2.serve_connection(socket, service));
         obey(pulse, connection, http2::Connection::graceful_shutdown).await

@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
-use http::{Request, Response};
+use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
@@ -36,6 +36,9 @@ pub struct Options {
     pub threads: Threads,
     /// Called on each worker's thread with its index before it serves; not called with [`Threads::Shared`].
     pub on_start: fn(usize),
+    /// The JSON body of an answer to what is no HTTP request (400), whose target (414) or headers (431) are too long, or
+    /// nothing: such answers are written before there is a request that a service could be asked about.
+    pub refusal: fn(StatusCode) -> &'static str,
     /// Open connections at a time; further ones wait in the kernel's queue. (One more for each further listener.)
     pub max_connections: usize,
     /// From a request head's first byte to its last, and from a new connection to its first request.
@@ -60,6 +63,7 @@ impl Default for Options {
         Self {
             threads: Threads::default(),
             on_start: |_| {},
+            refusal: |_| "",
             max_connections: 10_000,
             head_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(60),
@@ -121,10 +125,10 @@ where
     S: Service<Request<Incoming>, Response = Response<Body>, Error = Infallible> + Clone + Send + 'static,
     S::Future: Send + 'static,
 {
-    let Options { stop, connections, .. } = options;
+    let (stop, connections) = (options.stop.clone(), options.connections.clone());
     let addresses = listeners.iter().map(TcpListener::local_addr).collect::<io::Result<_>>()?;
     let limits = pulse::Limits::new(options.head_timeout, options.idle_timeout, options.stall_timeout);
-    let (workers, ended) = workers::Workers::start(options.threads, options.on_start, limits, make)?;
+    let (workers, ended) = workers::Workers::start(&options, limits, make)?;
     let all = workers.all();
     connections.watch(&all);
     // Each listener holds a permit while it waits.

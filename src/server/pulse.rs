@@ -114,6 +114,11 @@ impl Pulse {
         Busy(self.clone())
     }
 
+    /// Whether a request is in hand.
+    pub(super) fn is_busy(&self) -> bool {
+        self.busy.load(Relaxed) != 0
+    }
+
     fn sweep(&self, tick: u32, limits: &Limits) {
         let over = |since: &AtomicU32, limit: u32| {
             let since = since.load(Relaxed);

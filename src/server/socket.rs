@@ -6,6 +6,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
+use http::StatusCode;
+use memchr::memmem;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
@@ -15,14 +17,40 @@ use super::pulse::{Order, Pulse};
 pub(super) struct Socket {
     stream: TcpStream,
     pulse: Arc<Pulse>,
-    /// HTTP/2 has its own frames between requests: arriving bytes begin no head there.
-    heads: bool,
+    /// The bodies of HTTP/1.1's refusals. `None` for HTTP/2: it has frames between requests, so that arriving bytes need
+    /// not begin a head there, and refusals of its own.
+    refusal: Option<fn(StatusCode) -> &'static str>,
     closed: bool,
 }
 
 impl Socket {
-    pub(super) fn new(stream: TcpStream, pulse: Arc<Pulse>, heads: bool) -> Self {
-        Self { stream, pulse, heads, closed: false }
+    pub(super) fn new(stream: TcpStream, pulse: Arc<Pulse>, refusal: Option<fn(StatusCode) -> &'static str>) -> Self {
+        Self { stream, pulse, refusal, closed: false }
+    }
+
+    /// Hyper answers what it cannot parse itself, without a body: the same answer with ours. The shape is hyper's own
+    /// alone, since every refusal of a service has a body.
+    fn with_body(&self, written: &[u8]) -> Option<Vec<u8>> {
+        const LENGTH: &[u8] = b"\r\ncontent-length: 0\r\n";
+        let refusal = self.refusal.filter(|_| written.starts_with(b"HTTP/1.1 4") && !self.pulse.is_busy())?;
+        let status = written.get(9..12).filter(|status| matches!(*status, b"400" | b"414" | b"431"))?;
+        let body = refusal(StatusCode::from_bytes(status).ok()?);
+        let at = memmem::find(written, LENGTH)?;
+        if body.is_empty() || memmem::find(written, b"\r\n\r\n")? + 4 != written.len() {
+            return None;
+        }
+        let (head, rest) = (&written[..at], &written[at + LENGTH.len()..]);
+        let length = format!("\r\ncontent-type: application/json\r\ncontent-length: {}\r\n", body.len());
+        Some([head, length.as_bytes(), rest, body.as_bytes()].concat())
+    }
+
+    /// Writes `answer` in the place of `written` bytes.
+    fn poll_replace(&mut self, cx: &mut Context<'_>, answer: &[u8], written: usize) -> Poll<io::Result<usize>> {
+        match ready!(Pin::new(&mut self.stream).poll_write(cx, answer))? {
+            n if n == answer.len() => Poll::Ready(Ok(written)),
+            // A peer whose window does not hold half a kilobyte is not owed an explanation.
+            _ => Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+        }
     }
 }
 
@@ -30,7 +58,7 @@ impl AsyncRead for Socket {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
         let read = Pin::new(&mut self.stream).poll_read(cx, buf);
-        if self.heads && buf.filled().len() > before {
+        if self.refusal.is_some() && buf.filled().len() > before {
             self.pulse.read();
         }
         read
@@ -39,7 +67,10 @@ impl AsyncRead for Socket {
 
 impl AsyncWrite for Socket {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        let wrote = Pin::new(&mut self.stream).poll_write(cx, buf);
+        let wrote = match self.with_body(buf) {
+            None => Pin::new(&mut self.stream).poll_write(cx, buf),
+            Some(answer) => self.poll_replace(cx, &answer, buf.len()),
+        };
         self.pulse.wrote(wrote.is_pending());
         wrote
     }
@@ -49,7 +80,10 @@ impl AsyncWrite for Socket {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let wrote = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
+        let wrote = match bufs {
+            [one] => return self.poll_write(cx, one),
+            _ => Pin::new(&mut self.stream).poll_write_vectored(cx, bufs),
+        };
         self.pulse.wrote(wrote.is_pending());
         wrote
     }

@@ -17,6 +17,7 @@ use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tower::Service;
 
+use super::Options;
 use super::connection::{Protocols, serve};
 use super::listen::Arrival;
 use super::pulse::{Limits, Worker};
@@ -54,8 +55,7 @@ impl Workers {
     /// Starts the workers. They end when this value is gone and their last connection has ended; the receiver then
     /// finds its channel closed.
     pub(super) fn start<F, S>(
-        threads: Threads,
-        on_start: fn(usize),
+        options: &Options,
         limits: Limits,
         make: F,
     ) -> io::Result<(Self, mpsc::Receiver<Infallible>)>
@@ -64,6 +64,8 @@ impl Workers {
         S: Service<Request<Incoming>, Response = Response<Body>, Error = Infallible> + Clone + Send + 'static,
         S::Future: Send + 'static,
     {
+        let Options { threads, on_start, .. } = *options;
+        let protocols = Arc::new(Protocols::new(options.refusal));
         let (alive, ended) = mpsc::channel(1);
         let make = Arc::new(make);
         let mut desks = Vec::new();
@@ -71,7 +73,7 @@ impl Workers {
             let (desk, arrivals) = mpsc::unbounded_channel();
             let worker = Worker::new();
             desks.push((worker.clone(), desk));
-            let attend = attend(worker, limits, arrivals, make.clone());
+            let attend = attend(worker, limits, arrivals, protocols.clone(), make.clone());
             let alive = alive.clone();
             if threads == Threads::Shared {
                 tokio::spawn(async move {
@@ -110,13 +112,17 @@ impl Workers {
 }
 
 /// The life of a worker: takes in connections until no more can come, then waits for the last to end.
-async fn attend<F, S>(worker: Arc<Worker>, limits: Limits, mut arrivals: mpsc::UnboundedReceiver<Arrival>, make: Arc<F>)
-where
+async fn attend<F, S>(
+    worker: Arc<Worker>,
+    limits: Limits,
+    mut arrivals: mpsc::UnboundedReceiver<Arrival>,
+    protocols: Arc<Protocols>,
+    make: Arc<F>,
+) where
     F: Fn(SocketAddr, SocketAddr) -> S + Send + Sync + 'static,
     S: Service<Request<Incoming>, Response = Response<Body>, Error = Infallible> + Clone + Send + 'static,
     S::Future: Send + 'static,
 {
-    let protocols = Arc::new(Protocols::new());
     let sweep = tokio::spawn(worker.clone().sweep(limits));
     while let Some(Arrival { stream, peer, local, permit }) = arrivals.recv().await {
         let enrolled = worker.enrol();

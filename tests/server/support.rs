@@ -17,12 +17,12 @@ use tokio::sync::{Mutex, mpsc};
 /// Far more than anything here takes; a test that gets this far has failed.
 const LONG: Duration = Duration::from_secs(20);
 
-pub async fn within<F: Future>(future: F) -> F::Output {
+pub(super) async fn within<F: Future>(future: F) -> F::Output {
     tokio::time::timeout(LONG, future).await.expect("it takes too long")
 }
 
 /// Waits for a condition that nothing announces.
-pub async fn until(condition: impl Fn() -> bool) {
+pub(super) async fn until(condition: impl Fn() -> bool) {
     within(async {
         while !condition() {
             tokio::task::yield_now().await;
@@ -31,23 +31,23 @@ pub async fn until(condition: impl Fn() -> bool) {
     .await;
 }
 
-pub fn get(path: &str) -> String {
+pub(super) fn get(path: &str) -> String {
     format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n")
 }
 
-pub struct Server {
-    pub handle: Handle,
-    pub stop: Stop,
+pub(super) struct Server {
+    pub(super) handle: Handle,
+    pub(super) stop: Stop,
     arrived: Mutex<mpsc::UnboundedReceiver<()>>,
     left: Mutex<mpsc::UnboundedReceiver<()>>,
 }
 
 impl Server {
-    pub fn with(options: Options) -> Self {
+    pub(super) fn with(options: Options) -> Self {
         Self::on(bind(&[(Ipv4Addr::LOCALHOST, 0).into()]).unwrap(), options)
     }
 
-    pub fn on(listeners: Vec<TcpListener>, options: Options) -> Self {
+    pub(super) fn on(listeners: Vec<TcpListener>, options: Options) -> Self {
         let (arrives, arrived) = mpsc::unbounded_channel();
         let (leaves, left) = mpsc::unbounded_channel();
         let stop = options.stop.clone();
@@ -56,31 +56,31 @@ impl Server {
         Self { handle, stop, arrived: Mutex::new(arrived), left: Mutex::new(left) }
     }
 
-    pub fn address(&self) -> SocketAddr {
+    pub(super) fn address(&self) -> SocketAddr {
         self.handle.addresses()[0]
     }
 
-    pub async fn client(&self) -> Client {
+    pub(super) async fn client(&self) -> Client {
         Client::to(self.address()).await
     }
 
     /// Waits until one more request has come to a handler.
-    pub async fn arrived(&self) {
+    pub(super) async fn arrived(&self) {
         within(async { self.arrived.lock().await.recv().await }).await.unwrap();
     }
 
     /// Waits until one more handler or stream that waits is dropped.
-    pub async fn left(&self) {
+    pub(super) async fn left(&self) {
         within(async { self.left.lock().await.recv().await }).await.unwrap();
     }
 
     /// How many requests have come to a handler that nobody has waited for.
-    pub async fn unseen(&self) -> usize {
+    pub(super) async fn unseen(&self) -> usize {
         let mut arrived = self.arrived.lock().await;
         std::iter::from_fn(|| arrived.try_recv().ok()).count()
     }
 
-    pub async fn finish(self) -> Ended {
+    pub(super) async fn finish(self) -> Ended {
         self.handle.shutdown();
         within(self.handle.join()).await
     }
@@ -161,39 +161,39 @@ fn router(arrives: mpsc::UnboundedSender<()>, leaves: mpsc::UnboundedSender<()>,
 }
 
 #[derive(Debug)]
-pub struct Answer {
-    pub status: u16,
-    pub head: String,
-    pub body: String,
+pub(super) struct Answer {
+    pub(super) status: u16,
+    pub(super) head: String,
+    pub(super) body: String,
 }
 
 /// A connection, byte by byte.
-pub struct Client {
+pub(super) struct Client {
     stream: TcpStream,
     read: Vec<u8>,
 }
 
 impl Client {
-    pub async fn to(address: SocketAddr) -> Self {
+    pub(super) async fn to(address: SocketAddr) -> Self {
         Self { stream: within(TcpStream::connect(address)).await.unwrap(), read: Vec::new() }
     }
 
-    pub async fn send(&mut self, bytes: String) {
+    pub(super) async fn send(&mut self, bytes: String) {
         within(self.stream.write_all(bytes.as_bytes())).await.unwrap();
     }
 
     /// Sends what may no longer be wanted at the other end.
-    pub async fn try_send(&mut self, bytes: &[u8]) -> bool {
+    pub(super) async fn try_send(&mut self, bytes: &[u8]) -> bool {
         within(self.stream.write_all(bytes)).await.is_ok()
     }
 
-    pub async fn ask(&mut self, request: &str) -> Answer {
+    pub(super) async fn ask(&mut self, request: &str) -> Answer {
         self.send(request.to_owned()).await;
         self.answer().await
     }
 
     /// The next answer, which has a Content-Length.
-    pub async fn answer(&mut self) -> Answer {
+    pub(super) async fn answer(&mut self) -> Answer {
         let head = self.until("\r\n\r\n").await;
         let status = head[9..12].parse().unwrap();
         let length =
@@ -202,7 +202,7 @@ impl Client {
         Answer { status, head, body }
     }
 
-    pub async fn until(&mut self, end: &str) -> String {
+    pub(super) async fn until(&mut self, end: &str) -> String {
         let at = loop {
             if let Some(at) = self.read.windows(end.len()).position(|window| window == end.as_bytes()) {
                 break at + end.len();
@@ -212,7 +212,7 @@ impl Client {
         String::from_utf8(self.read.drain(..at).collect()).unwrap()
     }
 
-    pub async fn bytes(&mut self, length: usize) -> Vec<u8> {
+    pub(super) async fn bytes(&mut self, length: usize) -> Vec<u8> {
         while self.read.len() < length {
             assert_ne!(self.more().await, 0, "closed after {:?}", String::from_utf8_lossy(&self.read));
         }
@@ -220,7 +220,7 @@ impl Client {
     }
 
     /// Waits for the server to close, by whatever means; what came before.
-    pub async fn closed(&mut self) -> String {
+    pub(super) async fn closed(&mut self) -> String {
         while self.more().await > 0 {}
         String::from_utf8_lossy(&std::mem::take(&mut self.read)).into_owned()
     }
