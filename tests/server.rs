@@ -2,6 +2,7 @@
 
 mod drain;
 mod hostile;
+mod process;
 mod support;
 
 use std::collections::HashMap;
