@@ -62,7 +62,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             threads: Threads::default(),
-            on_start: |_| {},
+            on_start: crate::telemetry::worker::enter,
             refusal: |_| "",
             max_connections: 10_000,
             head_timeout: Duration::from_secs(10),

@@ -124,7 +124,7 @@ impl Pulse {
             let since = since.load(Relaxed);
             since != 0 && tick.wrapping_sub(since) >= limit
         };
-        let waiting = self.busy.load(Relaxed) == 0;
+        let waiting = self.busy.load(Acquire) == 0;
         if over(&self.stall, limits.stall)
             || over(&self.linger, limits.linger)
             || waiting && over(&self.head, limits.head)
@@ -142,7 +142,8 @@ pub(super) struct Busy(Arc<Pulse>);
 impl Drop for Busy {
     fn drop(&mut self) {
         self.0.quiet.store(self.0.worker.tick.load(Relaxed), Relaxed);
-        if self.0.busy.fetch_sub(1, Relaxed) == 1 {
+        // Whoever sees that nothing is in hand any more also sees since when.
+        if self.0.busy.fetch_sub(1, Release) == 1 {
             self.0.worker.idled.fetch_add(1, Relaxed);
         }
     }
