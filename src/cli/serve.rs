@@ -4,17 +4,11 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use anyhow::Context;
-use tokio_util::sync::CancellationToken;
-
 use crate::call::redact::Redactor;
 use crate::config::{self, Env};
-use crate::http::edge::{Edge, EdgeSettings};
-use crate::pipeline::gateway::Memory;
-use crate::pipeline::{Gateway, Hurry, Snapshot};
-use crate::providers::client::{Client, Egress, Options};
-use crate::server::{self, build};
-use crate::telemetry::{self, AccessLog, Format, Level, Metrics, Sink};
+use crate::server::process::{self, Plan};
+use crate::server::{self, Threads, build};
+use crate::telemetry::{self, AccessLog, Format, Level, Sink};
 
 /// How to serve.
 #[derive(clap::Args, Debug, Default)]
@@ -34,50 +28,31 @@ pub struct Args {
 pub fn run(args: &Args) -> anyhow::Result<()> {
     let env = Env::of_process();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
-    runtime.block_on(serve(args, &env))
+    runtime.block_on(serve(args, env))
 }
 
-async fn serve(args: &Args, env: &Env) -> anyhow::Result<()> {
-    let workers = std::thread::available_parallelism().map_or(1, usize::from);
+async fn serve(args: &Args, env: Env) -> anyhow::Result<()> {
+    let threads = Threads::default();
     let redactor = Arc::new(Redactor::new(std::env::vars()));
-    let sink = Sink::stdout(workers)?;
+    let sink = Sink::stdout(threads.count())?;
     telemetry::logs::init(&sink, Level::Info, Format::Json, redactor.clone())?;
-    let config = match config::find(args.config.as_deref(), env, &std::env::current_dir()?) {
+    let config = match config::find(args.config.as_deref(), &env, &std::env::current_dir()?) {
         Some(found) => config::load(&found.path)?.config,
-        None => build::derive(env),
+        None => build::derive(&env),
     };
-    let client =
-        Client::new(Options { workers, worker: telemetry::worker, egress: Egress::default(), ..Options::default() })?;
-    let rules = build::compile(&config, env, &client, &redactor)?;
-    let settings = EdgeSettings::from_env(|name| env.get(name).map(str::to_owned), config.body_cap())
-        .map_err(|problems| anyhow::anyhow!(problems.join("\n")))?;
-    let metrics = Arc::new(Metrics::new());
-    metrics.watch(&sink);
-    let options = server::Options {
-        threads: server::Threads::Exactly(workers),
-        on_start: telemetry::worker::enter,
-        drain: config.server.drain,
-        ..server::Options::default()
-    };
-    let hurry: Arc<[CancellationToken]> = (0..workers).map(|_| options.stop.hurry.child_token()).collect();
-    let snapshot = Snapshot::new(rules, &metrics, &Hurry(hurry));
-    let gateway = Arc::new(Gateway::new(snapshot, metrics, options.stop.draining.clone(), Memory::new(1 << 30)));
-    let access = AccessLog::new(sink.clone(), Level::Info, Format::Json, redactor);
-    let reach = settings.has_master_key();
-    let edge = Edge::new(settings, Arc::new(move |line| access.write(telemetry::worker(), line)));
-    let router = crate::http::router(gateway);
     let port = args.port.or_else(|| env.get("PORT")?.parse().ok()).unwrap_or(8080);
     let hosts: Vec<IpAddr> = match args.host {
         Some(host) => vec![host],
-        None if reach => vec![Ipv4Addr::UNSPECIFIED.into()],
+        None if env.get("MASTER_KEY").is_some() => vec![Ipv4Addr::UNSPECIFIED.into()],
         None => vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()],
     };
-    let addresses: Vec<SocketAddr> = hosts.into_iter().map(|host| SocketAddr::new(host, port)).collect();
-    let listeners = server::bind(&addresses)?;
-    server::stop_on_signals(&options.stop).context("signals")?;
-    let handle = server::start(listeners, move |peer, _| edge.around(router.clone(), peer), options)?;
-    tracing::info!(addresses = ?handle.addresses(), "ferrogw started");
-    handle.join().await;
+    let listen: Vec<SocketAddr> = hosts.into_iter().map(|host| SocketAddr::new(host, port)).collect();
+    let access = AccessLog::new(sink.clone(), Level::Info, Format::Json, redactor.clone());
+    let plan = Plan { config, env, listen, threads, access, sink: Some(sink.clone()), redactor };
+    let running = process::start(plan).await?;
+    server::stop_on_signals(running.handle.stop())?;
+    tracing::info!(addresses = ?running.handle.addresses(), "ferrogw started");
+    running.handle.join().await;
     sink.flush();
     Ok(())
 }

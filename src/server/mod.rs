@@ -3,6 +3,7 @@
 //! Nothing here knows what is served: [`start`] takes a function that makes a service for each connection.
 
 pub mod build;
+pub mod process;
 mod connection;
 mod drain;
 mod listen;
@@ -93,6 +94,11 @@ impl Handle {
     /// The connection counts.
     pub fn connections(&self) -> &Connections {
         &self.connections
+    }
+
+    /// The steps of its end.
+    pub fn stop(&self) -> &Stop {
+        &self.stop
     }
 
     /// Begins the drain.
