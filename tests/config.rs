@@ -24,9 +24,24 @@ fn json(text: &str) -> String {
 }
 #[test]
 fn scratch() {
-    println!("{}", yaml("strategy:\n  mode: fallback\n\ntargets:\n  - virtual_key: openai\n    retry:\n      attempts: 3\n      on_status_codes: [429, 502, 503]\n  - virtual_key: 1.10\n    headers: {a: 1.20}\n    weight: 0\n"));
-    println!("{}", yaml("stategy:\n  mode: fallback\ntargets:\n  - virtualkey: openai\n    api_ky: foo\n    base_url: ftp://x\n    retry: {attempts: -1, bogus: 1}\n  - 5\n  - virtual_key: a\n    weight: -3\n    timeouts: {connect: 5}\n    models: [a, 'x*', ' b']\n    circuit_breaker: {timeout: 3s}\n    api_key: [a, b]\nplugins:\n  - name: word-filter\n    enabled: true\n"));
-    println!("{}", json("{\n  \"targets\": [\n    {\"virtual_key\": \"é\", \"retry\": {\"attempts\": \"3\"}, \"weight\": 1, \"weight\": 2}\n  ],\n\t\"x\": 1\n}"));
+    println!(
+        "{}",
+        yaml(
+            "strategy:\n  mode: fallback\n\ntargets:\n  - virtual_key: openai\n    retry:\n      attempts: 3\n      on_status_codes: [429, 502, 503]\n  - virtual_key: 1.10\n    headers: {a: 1.20}\n    weight: 0\n"
+        )
+    );
+    println!(
+        "{}",
+        yaml(
+            "stategy:\n  mode: fallback\ntargets:\n  - virtualkey: openai\n    api_ky: foo\n    base_url: ftp://x\n    retry: {attempts: -1, bogus: 1}\n  - 5\n  - virtual_key: a\n    weight: -3\n    timeouts: {connect: 5}\n    models: [a, 'x*', ' b']\n    circuit_breaker: {timeout: 3s}\n    api_key: [a, b]\nplugins:\n  - name: word-filter\n    enabled: true\n"
+        )
+    );
+    println!(
+        "{}",
+        json(
+            "{\n  \"targets\": [\n    {\"virtual_key\": \"é\", \"retry\": {\"attempts\": \"3\"}, \"weight\": 1, \"weight\": 2}\n  ],\n\t\"x\": 1\n}"
+        )
+    );
     println!("{}", json("{\n  \"targets\": [\n    {\"virtual_key\": \"é\", }"));
     println!("{}", yaml(""));
     println!("{}", yaml("a: 1\n---\nb: 2\n"));

@@ -91,6 +91,11 @@ async fn open(provider: &Provider, mut events: Events, mut body: Inbound) -> Res
                 rest
             }
         };
+        // nothing has been passed on yet, so a failure right behind the first content is still a failure before it
+        let passed = match events.broken() {
+            Some(broken) => Err(broken),
+            None => passed,
+        };
         let passed = passed.map_err(|broken| Flow::fault(provider, broken))?;
         if !passed.is_empty() {
             held.push(passed);

@@ -60,6 +60,10 @@ impl Flow {
         }
         loop {
             let Some(body) = &mut self.body else { return Poll::Ready(None) };
+            if let Some(broken) = self.events.broken() {
+                self.body = None;
+                return Poll::Ready(Some(Err(self.provider.fault(broken))));
+            }
             let passed = match ready!(body.poll(cx)) {
                 Some(Ok(chunk)) => self.events.push(chunk),
                 // the provider has said everything: how it closes does not matter

@@ -3,10 +3,10 @@
 //! Nothing here knows what is served: [`start`] takes a function that makes a service for each connection.
 
 pub mod build;
-pub mod process;
 mod connection;
 mod drain;
 mod listen;
+pub mod process;
 mod pulse;
 mod socket;
 mod workers;

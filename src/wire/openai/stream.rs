@@ -54,6 +54,8 @@ pub struct Events {
     done: bool,
     usage: Option<Usage>,
     chunks: u64,
+    /// Found behind frames that can still be passed on.
+    broken: Option<Broken>,
 }
 
 /// What becomes of one frame.
@@ -68,7 +70,17 @@ impl Events {
     pub fn new(manner: Manner) -> Self {
         let finders = [&br#""finish_reason""#[..], br#""usage""#, br#""error""#].map(Finder::new);
         let (opened, finished, done) = (false, false, false);
-        Self { manner, frames: sse::Frames::default(), finders, opened, finished, done, usage: None, chunks: 0 }
+        Self {
+            manner,
+            frames: sse::Frames::default(),
+            finders,
+            opened,
+            finished,
+            done,
+            usage: None,
+            chunks: 0,
+            broken: None,
+        }
     }
 
     /// Take what arrived; returns what the caller shall have of it: whole frames, or nothing yet.
@@ -105,6 +117,11 @@ impl Events {
         Ok(out.freeze())
     }
 
+    /// What broke the stream behind the frames that the last push returned: nothing follows them.
+    pub fn broken(&mut self) -> Option<Broken> {
+        self.broken.take()
+    }
+
     /// Whether the first content has been seen.
     pub fn opened(&self) -> bool {
         self.opened
@@ -129,7 +146,14 @@ impl Events {
         let mut out: Option<BytesMut> = None;
         let mut kept = 0;
         for frame in sse::split(whole.clone()) {
-            let fate = self.look(&frame)?;
+            let fate = match self.look(&frame) {
+                Ok(fate) => fate,
+                Err(broken) if kept == 0 => return Err(broken),
+                Err(broken) => {
+                    self.broken = Some(broken);
+                    return Ok(out.map_or_else(|| whole.slice(..kept), BytesMut::freeze));
+                }
+            };
             if !matches!(fate, Fate::Keep) && out.is_none() {
                 out = Some(BytesMut::from(&whole[..kept]));
             }
