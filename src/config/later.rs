@@ -46,6 +46,9 @@ static LATER: &[(&str, When, &str)] = &[
 
 static MODES: [&str; 6] = ["loadbalance", "conditional", "least-latency", "cost-optimized", "content-based", "ab-test"];
 
+/// Providers of the reference whose wire formats are not spoken yet.
+pub(super) static PROVIDERS: [&str; 6] = ["anthropic", "bedrock", "cohere", "gemini", "replicate", "vertex-ai"];
+
 /// What becomes of a member.
 pub(super) enum Verdict {
     /// The table does not speak of it, or not of this value.
@@ -59,10 +62,7 @@ pub(super) enum Verdict {
 /// Judges the member at `path`, whose shape is the path without indexes and free names.
 pub(super) fn judge(shape: &str, path: &str, node: &Node) -> Verdict {
     let Some((_, when, what)) = LATER.iter().find(|(row, ..)| *row == shape) else { return Verdict::Open };
-    let refuse = |path: String, node: &Node, what: &str| {
-        let message = format!("this version of ferrogw does not have {what} yet");
-        Problem::new(path, "unsupported_config", message).at(node.at.line, node.at.column)
-    };
+    let refuse = |path: String, node: &Node, what: &str| missing(path, what).at(node.at.line, node.at.column);
     let refused = || Verdict::Refused(vec![refuse(path.to_owned(), node, what).help("remove it to go on without")]);
     match (when, &node.value) {
         (When::Filled, _) if node.is_empty() => Verdict::Ignored(None),
@@ -99,6 +99,11 @@ pub(super) fn judge(shape: &str, path: &str, node: &Node) -> Verdict {
         (When::Observing, _) => observing(path, node, refuse),
         _ => Verdict::Open,
     }
+}
+
+/// The problem of asking for what is not there yet.
+pub(super) fn missing(path: String, what: &str) -> Problem {
+    Problem::new(path, "unsupported_config", format!("this version of ferrogw does not have {what} yet"))
 }
 
 /// Whether an entry of plugins or exporters is switched off.
@@ -144,7 +149,7 @@ fn observing(path: &str, node: &Node, refuse: impl Fn(String, &Node, &str) -> Pr
 }
 
 /// Names that this version refuses, for suggestions: a misspelt one is better explained than called unknown.
-pub(super) fn names<'a>(parent: &'a str) -> impl Iterator<Item = &'a str> {
+pub(super) fn names(parent: &str) -> impl Iterator<Item = &str> {
     LATER.iter().filter_map(move |(shape, ..)| match shape.rsplit_once('.') {
         Some((head, name)) if head == parent => Some(name),
         None if parent.is_empty() => Some(*shape),

@@ -10,7 +10,8 @@ pub(super) const HIDDEN: &str = "[REDACTED]";
 pub(super) fn is_sensitive(name: &str) -> bool {
     let name = name.to_ascii_lowercase().replace('-', "_");
     match name.as_str() {
-        "virtual_key" | "target_key" | "keep_alive" => false,
+        "target_key" | "keep_alive" => false,
+        name if nearest::distance(name, "virtual_key") <= 2 => false,
         "headers" | "env" | "auth" | "dsn" => true,
         _ => {
             ["key", "token", "secret", "passw", "authorization", "credential", "cookie"]
@@ -158,6 +159,7 @@ mod tests {
         check("  api_key: \"${KEY}\",", "  api_key: \"${KEY}\",");
         check("  api_key: abc${KEY}", "  api_key: [REDACTED]");
         check("  virtual_key: openai", "  virtual_key: openai");
+        check("  virtualKey: openai", "  virtualKey: openai");
         check("  virtual_key: sk-proj-0123456789", "  virtual_key: [REDACTED]");
         check("  headers: { x-team: search }", "  headers: [REDACTED]");
         check("headers:\n  x-team: search", "  x-team: [REDACTED]");

@@ -83,11 +83,15 @@ pub fn parse(text: &str, format: Format, name: &str) -> Result<Loaded, Invalid> 
     let mut source = Source::new(name, text);
     let tree = match node::parse(source.text(), format) {
         Ok(tree) => tree,
-        Err(fault) => return Err(source.blame(vec![fault])),
+        Err(fault) => return Err(source.blame(vec![*fault])),
     };
     source.index(&tree);
     let schema = schema_value();
-    let shape::Read { value, mut problems, mut warnings, mut settled } = shape::read(&tree, &schema, format);
+    let shape::Read { mut value, mut problems, mut warnings, mut settled } = shape::read(&tree, &schema, format);
+    if settled.covers("strategy.mode") {
+        // The mode is not known: judge the rest by the one that uses every target.
+        value["strategy"] = serde_json::json!({ "mode": Mode::Fallback });
+    }
     match serde_json::from_value::<Config>(value) {
         Ok(config) => {
             let found = rules::check(&config);

@@ -11,8 +11,8 @@ use serde_yaml::{Location, Spanned};
 use super::Format;
 use super::problem::Problem;
 
-/// How deep a file may nest; the schema needs six levels.
-const DEEPEST: usize = 64;
+/// How deep a file may nest. The schema needs six levels, and the YAML reader 30 KB of stack for each.
+const DEEPEST: usize = 24;
 
 /// Line and column from 1, the column in characters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,7 +68,7 @@ impl Node {
 }
 
 /// Reads a text. Members named twice are kept: the next step reports them with the rest.
-pub(super) fn parse(text: &str, format: Format) -> Result<Node, Problem> {
+pub(super) fn parse(text: &str, format: Format) -> Result<Node, Box<Problem>> {
     match format {
         Format::Yaml => yaml(text),
         Format::Json => {
@@ -78,10 +78,11 @@ pub(super) fn parse(text: &str, format: Format) -> Result<Node, Problem> {
     }
 }
 
-fn yaml(text: &str) -> Result<Node, Problem> {
+fn yaml(text: &str) -> Result<Node, Box<Problem>> {
     let options = serde_yaml::options! {
         duplicate_keys: serde_yaml::DuplicateKeyPolicy::PassThrough,
         with_snippet: false,
+        budget: serde_yaml::budget! { max_depth: DEEPEST },
     };
     match serde_yaml::from_str_with_options::<Spanned<Loose>>(text, options) {
         Ok(tree) => Ok(tree.value.at(tree.referenced, tree.defined, text)),
@@ -96,10 +97,10 @@ fn yaml(text: &str) -> Result<Node, Problem> {
                 _ => trim_place(&error.render_with_options(plain)),
             };
             let problem = Problem::new("", "syntax", message);
-            Err(match place {
+            Err(Box::new(match place {
                 Some(Place { line, column }) if line > 0 => problem.at(line, column.max(1)),
                 _ => problem,
-            })
+            }))
         }
     }
 }
@@ -269,11 +270,11 @@ impl<'de: 't, 't> Deserialize<'de> for Members<'t> {
 }
 
 impl<'t> Json<'t> {
-    fn node(&self, raw: &'t RawValue, depth: usize) -> Result<Node, Problem> {
+    fn node(&self, raw: &'t RawValue, depth: usize) -> Result<Node, Box<Problem>> {
         let text = raw.get();
         let at = self.place(raw);
         if depth > DEEPEST {
-            return Err(Problem::new("", "syntax", "nested too deeply").at(at.line, at.column));
+            return Err(Box::new(Problem::new("", "syntax", "nested too deeply").at(at.line, at.column)));
         }
         let fault = |error: serde_json::Error| json_fault(self.text, &error, self.offset(raw));
         let value = match text.as_bytes().first() {
@@ -292,7 +293,7 @@ impl<'t> Json<'t> {
                         .map_err(|error| json_fault(self.text, &error, self.offset(key)))?;
                     Ok((Key { name, at: self.place(key) }, self.node(value, depth + 1)?))
                 };
-                Value::Map(members.into_iter().map(member).collect::<Result<_, Problem>>()?)
+                Value::Map(members.into_iter().map(member).collect::<Result<_, Box<Problem>>>()?)
             }
             _ => Value::Number(serde_json::from_str(text).map_err(fault)?, text.to_owned()),
         };
@@ -316,8 +317,13 @@ fn line_starts(text: &str) -> Vec<usize> {
 }
 
 /// A fault of the JSON parser in the part of `text` that begins at `offset`.
-fn json_fault(text: &str, error: &serde_json::Error, offset: usize) -> Problem {
-    let message = trim_place(&error.to_string());
+fn json_fault(text: &str, error: &serde_json::Error, offset: usize) -> Box<Problem> {
+    let message = match trim_place(&error.to_string()).as_str() {
+        "key must be a string" => "expected a key in quotes; a comma before a `}` is one too many".to_owned(),
+        "trailing characters" => "the configuration ended before this".to_owned(),
+        "trailing comma" => "this comma is one too many".to_owned(),
+        message => message.replace("EOF while parsing", "the file ends inside"),
+    };
     let part = text.get(offset..).unwrap_or_default();
     let lines_before = text.get(..offset).unwrap_or_default().matches('\n').count();
     let line_start = text.get(..offset).unwrap_or_default().rfind('\n').map_or(0, |at| at + 1);
@@ -327,5 +333,5 @@ fn json_fault(text: &str, error: &serde_json::Error, offset: usize) -> Problem {
     if error.line() <= 1 {
         column += text.get(line_start..offset).unwrap_or_default().chars().count();
     }
-    Problem::new("", "syntax", message).at(lines_before + error.line().max(1), column)
+    Box::new(Problem::new("", "syntax", message).at(lines_before + error.line().max(1), column))
 }

@@ -72,9 +72,8 @@ impl Problem {
         }
         if let (Some(line), Some(source)) = (self.line, &self.source) {
             text += &format!("{margin} |\n{line} | {source}\n");
-            match self.mark {
-                Some((start, len)) => text += &format!("{margin} | {}{}\n", " ".repeat(start), "^".repeat(len)),
-                None => text += &format!("{margin} |\n"),
+            if let Some((start, len)) = self.mark {
+                text += &format!("{margin} | {}{}\n", " ".repeat(start), "^".repeat(len));
             }
         }
         if let Some(help) = &self.help {

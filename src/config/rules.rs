@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use super::later;
 use super::nearest;
 use super::problem::Problem;
 use super::schema::{Config, Mode};
@@ -78,7 +79,7 @@ fn names(config: &Config, found: &mut Findings) {
         if name.is_empty() {
             found.refuse(path, "must not be empty");
         } else if !name.bytes().all(|byte| byte.is_ascii_graphic()) || name.len() > 128 {
-            found.refuse(path, "must be at most 128 letters, digits and signs of ASCII without spaces");
+            found.refuse(path, "must be at most 128 characters, all of ASCII and none a space");
         } else if let Some(first) = seen.insert(name, index) {
             let problem =
                 Problem::new(path, "invalid_value", format!("targets[{first}] has the name `{name}` already"));
@@ -220,6 +221,11 @@ pub(super) fn providers(config: &Config, known: &[&str], problems: &mut Vec<Prob
         }
         let member = if target.provider.is_some() { "provider" } else { "virtual_key" };
         let path = format!("targets[{index}].{member}");
+        if later::PROVIDERS.contains(&id) {
+            let problem = later::missing(path, &format!("the provider `{id}`"));
+            problems.push(problem.help("remove the target to go on without"));
+            continue;
+        }
         let near = nearest::of(id, known.iter().copied());
         let problem = Problem::new(path, "unknown_provider", format!("there is no provider `{id}`"));
         problems.push(match (near, member) {

@@ -15,7 +15,11 @@ const MAX_REQUEST_BYTES: u64 = 64 << 20;
 /// Configuration of the ferrogw AI gateway.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema, PartialEq)]
 #[serde(deny_unknown_fields, default)]
+#[schemars(extend("required" = ["targets"]))]
 pub struct Config {
+    /// Address of the JSON Schema of this file, for editors. `ferrogw config schema` prints it.
+    #[serde(rename = "$schema", skip_serializing_if = "Option::is_none")]
+    pub schema: Option<String>,
     /// Version of this format. There is one: `v1`, also the default.
     #[serde(rename = "apiVersion")]
     pub api_version: String,
@@ -47,6 +51,7 @@ pub struct Config {
 impl Default for Config {
     fn default() -> Self {
         Config {
+            schema: None,
             api_version: "v1".to_owned(),
             strategy: Strategy::default(),
             targets: Vec::new(),

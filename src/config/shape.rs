@@ -98,7 +98,7 @@ impl<'s> Walk<'s> {
         match (wanted, &node.value) {
             (_, Value::Null) => None,
             ("object", Value::Map(members)) => Some(self.object(members, schema, at)),
-            ("object", _) => self.wrong(node, at, "names with values"),
+            ("object", _) => self.wrong(node, at, "keys with values"),
             ("array", Value::List(items)) => self.list(items, schema, at),
             ("array", _) => self.wrong(node, at, "a list"),
             ("string" | "text", Value::Text(text)) => self.text(node, text, wanted == "text", at),
@@ -203,7 +203,7 @@ impl<'s> Walk<'s> {
         for (index, item) in items.iter().enumerate() {
             let at = at.item(index);
             let value = match item.value {
-                Value::Null => self.wrong(item, &at, if objects { "names with values" } else { "a value" }),
+                Value::Null => self.wrong(item, &at, if objects { "keys with values" } else { "a value" }),
                 _ => self.value(item, item_schema, &at),
             };
             match value {
@@ -261,7 +261,7 @@ impl<'s> Walk<'s> {
         let found = match &node.value {
             Value::Null => "nothing".to_owned(),
             Value::List(_) => "a list".to_owned(),
-            Value::Map(_) => "names with values".to_owned(),
+            Value::Map(_) => "keys with values".to_owned(),
             Value::Text(_) if secret => "a text".to_owned(),
             Value::Bool(..) | Value::Number(..) if secret => "another value".to_owned(),
             Value::Text(text) if text.is_empty() => "an empty text".to_owned(),

@@ -125,11 +125,30 @@ fn excerpt(lines: &[&str], index: usize, column: usize) -> (String, Option<(usiz
     let same = lines[index].chars().zip(masked.chars()).take_while(|(a, b)| a == b).count();
     let from = if start < SHOWN { 0 } else { start - SHOWN / 2 };
     let mut shown: String = masked.chars().skip(from).take(SHOWN).map(|c| if c == '\t' { ' ' } else { c }).collect();
-    let word = |c: &char| !c.is_whitespace() && !matches!(c, ':' | ',' | ']' | '}' | '"' | '\'');
-    let len = masked.chars().skip(start).take_while(word).count().clamp(1, SHOWN / 2);
+    let len = width(masked.chars().skip(start)).clamp(1, SHOWN / 2);
     let mark = (start <= same && start < from + SHOWN).then_some((start - from, len));
     if from > 0 && shown.is_empty() {
         shown = masked.chars().take(SHOWN).collect();
     }
     (shown.trim_end().to_owned(), mark)
+}
+
+/// How many characters the word or the quoted text that begins here has.
+fn width(rest: impl Iterator<Item = char>) -> usize {
+    let mut rest = rest.peekable();
+    match rest.next() {
+        Some(quote @ ('"' | '\'')) => 2 + rest.take_while(|c| *c != quote).count(),
+        Some(_) => {
+            let mut len = 1;
+            while let Some(c) = rest.next() {
+                let ends = c == ':' && rest.peek().is_none_or(|next| next.is_whitespace());
+                if ends || c.is_whitespace() || ",]}\"'".contains(c) {
+                    break;
+                }
+                len += 1;
+            }
+            len
+        }
+        None => 1,
+    }
 }

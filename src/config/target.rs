@@ -16,6 +16,7 @@ use crate::call::Fault;
 /// A provider as this configuration uses it: one account, one host.
 #[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema, PartialEq)]
 #[serde(deny_unknown_fields, default)]
+#[schemars(extend("required" = ["virtual_key"]))]
 pub struct Target {
     /// Name of the target, different for each. Without `provider` it is also the id of the provider.
     pub virtual_key: String,
@@ -105,7 +106,7 @@ impl Timeouts {
 #[serde(deny_unknown_fields, default)]
 pub struct Retry {
     /// How often this target is asked in all; 0 and 1 both mean once. Default: 1.
-    #[schemars(range(min = 0, max = 100))]
+    #[schemars(range(min = 0, max = 1000))]
     pub attempts: u32,
     /// Statuses after which it is asked again. Default: 408, 429 and all from 500. A failure without a status (no
     /// connection, a broken one) always counts.
@@ -114,7 +115,7 @@ pub struct Retry {
     pub on_status_codes: Option<Vec<u16>>,
     /// The wait before the second attempt is drawn between 0 and this many milliseconds, and doubles with each further
     /// one; a `Retry-After` of the provider replaces it. Default: 100.
-    #[schemars(range(min = 0, max = 60_000))]
+    #[schemars(range(min = 0, max = 3_600_000))]
     pub initial_backoff_ms: u64,
 }
 

@@ -90,7 +90,7 @@ impl fmt::Debug for Secret {
 pub struct Text(String);
 
 impl Text {
-    /// The string as written, references and all.
+    /// The string as written, references and all: it may hold a secret.
     pub fn as_written(&self) -> &str {
         &self.0
     }
