@@ -49,6 +49,8 @@ def test_an_upstream_error_is_the_sdk_s_exception(client, upstream, status, kind
     assert len(upstream.seen(name)) == 1
     if status == 429:
         assert error.response.headers["retry-after"] == "7"
+    if status == 503 and VIA_GATEWAY:
+        assert int(error.response.headers["retry-after"]) >= 1, "an overloaded vendor: the SDK is told when to come back"
     if status in (400, 422):
         assert f"scripted {status}" in error.message, "the caller's mistake is told in the vendor's words"
     assert "sk-upstream" not in str(error)
