@@ -237,10 +237,9 @@ impl Worker {
 
     /// Enforces the limits, for ever.
     pub(super) async fn sweep(self: Arc<Self>, limits: Limits) {
-        let mut ticks = tokio::time::interval(limits.tick);
-        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
-            ticks.tick().await;
+            // Not an interval: it makes up for lateness, and a limit must never be short.
+            tokio::time::sleep(limits.tick).await;
             let tick = self.tick.load(Relaxed).checked_add(1).unwrap_or(1);
             self.tick.store(tick, Relaxed);
             self.roll().pulses.values().for_each(|pulse| pulse.sweep(tick, &limits));
