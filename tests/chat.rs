@@ -157,7 +157,7 @@ async fn a_whole_answer_to_a_stream_request_becomes_a_stream() {
 
 #[tokio::test]
 async fn a_silent_stream_is_kept_alive() {
-    let say = Say::words(&["slow"]).paced(Duration::from_millis(60));
+    let say = Say::words(&["slow"]).paced(Duration::from_millis(150));
     let upstream = Upstream::says([say]).await;
     let gateway = TestGateway::with(&[&upstream], "", "server: { keep_alive: 25ms }\n").await;
     let reply = gateway.stream().await;

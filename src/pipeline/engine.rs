@@ -12,6 +12,7 @@ use super::Rules;
 use super::walk::{Failed, walk};
 use crate::call::{Call, Error, Route};
 use crate::providers::receive::Got;
+use crate::telemetry::Metrics;
 
 /// A stream that has said nothing for so long gets its status and keep-alive comments, while the search for a target
 /// that answers goes on behind it.
@@ -33,6 +34,8 @@ pub enum Begun {
 pub struct Engine {
     /// What to go by.
     pub rules: Arc<Rules>,
+    /// Where failed attempts are counted that a later one makes good.
+    pub metrics: Arc<Metrics>,
 }
 
 impl Service<Call> for Engine {
@@ -45,12 +48,12 @@ impl Service<Call> for Engine {
     }
 
     fn call(&mut self, call: Call) -> Self::Future {
-        let rules = self.rules.clone();
+        let (rules, metrics) = (self.rules.clone(), self.metrics.clone());
         if !call.stream {
-            return Box::pin(async move { Ok(Begun::Walked(run(rules, call).await)) });
+            return Box::pin(async move { Ok(Begun::Walked(run(rules, metrics, call).await)) });
         }
         Box::pin(async move {
-            let mut walk: BoxFuture<'static, Walked> = Box::pin(run(rules, call));
+            let mut walk: BoxFuture<'static, Walked> = Box::pin(run(rules, metrics, call));
             Ok(match tokio::time::timeout(HOLD, &mut walk).await {
                 Ok(walked) => Begun::Walked(walked),
                 Err(_) => Begun::Waiting(walk),
@@ -59,7 +62,7 @@ impl Service<Call> for Engine {
     }
 }
 
-async fn run(rules: Arc<Rules>, mut call: Call) -> Walked {
+async fn run(rules: Arc<Rules>, metrics: Arc<Metrics>, mut call: Call) -> Walked {
     if let Some(model) = rules.aliases.get(&call.model) {
         call.model = model.clone();
     }
@@ -68,15 +71,13 @@ async fn run(rules: Arc<Rules>, mut call: Call) -> Walked {
         return Err(Failed { error: Error::NoTarget(call.model), route: Route::default() });
     }
     let mut route = Route::default();
+    let walk = walk(&call, &plan, &mut route, &metrics);
     let walked = match rules.request_timeout {
-        None => walk(&call, &plan, &mut route).await,
-        Some(limit) => {
-            match tokio::time::timeout(limit.saturating_sub(call.since.elapsed()), walk(&call, &plan, &mut route)).await
-            {
-                Ok(walked) => walked,
-                Err(_) => Err(Error::Deadline(limit)),
-            }
-        }
+        None => walk.await,
+        Some(limit) => match tokio::time::timeout(limit.saturating_sub(call.since.elapsed()), walk).await {
+            Ok(walked) => walked,
+            Err(_) => Err(Error::Deadline(limit)),
+        },
     };
     match walked {
         Ok(got) => Ok((got, route)),

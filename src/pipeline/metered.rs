@@ -20,6 +20,9 @@ use crate::providers::stream::{Flow, Long};
 /// What a silent stream says so that proxies and clients do not give it up.
 const KEEP_ALIVE: Bytes = Bytes::from_static(b": keep-alive\n\n");
 
+/// How long a stream may stay open after its end mark.
+const LINGER: Duration = Duration::from_secs(1);
+
 /// Where the bytes come from.
 pub enum Source {
     /// From nobody yet.
@@ -49,6 +52,10 @@ struct Silence {
 }
 
 impl Silence {
+    fn new(limit: Duration) -> Self {
+        Self { limit, timer: None, since: Instant::now() }
+    }
+
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(self.since + self.limit)));
         while timer.as_mut().poll(cx).is_ready() {
@@ -68,7 +75,7 @@ impl Silence {
 impl Metered {
     /// Measure a source. `keep_alive` is the pause after which a silent stream gets a comment.
     pub fn new(source: Source, ledger: Ledger, hurry: &CancellationToken, keep_alive: Option<Duration>) -> Self {
-        let silence = keep_alive.map(|limit| Silence { limit, timer: None, since: Instant::now() });
+        let silence = keep_alive.map(Silence::new);
         Self { source, ledger, hurry: Box::pin(hurry.clone().cancelled_owned()), silence }
     }
 
@@ -101,7 +108,12 @@ impl Metered {
                     return Poll::Ready(next.map(|chunk| chunk.map_err(Error::from)));
                 }
                 Source::Long(long) => {
-                    return long.poll(cx).map(|next| next.map(|chunk| chunk.map_err(Error::from)));
+                    let next = std::task::ready!(long.poll(cx));
+                    if long.complete() {
+                        let usage = long.usage();
+                        self.ledger.end(None, usage);
+                    }
+                    return Poll::Ready(next.map(|chunk| chunk.map_err(Error::from)));
                 }
                 Source::Over => return Poll::Ready(None),
             }
@@ -148,6 +160,13 @@ impl Stream for Metered {
             Poll::Pending if me.hurry.as_mut().poll(cx).is_ready() => {
                 me.end(Some(Error::Draining.code()));
                 Poll::Ready(Some(Err(Error::Draining)))
+            }
+            Poll::Pending if matches!(&me.source, Source::Flow(flow) if flow.done()) => {
+                let linger = me.silence.get_or_insert_with(|| Silence::new(LINGER));
+                linger.limit = LINGER;
+                std::task::ready!(linger.poll(cx));
+                me.end(None);
+                Poll::Ready(None)
             }
             Poll::Pending => match &mut me.silence {
                 Some(silence) => silence.poll(cx).map(|()| Some(Ok(KEEP_ALIVE))),

@@ -49,7 +49,8 @@ impl Snapshot {
     pub fn new(rules: Rules, metrics: &Arc<Metrics>, hurry: &Hurry) -> Self {
         let rules = Arc::new(rules);
         let meter = Meter::layer(metrics.clone(), hurry.clone(), rules.keep_alive);
-        let stack = ServiceBuilder::new().layer(meter).service(Engine { rules: rules.clone() });
+        let stack =
+            ServiceBuilder::new().layer(meter).service(Engine { rules: rules.clone(), metrics: metrics.clone() });
         Self { rules, stack }
     }
 }

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use crate::call::{Call, Error, Route, Upstream};
 use crate::providers::receive::Got;
 use crate::routing::{Plan, Target};
+use crate::telemetry::Metrics;
 
 /// A call that failed, and where it went until then.
 #[derive(Debug)]
@@ -18,10 +19,10 @@ pub struct Failed {
 
 /// Ask the targets of a plan in order, each as often as its retry rule says, until one answers. The last failure is the
 /// call's; `route` says at any time where the call is.
-pub async fn walk(call: &Call, plan: &Plan, route: &mut Route) -> Result<Got, Error> {
+pub async fn walk(call: &Call, plan: &Plan, route: &mut Route, metrics: &Metrics) -> Result<Got, Error> {
     let mut last = None;
     for (target, model) in plan {
-        match attempts(call, target, model, route).await {
+        match attempts(call, target, model, route, metrics).await {
             Ok(got) => return Ok(got),
             Err(Error::Upstream(failed)) if target.failover.moves_on(&failed) => last = Some(failed),
             Err(error) => return Err(error),
@@ -30,7 +31,13 @@ pub async fn walk(call: &Call, plan: &Plan, route: &mut Route) -> Result<Got, Er
     Err(last.map_or_else(|| Error::NoTarget(call.model.clone()), Error::Upstream))
 }
 
-async fn attempts(call: &Call, target: &Target, model: &Arc<str>, route: &mut Route) -> Result<Got, Error> {
+async fn attempts(
+    call: &Call,
+    target: &Target,
+    model: &Arc<str>,
+    route: &mut Route,
+    metrics: &Metrics,
+) -> Result<Got, Error> {
     route.provider = target.provider.spec.id;
     route.target = target.name.clone();
     route.model = model.clone();
@@ -46,6 +53,7 @@ async fn attempts(call: &Call, target: &Target, model: &Arc<str>, route: &mut Ro
             Err(Error::Upstream(failed)) => failed,
             Err(error) => return Err(error),
         };
+        metrics.attempt_failed(route.provider, &route.target, failed.fault);
         match target.retry.pause(made, &failed, chance()) {
             Some(pause) => rest(pause, call, &failed).await,
             None => return Err(Error::Upstream(failed)),

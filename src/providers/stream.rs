@@ -53,6 +53,11 @@ impl Flow {
         self.events.chunks()
     }
 
+    /// Whether the provider has said everything, so that only its end is missing.
+    pub fn done(&self) -> bool {
+        self.events.done()
+    }
+
     /// The next whole frames for the caller; `None` at a good end. After a failure there is nothing more.
     pub fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Upstream>>> {
         if let Some(first) = self.first.take() {
@@ -145,6 +150,7 @@ pub struct Long {
     body: Inbound,
     first: Option<Bytes>,
     tail: VecDeque<u8>,
+    passed: usize,
     /// The provider's content type.
     pub content_type: HeaderValue,
     /// Its length, if the provider told it, bytes.
@@ -155,7 +161,7 @@ impl Long {
     /// A body of which `first` has arrived.
     pub fn new(provider: &Provider, first: Bytes, body: Inbound, kind: HeaderValue, length: Option<usize>) -> Self {
         let tail = VecDeque::with_capacity(TAIL);
-        Self { provider: Name::of(provider), body, first: Some(first), tail, content_type: kind, length }
+        Self { provider: Name::of(provider), body, first: Some(first), tail, passed: 0, content_type: kind, length }
     }
 
     /// The next chunk, as it came; `None` at the end.
@@ -173,10 +179,20 @@ impl Long {
                     self.tail.extend(end.chunk());
                     end.advance(end.chunk().len());
                 }
+                self.passed += chunk.len();
+                if self.complete() {
+                    // nobody asks for more than the length, so its end is taken here: the connection can be used again
+                    let _end = self.body.poll(cx);
+                }
                 Ok(chunk)
             }
             Err(error) => Err(self.provider.broke(&error)),
         }))
+    }
+
+    /// Whether all of the length the provider told has been passed on.
+    pub fn complete(&self) -> bool {
+        self.length == Some(self.passed)
     }
 
     /// The usage, if it stood at the end of the body.

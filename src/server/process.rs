@@ -107,7 +107,16 @@ pub async fn start(plan: Plan) -> Result<Running, StartError> {
     let snapshot = Snapshot::new(rules, &metrics, &hurry);
     let (draining, memory) = (options.stop.draining.clone(), Memory::new(body_memory()));
     let gateway = Arc::new(Gateway::new(snapshot, metrics, draining, memory));
-    let edge = Edge::new(settings, Arc::new(move |line| access.write(telemetry::worker(), line)));
+    let counted = gateway.metrics.clone();
+    let edge = Edge::new(
+        settings,
+        Arc::new(move |line| {
+            if line.outcome.is_none() && line.error == Some("rate_limit_exceeded") {
+                counted.rate_limited("ip");
+            }
+            access.write(telemetry::worker(), line);
+        }),
+    );
     let router = crate::http::router(gateway.clone());
     let stop = options.stop.clone();
     let handle = super::start(listeners, move |peer, _| edge.around(router.clone(), peer), options)?;

@@ -45,7 +45,7 @@ enum End {
 pub struct Say {
     status: u16,
     headers: Vec<(String, String)>,
-    parts: Vec<String>,
+    parts: Vec<Bytes>,
     pause: Duration,
     late: Duration,
     end: End,
@@ -55,8 +55,13 @@ pub struct Say {
 impl Say {
     pub fn json(status: u16, body: &str) -> Self {
         let headers = vec![("content-type".to_owned(), "application/json".to_owned())];
-        let parts = vec![body.to_owned()];
+        let parts = vec![Bytes::copy_from_slice(body.as_bytes())];
         Self { status, headers, parts, pause: Duration::ZERO, late: Duration::ZERO, end: End::Clean, length: true }
+    }
+
+    /// The same with any bytes.
+    pub fn bytes(status: u16, body: Vec<u8>) -> Self {
+        Self { parts: vec![body.into()], ..Self::json(status, "") }
     }
 
     /// A good chat answer that says this.
@@ -71,7 +76,7 @@ impl Say {
 
     /// A stream of these pieces, as they are.
     pub fn raw_events(parts: impl IntoIterator<Item = String>) -> Self {
-        let parts = parts.into_iter().collect();
+        let parts = parts.into_iter().map(Bytes::from).collect();
         Self { parts, length: false, ..Self::json(200, "") }.header("content-type", "text/event-stream")
     }
 
@@ -193,7 +198,7 @@ async fn answer(State(me): State<Upstream>, method: Method, uri: Uri, headers: H
     let (pause, end) = (say.pause, say.end);
     let parts = futures_util::stream::iter(say.parts).then(move |part| async move {
         tokio::time::sleep(pause).await;
-        Ok::<_, std::io::Error>(Bytes::from(part))
+        Ok::<_, std::io::Error>(part)
     });
     let rest = futures_util::stream::once(async move {
         let _leaves = leaves;
