@@ -73,9 +73,6 @@ pub enum Failure {
     /// The bodies in hand fill the memory set aside for them.
     #[error("the gateway is out of memory for request bodies: retry later")]
     Overloaded,
-    /// The process is about to end.
-    #[error("the gateway is shutting down: retry, another instance will answer")]
-    Draining,
     /// A defect of the gateway.
     #[error("internal error; the gateway's log has it under this request id")]
     Panic,
@@ -138,7 +135,6 @@ impl Failure {
             Failure::BodyBroken => (S::BAD_REQUEST, INVALID, "invalid_request"),
             Failure::BodyTimeout => (S::REQUEST_TIMEOUT, INVALID, "request_timeout"),
             Failure::Overloaded => (S::SERVICE_UNAVAILABLE, SERVER, "gateway_overloaded"),
-            Failure::Draining => (S::SERVICE_UNAVAILABLE, SERVER, "gateway_draining"),
             Failure::Panic => (S::INTERNAL_SERVER_ERROR, SERVER, "internal_error"),
             Failure::Call(error) => {
                 let (status, kind) = match error {
@@ -219,7 +215,7 @@ impl Failure {
     fn retry_after(&self) -> Option<Duration> {
         match self {
             Failure::RateLimited { retry_after } => Some(*retry_after),
-            Failure::Overloaded | Failure::Draining => Some(Duration::from_secs(1)),
+            Failure::Overloaded | Failure::Call(call::Error::Draining) => Some(Duration::from_secs(1)),
             _ => {
                 let upstream = self.upstream()?;
                 let guess = (upstream.fault == Fault::Overloaded).then_some(Duration::from_secs(1));
@@ -240,8 +236,8 @@ impl Failure {
             Failure::UnsupportedEncoding { accepted } => {
                 headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static(accepted));
             }
-            // No retry mends an empty account.
-            Failure::Call(call::Error::Upstream(upstream)) if upstream.fault == Fault::Billing => {
+            // Only the operator mends these.
+            Failure::Call(call::Error::Upstream(upstream)) if is_operators(upstream.fault) => {
                 headers.insert(SHOULD_RETRY, HeaderValue::from_static("false"));
             }
             _ => {}
@@ -251,22 +247,17 @@ impl Failure {
 
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
+        if let Some(Upstream { provider, target, fault, status, message, .. }) = self.upstream()
+            && is_operators(*fault)
+        {
+            tracing::warn!(provider, %target, code = fault.code(), status, reason = %message, "a credential does not serve");
+        }
         let mut response = Response::new(Body::from(self.body()));
         *response.status_mut() = self.status();
         self.head(response.headers_mut());
         response.extensions_mut().insert(Code(self.code()));
         response
     }
-}
-
-/// A handler for paths that nothing serves.
-pub async fn not_found() -> Failure {
-    Failure::NotFound
-}
-
-/// A handler for methods that a path does not take; axum adds `Allow`.
-pub async fn method_not_allowed() -> Failure {
-    Failure::MethodNotAllowed
 }
 
 #[derive(Serialize)]
@@ -334,7 +325,9 @@ fn upstream_message(upstream: &Upstream) -> String {
         }
         Fault::Overloaded => format!("{provider} is overloaded{status}: retry later"),
         Fault::Timeout => {
-            format!("{provider} did not answer in time{status}: retry, or raise `timeouts` of the target `{target}`")
+            format!(
+                "{provider} ran out of time{status}: {message}; retry, or raise `timeouts` of the target `{target}`"
+            )
         }
         Fault::Server => format!("{provider} failed{status}: {message}"),
         Fault::Unreachable => {
@@ -354,6 +347,11 @@ fn credential(upstream: &Upstream) -> String {
         Some(name) => (*name).to_owned(),
         None => format!("`api_key` of the target `{}`", upstream.target),
     }
+}
+
+/// What the caller cannot mend and need not know: its reason goes to the log.
+fn is_operators(fault: Fault) -> bool {
+    matches!(fault, Fault::Auth | Fault::Billing)
 }
 
 fn shortened(name: &str) -> String {

@@ -74,19 +74,11 @@ impl Entry {
     }
 
     /// Ends with the response: at once if its body is there and its call, if any, is over; else with the body's end.
-    pub(super) fn close(mut self, mut response: Response<Body>) -> Response<Body> {
+    pub(super) fn close(mut self, response: Response<Body>) -> Response<Body> {
         self.status = response.status().as_u16();
-        let extensions = response.extensions_mut();
-        self.error = extensions.get().map(|Code(code)| *code);
-        let is_call = match extensions.remove::<OutcomeSlot>() {
-            Some(slot) => {
-                self.outcome = slot;
-                true
-            }
-            // A call that was begun holds the slot, too.
-            None => Arc::strong_count(&self.outcome.0) > 1,
-        };
-        let is_over = !is_call || self.outcome.get().is_some();
+        self.error = response.extensions().get().map(|Code(code)| *code);
+        // Whoever still holds the slot is going to file an outcome.
+        let is_over = self.outcome.get().is_some() || Arc::strong_count(&self.outcome.0) == 1;
         match response.body().size_hint().exact() {
             Some(bytes) if is_over => {
                 self.bytes = bytes;
