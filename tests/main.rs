@@ -4,5 +4,6 @@
 mod bad_input;
 mod chat;
 mod config;
+mod edge;
 mod server;
 mod support;
