@@ -1,5 +1,6 @@
-//! Keeping secrets out of what others read.
+//! Keeping secrets out of what others read: the values this process holds, and what looks like a credential.
 
+pub mod patterns;
 mod values;
 
 use std::borrow::Cow;
@@ -10,11 +11,13 @@ pub use self::values::Redactor;
 pub const LONGEST: usize = 2048;
 
 impl Redactor {
-    /// An error text of others, fit for callers and logs: without the values this process holds, and at most
-    /// [`LONGEST`] characters long.
+    /// An error text of others, fit for callers and logs: without the values this process holds, without anything
+    /// that looks like a credential, and at most [`LONGEST`] characters long.
     pub fn error_text<'a>(&self, text: &'a str) -> Cow<'a, str> {
         // Shortened last: half a secret is no longer recognised.
-        then(self.redact(text), |text| shorten(text, LONGEST))
+        let known = self.redact(text);
+        let likely = then(known, patterns::redact);
+        then(likely, |text| shorten(text, LONGEST))
     }
 }
 
