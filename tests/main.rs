@@ -7,3 +7,4 @@ mod config;
 mod edge;
 mod server;
 mod support;
+mod telemetry;

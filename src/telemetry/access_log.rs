@@ -64,6 +64,7 @@ pub struct AccessLog {
 impl AccessLog {
     /// An access log to `sink` of lines from `level` on; `redactor` knows the credentials that no path may show.
     pub fn new(sink: Sink, level: Level, format: Format, redactor: Arc<Redactor>) -> Self {
+        sink.speaks(format);
         Self { sink: Some(sink), level, format, redactor }
     }
 

@@ -104,6 +104,7 @@ pub fn subscriber(
     format: Format,
     redactor: Arc<Redactor>,
 ) -> impl Subscriber + Send + Sync + 'static {
+    sink.speaks(format);
     let libraries = level.max(Level::Warn);
     let targets = Targets::new().with_default(libraries.filter()).with_target(env!("CARGO_CRATE_NAME"), level.filter());
     tracing_subscriber::registry().with(Lines { sink: sink.clone(), format, redactor }.with_filter(targets))

@@ -12,6 +12,9 @@ use std::time::{Duration, Instant, SystemTime};
 use prometheus::{IntCounter, Opts};
 
 use super::calendar::Calendar;
+use super::logs::{Format, Level};
+use super::members::Members;
+use crate::call::redact::Redactor;
 
 /// Lines wait this long for company; half of the 200 ms within which they are promised.
 const GATHER: Duration = Duration::from_millis(100);
@@ -40,6 +43,8 @@ struct Shared {
     /// Lines shall not wait any longer.
     urgent: AtomicBool,
     closing: AtomicBool,
+    /// What the sink itself has to say is text, not JSON.
+    text: AtomicBool,
     flushes: Mutex<Flushes>,
     flushed: Condvar,
     dropped: IntCounter,
@@ -100,6 +105,7 @@ impl Sink {
             pending: AtomicBool::new(false),
             urgent: AtomicBool::new(false),
             closing: AtomicBool::new(false),
+            text: AtomicBool::new(false),
             flushes: Mutex::default(),
             flushed: Condvar::new(),
             dropped: IntCounter::with_opts(dropped).expect("name and label are valid constants"),
@@ -123,8 +129,9 @@ impl Sink {
         buffer.lines.push(b'\n');
         let full = buffer.lines.len() >= FULL;
         drop(buffer);
-        let wake = !shared.pending.swap(true, Ordering::AcqRel);
-        if wake | (full && !shared.urgent.swap(true, Ordering::AcqRel)) {
+        // Read first: all workers share these flags, and nearly always they are up.
+        let raise = |flag: &AtomicBool| !flag.load(Ordering::Acquire) && !flag.swap(true, Ordering::AcqRel);
+        if raise(&shared.pending) | (full && raise(&shared.urgent)) {
             thread.unpark();
         }
     }
@@ -140,6 +147,11 @@ impl Sink {
         thread.unpark();
         let waited = shared.flushed.wait_timeout_while(flushes, PATIENCE, |flushes| flushes.done < mine);
         !waited.unwrap_or_else(PoisonError::into_inner).1.timed_out()
+    }
+
+    /// Tells the format of the lines, for what the sink itself has to say.
+    pub(super) fn speaks(&self, format: Format) {
+        self.0.shared.text.store(format == Format::Text, Ordering::Release);
     }
 
     /// Lines dropped so far.
@@ -240,12 +252,13 @@ impl<W: Write> Writer<W> {
         if dropped == self.reported {
             return;
         }
-        let mut line = br#"{"time":""#.to_vec();
-        Calendar::default().write(&mut line, SystemTime::now());
-        line.extend_from_slice(br#"","level":"WARN","msg":"log lines dropped","count":"#);
-        super::json::number(&mut line, dropped - self.reported);
-        line.extend_from_slice(b"}\n");
-        if self.out.write_all(&line).is_ok() {
+        let format = if self.shared.text.load(Ordering::Acquire) { Format::Text } else { Format::Json };
+        let (mut buffer, redactor) = (Buffer::default(), Redactor::default());
+        let mut members = Members::begin(&mut buffer, format, Level::Warn, "log lines dropped", &redactor);
+        members.number("count", dropped - self.reported);
+        members.end();
+        buffer.lines.push(b'\n');
+        if self.out.write_all(&buffer.lines).is_ok() {
             self.reported = dropped;
         }
     }
