@@ -2,6 +2,7 @@
 
 use std::error::Error as StdError;
 use std::fmt::Write as _;
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -141,14 +142,24 @@ impl SendError {
 
 /// An error and its causes on one line. hyper and rustls keep the interesting part in the source.
 pub(super) fn words(error: &(dyn StdError + 'static)) -> Box<str> {
-    let mut words = error.to_string();
+    let mut words = one(error);
     let mut next = error.source();
     while let Some(cause) = next {
-        let text = cause.to_string();
+        let text = one(cause);
         if !words.contains(&text) {
             let _ = write!(words, ": {text}");
         }
         next = cause.source();
     }
     words.into()
+}
+
+/// One error in words: the standard library's for what the system reports, which come without number and capital.
+fn one(error: &(dyn StdError + 'static)) -> String {
+    match error.downcast_ref::<io::Error>() {
+        Some(io) if io.raw_os_error().is_some() && io.kind() != io::Error::from_raw_os_error(-1).kind() => {
+            io.kind().to_string()
+        }
+        _ => error.to_string(),
+    }
 }

@@ -33,12 +33,16 @@ thread_local! {
     static HUSHED: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Runs `f` with wakes of this thread's connections hushed. Wakes from other threads are never lost: the flag is ours alone.
+/// Runs `f` with wakes of this thread's connections hushed. Wakes from other threads are never lost: the flag is ours.
 pub(super) fn hushed<R>(f: impl FnOnce() -> R) -> R {
-    HUSHED.set(true);
-    let result = f();
-    HUSHED.set(false);
-    result
+    struct Restore(bool);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            HUSHED.set(self.0);
+        }
+    }
+    let _restore = Restore(HUSHED.replace(true));
+    f()
 }
 
 /// Passes wakes on to the task that holds the connection at the moment. An idle connection wakes nobody.

@@ -99,16 +99,17 @@ impl Origin {
     }
 
     /// Sends `request` and waits for the head of the answer; of its URI only path and query matter.
-    /// See [`Origin::ask`], which saves a copy of the headers.
+    /// [`Origin::ask`] saves a copy of the headers.
     pub async fn send(self: &Arc<Self>, request: Request<Bytes>) -> Result<Response<Incoming>, SendError> {
         let (head, body) = request.into_parts();
         let root = PathAndQuery::from_static("/");
         let path = head.uri.path_and_query().unwrap_or(&root);
-        self.ask(&head.method, path, &head.headers, body).await
+        self.ask(&head.method, path, || head.headers.clone(), body).await
     }
 
-    /// Sends a request and waits for the head of the answer. `Host` is set unless `headers` has it, `Content-Length`
-    /// always; redirects are not followed.
+    /// Sends a request and waits for the head of the answer. `headers` is called once for each connection tried, so
+    /// that the usual request makes its headers once. `Host` is set unless they have it, `Content-Length` always;
+    /// redirects are not followed.
     ///
     /// A pooled connection that turns out to be closed before any byte of an answer is replaced by a fresh one, once.
     /// Dropping the future or the body before its end closes the connection.
@@ -116,13 +117,13 @@ impl Origin {
         self: &Arc<Self>,
         method: &Method,
         path: &PathAndQuery,
-        headers: &HeaderMap,
+        headers: impl Fn() -> HeaderMap,
         body: Bytes,
     ) -> Result<Response<Incoming>, SendError> {
         let since = Instant::now();
         let home = (self.keep.worker)() % self.shards.len();
         if let Some(link) = self.rested(home, since).await {
-            let request = self.request(method, path, headers, body.clone());
+            let request = self.request(method, path, headers(), body.clone());
             match link.exchange(request, since + self.timeouts.first_byte).await {
                 Ok((answer, link)) => return Ok(self.answer(answer, link, since)),
                 Err(failure) if is_stale(&failure, since) => {}
@@ -130,7 +131,7 @@ impl Origin {
             }
         }
         let link = self.connect(home).await?;
-        let request = self.request(method, path, headers, body);
+        let request = self.request(method, path, headers(), body);
         match link.exchange(request, Instant::now() + self.timeouts.first_byte).await {
             Ok((answer, link)) => Ok(self.answer(answer, link, since)),
             Err(failure) => Err(self.blame(failure)),
@@ -165,10 +166,10 @@ impl Origin {
         Link::new(stream, home).await.map_err(|error| self.blame(Failure::Hyper { error, heard: false }))
     }
 
-    fn request(&self, method: &Method, path: &PathAndQuery, headers: &HeaderMap, body: Bytes) -> Request<Full<Bytes>> {
+    fn request(&self, method: &Method, path: &PathAndQuery, headers: HeaderMap, body: Bytes) -> Request<Full<Bytes>> {
         let mut request = Request::new(Full::new(body));
         *request.method_mut() = method.clone();
-        *request.headers_mut() = headers.clone();
+        *request.headers_mut() = headers;
         let headers = request.headers_mut();
         if !headers.contains_key(HOST) {
             headers.insert(HOST, self.host.clone());
