@@ -3,6 +3,7 @@
 
 mod bad_input;
 mod chat;
+mod client;
 mod config;
 mod edge;
 mod server;

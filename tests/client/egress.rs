@@ -189,18 +189,6 @@ async fn this_machine_and_the_hosts_of_no_proxy_are_reached_directly() {
 }
 
 #[test]
-fn proxies_are_read_from_the_usual_variables() {
-    let egress = Egress::read(|name| match name {
-        "HTTPS_PROXY" => Some("http://capitals"),
-        "https_proxy" | "http_proxy" => Some("http://small"),
-        "NO_PROXY" => Some("a,b"),
-        _ => None,
-    });
-    assert_eq!((egress.http.as_deref(), egress.https.as_deref()), (Some("http://small"), Some("http://capitals")));
-    assert_eq!((egress.all, egress.no.as_deref()), (None, Some("a,b")));
-}
-
-#[test]
 fn settings_that_cannot_act_are_refused_without_showing_passwords() {
     for proxy in ["socks5://me:pw@host:1080", "ftp://me:pw@host", "http://", "::"] {
         let egress = Egress { https: Some(proxy.to_owned()), ..Egress::default() };
