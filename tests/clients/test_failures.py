@@ -73,7 +73,7 @@ def test_a_model_nobody_owns_is_not_found_and_calls_nobody(client, upstream):
 
 
 @pytest.mark.gateway
-@pytest.mark.parametrize("bad", [{"messages": []}, {"temperature": 9}, {"messages": "hi"}, {"top_logprobs": 50}])
+@pytest.mark.parametrize("bad", [{"messages": []}, {"temperature": 9}, {"messages": "hi"}, {"max_tokens": 0}])
 def test_a_request_out_of_range_is_refused_before_the_upstream(client, upstream, bad):
     name = model("text")
     with pytest.raises(openai.BadRequestError) as caught:
@@ -86,7 +86,7 @@ def test_a_request_out_of_range_is_refused_before_the_upstream(client, upstream,
 def test_an_answer_that_is_none_is_a_bad_gateway(client, scenario):
     with pytest.raises(openai.InternalServerError) as caught:
         client.chat.completions.create(model=model(scenario), messages=HELLO)
-    assert caught.value.status_code == 502 and "html" not in caught.value.message
+    assert caught.value.status_code == 502 and "sorry" not in caught.value.message
 
 
 @pytest.mark.parametrize("scenario", ["errorevent", "cut", "truncate"])

@@ -4,6 +4,7 @@ variables: each row has a server of its own that accepts only this row's key, an
 from __future__ import annotations
 
 import json
+import os
 import time
 from dataclasses import dataclass, field
 
@@ -11,7 +12,7 @@ import openai
 import pytest
 from openai import OpenAI
 
-from harness import MASTER_KEY, Script, fetch
+from harness import MASTER_KEY, Gateway, Script, fetch
 from test_openai import HELLO, WEATHER
 
 pytestmark = pytest.mark.gateway
@@ -123,10 +124,6 @@ def emulators():
 @pytest.fixture(scope="module")
 def house(emulators):
     """One gateway for all rows: no configuration file, only the variables of the 24 vendors."""
-    import os
-
-    from harness import Gateway
-
     env: dict[str, str] = {}
     for row in ROWS:
         env |= {row.url_variable: emulators[row.id] + row.path_given, **row.more}

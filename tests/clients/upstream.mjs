@@ -17,6 +17,7 @@ const CALLS = [
   { id: "call_oslo", type: "function", function: { name: "weather", arguments: '{"city":"Oslo"}' } },
   { id: "call_lima", type: "function", function: { name: "weather", arguments: '{"city":"Lima"}' } },
 ];
+const BREAK = { error: { message: "scripted break", type: "server_error", code: "broken" } };
 const LOGPROBS = TEXT.map((token) => ({
   token, logprob: -0.25, bytes: [...Buffer.from(token)],
   top_logprobs: [{ token, logprob: -0.25, bytes: [...Buffer.from(token)] }, { token: "?", logprob: -1.5, bytes: [63] }],
@@ -93,9 +94,8 @@ function stream(entry, scenario, body, res, deltas, finish, logprobs) {
   res.writeHead(200, { "content-type": "text/event-stream; charset=utf-8", "cache-control": "no-cache", "x-request-id": "req_upstream" });
   if (scenario === "forever") return forever(entry, res, frames);
   if (scenario === "stall") return void res.write(frames[0] + frames[1]);
-  if (scenario === "cut") return void res.write(frames.slice(0, 3).join(""), () => setImmediate(() => res.socket.destroy()));
-  if (scenario === "truncate") return void res.end(frames.slice(0, 3).join(""));
-  if (scenario === "errorevent") return void res.end(frames.slice(0, 3).join("") + 'data: {"error":{"message":"scripted break","type":"server_error","code":"broken"}}\n\n');
+  const ends = { cut: () => res.socket.destroy(), truncate: () => res.end(), errorevent: () => res.end(`data: ${JSON.stringify(BREAK)}\n\n`) };
+  if (ends[scenario]) return void res.write(frames.slice(0, 3).join(""), () => setTimeout(ends[scenario], 100)); // midway: words have gone out
   if (scenario === "shreds") return shreds(res, Buffer.from(frames.join("").replaceAll("\n\n", "\r\n\r\n")));
   if (scenario === "comments") return void res.end(`: hello\n\n${frames.join(": still here\n\n")}`);
   res.end(frames.join(""));
