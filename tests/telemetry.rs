@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use ferrogw::call::redact::Redactor;
 use ferrogw::call::{Fault, Op, Outcome, Route, Usage};
+use ferrogw::telemetry::connections::Counts;
 use ferrogw::telemetry::{AccessLog, Format, Level, Line, Metrics, Sink, logs};
 
 /// Long enough for any machine; nothing waits this long unless it fails.
@@ -192,16 +193,13 @@ fn requests_and_connections_are_counted_while_they_last() {
         let lines = shown(&metrics, name);
         lines.iter().map(|line| line.rsplit(' ').next().unwrap().to_owned()).collect::<Vec<_>>().join(" ")
     };
-    let connection = metrics.connection();
-    let request = (metrics.enter(), connection.busy(), connection.busy());
+    let request = metrics.enter();
+    metrics.connections(Arc::new(|| Counts { active: 1, idle: 2, opened: 5, closed: 2, activated: 9, idled: 8 }));
     assert_eq!(state("gateway_requests_in_flight "), "1");
-    assert_eq!(state("gateway_server_connections_current{"), "1 0", "active, idle");
+    assert_eq!(state("gateway_server_connections_current{"), "1 2", "active, idle");
     drop(request);
     assert_eq!(state("gateway_requests_in_flight "), "0");
-    assert_eq!(state("gateway_server_connections_current{"), "0 1");
-    drop(connection);
-    assert_eq!(state("gateway_server_connections_current{"), "0 0");
-    assert_eq!(state("gateway_server_connection_transitions_total{"), "1 1 1 1", "active, closed, idle, new");
+    assert_eq!(state("gateway_server_connection_transitions_total{"), "9 2 8 5", "active, closed, idle, new");
 }
 
 #[test]

@@ -360,3 +360,22 @@ fn shortened(name: &str) -> String {
     }
     format!("{}…", &name[..name.floor_char_boundary(LONGEST_NAME)])
 }
+
+/// The body of a refusal that happens before there is a request: what arrived is not HTTP, or too much of it.
+pub fn refusal(status: StatusCode) -> &'static str {
+    macro_rules! body {
+        ($message:literal) => {
+            concat!(
+                r#"{"error":{"message":""#,
+                $message,
+                r#"","type":"invalid_request_error","param":null,"code":"invalid_request"}}"#,
+                "\n"
+            )
+        };
+    }
+    match status {
+        StatusCode::URI_TOO_LONG => body!("the request's target is too long"),
+        StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => body!("the request has too many headers, or too long ones"),
+        _ => body!("this is not a well-formed HTTP request"),
+    }
+}

@@ -25,9 +25,10 @@ use tokio::sync::Semaphore;
 use tokio::task::{JoinHandle, JoinSet};
 use tower::Service;
 
+pub use crate::telemetry::connections::Counts;
 pub use drain::{Ended, Stop, stop_on_signals};
 pub use listen::{BindError, bind};
-pub use pulse::{Connections, Counts};
+pub use pulse::Connections;
 pub use workers::Threads;
 
 /// How connections are served.

@@ -102,7 +102,10 @@ pub async fn start(plan: Plan) -> Result<Running, StartError> {
     if let Some(sink) = &sink {
         metrics.watch(sink);
     }
-    let options = Options { threads, drain: config.server.drain, ..Options::default() };
+    let options =
+        Options { threads, drain: config.server.drain, refusal: crate::http::error::refusal, ..Options::default() };
+    let connections = options.connections.clone();
+    metrics.connections(Arc::new(move || connections.counts()));
     let hurry = Hurry((0..workers).map(|_| options.stop.hurry.child_token()).collect());
     let snapshot = Snapshot::new(rules, &metrics, &hurry);
     let (draining, memory) = (options.stop.draining.clone(), Memory::new(body_memory()));

@@ -12,6 +12,8 @@ use std::time::Duration;
 use futures_util::task::AtomicWaker;
 use tokio::sync::Notify;
 
+use crate::telemetry::connections::Counts;
+
 /// What a connection is told to do. Orders only ever become stricter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
@@ -277,23 +279,6 @@ impl Drop for Enrolled {
 /// with [`super::Options`]. All zero before the server starts.
 #[derive(Clone, Default)]
 pub struct Connections(Arc<OnceLock<Vec<Arc<Worker>>>>);
-
-/// What [`Connections`] says at one moment.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counts {
-    /// Connections with at least one request in hand.
-    pub active: u64,
-    /// Connections without.
-    pub idle: u64,
-    /// Connections accepted since the start (transitions to `new`).
-    pub opened: u64,
-    /// Connections ended since the start (transitions to `closed`).
-    pub closed: u64,
-    /// How often a connection went from idle to active.
-    pub activated: u64,
-    /// How often a connection went from active to idle.
-    pub idled: u64,
-}
 
 impl Connections {
     pub(super) fn watch(&self, workers: &[Arc<Worker>]) {

@@ -1,81 +1,67 @@
-//! How many client connections are open, and how many of them carry a request.
+//! How many client connections are open, and how many of them carry a request: read from the server at each scrape.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use prometheus::{IntCounter, IntCounterVec, IntGauge, IntGaugeVec};
 
-/// The handles all connections share.
-#[derive(Clone, Debug)]
+/// The server's connections at one moment, and since its start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Connections with at least one request in hand.
+    pub active: u64,
+    /// Connections without.
+    pub idle: u64,
+    /// Connections accepted since the start (transitions to `new`).
+    pub opened: u64,
+    /// Connections ended since the start (transitions to `closed`).
+    pub closed: u64,
+    /// How often a connection went from idle to active.
+    pub activated: u64,
+    /// How often a connection went from active to idle.
+    pub idled: u64,
+}
+
+/// Where the counts come from.
+pub type Source = Arc<dyn Fn() -> Counts + Send + Sync>;
+
+/// The handles the counts are shown in.
 pub(super) struct States {
     active: IntGauge,
     idle: IntGauge,
-    to_new: IntCounter,
-    to_active: IntCounter,
-    to_idle: IntCounter,
-    to_closed: IntCounter,
+    transitions: [IntCounter; 4],
+    source: Mutex<Option<Source>>,
+}
+
+impl std::fmt::Debug for States {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("States").finish_non_exhaustive()
+    }
 }
 
 impl States {
     pub(super) fn new(current: &IntGaugeVec, transitions: &IntCounterVec) -> Self {
-        let gauge = |state| current.with_label_values(&[state]);
-        let counter = |state| transitions.with_label_values(&[state]);
         Self {
-            active: gauge("active"),
-            idle: gauge("idle"),
-            to_new: counter("new"),
-            to_active: counter("active"),
-            to_idle: counter("idle"),
-            to_closed: counter("closed"),
+            active: current.with_label_values(&["active"]),
+            idle: current.with_label_values(&["idle"]),
+            transitions: ["new", "active", "idle", "closed"].map(|state| transitions.with_label_values(&[state])),
+            source: Mutex::new(None),
         }
     }
 
-    pub(super) fn open(&self) -> Connection {
-        self.to_new.inc();
-        self.idle.inc();
-        Connection(Arc::new(Open { states: self.clone(), requests: AtomicUsize::new(0) }))
+    pub(super) fn read_from(&self, source: Source) {
+        *self.source.lock().unwrap_or_else(PoisonError::into_inner) = Some(source);
     }
-}
 
-/// An open client connection: counted as idle or active until the last clone is dropped.
-#[derive(Clone, Debug)]
-pub struct Connection(Arc<Open>);
-
-#[derive(Debug)]
-struct Open {
-    states: States,
-    requests: AtomicUsize,
-}
-
-impl Connection {
-    /// Marks the connection active for as long as the guard lives. Requests may overlap, as they do on HTTP/2.
-    pub fn busy(&self) -> Busy {
-        if self.0.requests.fetch_add(1, Ordering::AcqRel) == 0 {
-            self.0.states.to_active.inc();
-            self.0.states.active.inc();
-            self.0.states.idle.dec();
-        }
-        Busy(self.0.clone())
-    }
-}
-
-impl Drop for Open {
-    fn drop(&mut self) {
-        self.states.idle.dec();
-        self.states.to_closed.inc();
-    }
-}
-
-/// A request on a connection; belongs into the body of the answer, so that it ends with the last byte.
-#[derive(Debug)]
-pub struct Busy(Arc<Open>);
-
-impl Drop for Busy {
-    fn drop(&mut self) {
-        if self.0.requests.fetch_sub(1, Ordering::AcqRel) == 1 {
-            self.0.states.to_idle.inc();
-            self.0.states.idle.inc();
-            self.0.states.active.dec();
+    /// Show the counts as they are now. One scrape at a time, so that a counter is not raised twice.
+    pub(super) fn refresh(&self) {
+        let source = self.source.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(counts) = source.as_ref().map(|source| source()) else { return };
+        let gauge = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+        self.active.set(gauge(counts.active));
+        self.idle.set(gauge(counts.idle));
+        let totals = [counts.opened, counts.activated, counts.idled, counts.closed];
+        for (counter, total) in self.transitions.iter().zip(totals) {
+            counter.inc_by(total.saturating_sub(counter.get()));
         }
     }
 }

@@ -11,7 +11,7 @@ use prometheus::{
     Histogram, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
 };
 
-use super::connections::{Connection, States};
+use super::connections::{self, States};
 use super::millis::overhead;
 use super::series::{NONE, OTHER, Series, Table, UNKNOWN};
 use super::sink::Sink;
@@ -234,9 +234,9 @@ impl Metrics {
         InFlight(self.families.in_flight.clone())
     }
 
-    /// Counts a new client connection.
-    pub fn connection(&self) -> Connection {
-        self.connections.open()
+    /// Shows the server's connections as `source` counts them.
+    pub fn connections(&self, source: connections::Source) {
+        self.connections.read_from(source);
     }
 
     /// Shows how many lines the sink had to drop. Each sink may be shown once.
@@ -246,6 +246,7 @@ impl Metrics {
 
     /// All metrics in the text format of Prometheus; send it as [`CONTENT_TYPE`].
     pub fn render(&self) -> String {
+        self.connections.refresh();
         TextEncoder::new().encode_to_string(&self.registry.gather()).unwrap_or_default()
     }
 }

@@ -2,7 +2,7 @@
 
 pub mod access_log;
 mod calendar;
-mod connections;
+pub mod connections;
 mod json;
 pub mod logs;
 mod members;
@@ -13,7 +13,6 @@ pub mod sink;
 pub mod worker;
 
 pub use self::access_log::{AccessLog, Line};
-pub use self::connections::{Busy, Connection};
 pub use self::logs::{Format, Level};
 pub use self::metrics::{InFlight, Metrics};
 pub use self::millis::Millis;
