@@ -1,0 +1,51 @@
+//! The bars the gateway is held to, and which of them the figures of a run meet.
+
+use serde::Serialize;
+
+use crate::callgrind::Count;
+use crate::report::{Memory, Row};
+
+/// One bar: what was measured, what is asked, what would be better still.
+#[derive(Serialize)]
+pub(crate) struct Bar {
+    pub(crate) what: String,
+    pub(crate) figure: f64,
+    pub(crate) limit: f64,
+    pub(crate) stretch: Option<f64>,
+    pub(crate) met: bool,
+}
+
+/// CPU of a shape as a multiple of nginx's: at most, and better still.
+const CPU: [(&str, f64, Option<f64>); 5] = [
+    ("chat", 1.7, Some(1.2)),
+    ("busy", 1.7, Some(1.2)),
+    ("stream", 1.4, None),
+    ("large-request", 2.6, None),
+    ("large-answer", 1.2, None),
+];
+
+/// Every bar whose figure was measured in this run.
+pub(crate) fn judge(rows: &[Row], memory: &[Memory], instructions: &[Count]) -> Vec<Bar> {
+    let mut bars = Vec::new();
+    if let Some(count) = instructions.iter().find(|count| count.subject == "gateway") {
+        bars.push(Bar::new("instructions a request".to_owned(), count.chat, 50_000.0, Some(35_000.0)));
+    }
+    for (shape, limit, stretch) in CPU {
+        let row = rows.iter().find(|row| row.shape == shape && row.subject == "gateway");
+        if let Some(ratio) = row.and_then(|row| row.times(rows, "nginx")) {
+            bars.push(Bar::new(format!("CPU, {shape}, × nginx"), ratio, limit, stretch));
+        }
+    }
+    if let Some(memory) = memory.iter().find(|memory| memory.subject == "gateway") {
+        bars.push(Bar::new("MB at start".to_owned(), memory.start, 20.0, Some(12.0)));
+        bars.push(Bar::new("MB at 1000 busy connections".to_owned(), memory.busy, 60.0, Some(35.0)));
+        bars.push(Bar::new("MB 15 s after that".to_owned(), memory.rested, 35.0, None));
+    }
+    bars
+}
+
+impl Bar {
+    fn new(what: String, figure: f64, limit: f64, stretch: Option<f64>) -> Bar {
+        Bar { what, figure, limit, stretch, met: figure <= limit }
+    }
+}
