@@ -7,5 +7,6 @@ mod client;
 mod config;
 mod edge;
 mod server;
+mod shutdown;
 mod support;
 mod telemetry;

@@ -48,6 +48,13 @@ impl Snapshot {
     /// Put the stack over the rules.
     pub fn new(rules: Rules, metrics: &Arc<Metrics>, hurry: &Hurry) -> Self {
         let rules = Arc::new(rules);
+        for target in &rules.targets {
+            // declared models have their series from the start, so that their failures are not counted as unknown
+            for model in target.names() {
+                let model = target.upstream_model(&model);
+                metrics.series(target.provider.spec.id, &target.name, &model);
+            }
+        }
         let meter = Meter::layer(metrics.clone(), hurry.clone(), rules.keep_alive);
         let stack =
             ServiceBuilder::new().layer(meter).service(Engine { rules: rules.clone(), metrics: metrics.clone() });
