@@ -3,10 +3,11 @@
 use bytes::Bytes;
 
 use super::Provider;
-use super::spec::{Edit, Notes};
+use super::rework;
+use super::spec::Notes;
 use crate::call::{Call, Error, Op};
+use crate::wire::Dialect;
 use crate::wire::openai::completions::{self, Echo};
-use crate::wire::{Dialect, Object};
 
 /// What goes out.
 pub struct Sent {
@@ -16,6 +17,8 @@ pub struct Sent {
     pub body: Bytes,
     /// The way back to the operation the caller asked for, if that is another one.
     pub back: Option<Echo>,
+    /// What the provider is asked for instead of the model.
+    pub model: Option<String>,
 }
 
 /// Encode a call for a provider. Fails on what it can't be asked for.
@@ -32,6 +35,8 @@ pub fn encode(provider: &Provider, call: &Call, model: &str, warnings: &mut Vec<
     match (call.dialect, spec.dialect) {
         (Dialect::OpenAi, Dialect::OpenAi) => {}
     }
+    let other = (spec.model)(model, op, &provider.settings);
+    let model = other.as_deref().unwrap_or(model);
     let mut notes = Notes {
         model,
         stream: call.stream,
@@ -40,59 +45,18 @@ pub fn encode(provider: &Provider, call: &Call, model: &str, warnings: &mut Vec<
         policy: provider.policy,
         warnings,
     };
+    rework::request(spec, op, &mut body, &mut notes)?;
     if call.model.as_ref() != model || body.raw("model").is_none_or(|raw| !is_text(raw, model)) {
         body.set("model", &model);
     }
-    apply(spec.edits, &mut body, &mut notes)?;
-    for param in spec.ignores {
-        notes.ignores(&mut body, param)?;
-    }
-    for param in spec.lacks {
-        notes.lacks(&mut body, param)?;
-    }
-    if !spec.knows.is_empty() {
-        let strange: Vec<String> =
-            body.members().map(|(name, _)| name).filter(|name| !spec.knows.contains(name)).map(str::to_owned).collect();
-        for param in strange {
-            notes.lacks(&mut body, &param)?;
-        }
-    }
-    if call.stream && spec.asks_usage && !call.wants_usage {
+    if call.stream && spec.asks_usage && op != Op::Embed && !call.wants_usage {
         let mut options = body.object("stream_options")?.unwrap_or_default();
         options.set("include_usage", &true);
         body.set_raw("stream_options", options.encode());
     }
-    Ok(Sent { op, body: body.encode(), back })
+    Ok(Sent { op, body: body.encode(), back, model: other })
 }
 
 fn is_text(raw: &[u8], text: &str) -> bool {
     matches!(raw, [b'"', inner @ .., b'"'] if inner == text.as_bytes())
-}
-
-fn apply(edits: &[Edit], body: &mut Object, notes: &mut Notes<'_>) -> Result<(), Error> {
-    for edit in edits {
-        match edit {
-            Edit::Rename(from, to) => body.rename(from, to),
-            Edit::Body(change) => change(body, notes)?,
-            Edit::When(fits, edits) => {
-                if fits(notes.model) {
-                    apply(edits, body, notes)?;
-                }
-            }
-            Edit::Lacks(params) => {
-                for param in *params {
-                    notes.lacks(body, param)?;
-                }
-            }
-            Edit::Messages(change) => {
-                if body.has("messages") {
-                    let mut messages = body.objects("messages")?;
-                    if change(&mut messages)? {
-                        body.set_objects("messages", &messages);
-                    }
-                }
-            }
-        }
-    }
-    Ok(())
 }

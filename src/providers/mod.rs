@@ -1,5 +1,6 @@
 //! Whom we can call: a row, made concrete by a target's settings, with its credential and its pool.
 
+pub mod auth;
 pub mod client;
 pub mod demo;
 pub mod encode;
@@ -16,16 +17,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{
-    ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, USER_AGENT,
-};
+use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
 use http::{Request, Uri};
 
+use self::auth::{Credential, Fetcher};
 use self::client::{Client, Origin, Timeouts};
 use self::inbound::Inbound;
 use self::receive::Got;
 use self::settings::Settings;
-use self::spec::{Auth, Place, Policy, Root, Spec};
+use self::spec::{Place, Policy, Root, Spec};
 use crate::call::redact::Redactor;
 use crate::call::{Call, Error, Op, Upstream};
 use crate::config::Invalid;
@@ -42,6 +42,7 @@ pub struct Provider {
     link: Link,
     paths: Vec<(Op, Path)>,
     headers: HeaderMap,
+    credential: Credential,
     total: Duration,
 }
 
@@ -71,16 +72,18 @@ pub struct Setup {
     pub policy: Policy,
     /// Keeps secrets out of what the provider says.
     pub redactor: Arc<Redactor>,
+    /// What tokens are fetched with.
+    pub fetcher: Fetcher,
 }
 
 impl Provider {
     /// Make a row concrete. Fails when its root can't be an API root, naming what is wrong with it.
     pub fn build(spec: &'static Spec, setup: Setup, client: &Client) -> Result<Self, Invalid> {
-        let Setup { target, settings, headers: own, timeouts, policy, redactor } = setup;
+        let Setup { target, settings, headers: own, timeouts, policy, redactor, fetcher } = setup;
         let total = timeouts.total.unwrap_or(spec.pace.total());
         let place = match spec.root {
             Root::Inside => {
-                let (paths, headers) = (Vec::new(), HeaderMap::new());
+                let (paths, headers, credential) = (Vec::new(), HeaderMap::new(), Credential::None);
                 return Ok(Self {
                     spec,
                     target,
@@ -90,6 +93,7 @@ impl Provider {
                     link: Link::Inside,
                     paths,
                     headers,
+                    credential,
                     total,
                 });
             }
@@ -104,8 +108,13 @@ impl Provider {
             .map(|(op, path)| Ok((*op, Path::of(&place, path)?)))
             .collect::<Result<Vec<_>, Invalid>>()?;
         let mut headers = base_headers(spec, &settings)?;
+        let credential = auth::credential(spec, &settings, &place, &fetcher)?;
+        if let Credential::Fixed(name, value) = &credential {
+            headers.insert(name, value.clone());
+        }
         headers.extend(own);
-        Ok(Self { spec, target, settings, policy, redactor, link: Link::Net(origin), paths, headers, total })
+        let link = Link::Net(origin);
+        Ok(Self { spec, target, settings, policy, redactor, link, paths, headers, credential, total })
     }
 
     /// Ask the provider once. `model` is its own name for the model; what can't be sent as asked is added to `warnings`.
@@ -116,7 +125,8 @@ impl Provider {
         let response = match &self.link {
             Link::Inside => demo::answer(sent.op, &sent.body, call.stream),
             Link::Net(origin) => {
-                let request = self.request(call, &sent, model)?;
+                let mut request = self.request(call, &sent, sent.model.as_deref().unwrap_or(model))?;
+                self.authorise(request.headers_mut()).await?;
                 origin.send(request).await.map_err(|error| self.lost(error))?.map(Inbound::Net)
             }
         };
@@ -129,6 +139,18 @@ impl Provider {
             Link::Net(origin) => Some(origin),
             Link::Inside => None,
         }
+    }
+
+    /// Add the credential, if it is one that has to be fetched; the others are among the headers of every request.
+    pub async fn authorise(&self, headers: &mut HeaderMap) -> Result<(), Error> {
+        if !matches!(self.credential, Credential::Token(_)) {
+            return Ok(());
+        }
+        let header = self.credential.header().await;
+        if let Some((name, value)) = header.map_err(|error| fault::ours(self, error.fault(), error.to_string()))? {
+            headers.insert(name, value);
+        }
+        Ok(())
     }
 
     fn request(&self, call: &Call, sent: &encode::Sent, model: &str) -> Result<Request<Bytes>, Error> {
@@ -224,20 +246,12 @@ fn base_headers(spec: &Spec, settings: &Settings) -> Result<HeaderMap, Invalid> 
         value.set_sensitive(true);
         Ok::<_, Invalid>(value)
     };
+    for (name, value) in spec.fixed_headers {
+        headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
+    }
     for (name, setting) in spec.headers {
         if let Some(text) = settings.get(setting) {
             headers.insert(HeaderName::from_static(name), value(setting, text.to_owned())?);
-        }
-    }
-    if let Some(key) = settings.get("api_key") {
-        match spec.auth {
-            Auth::Bearer | Auth::BearerOrClient => {
-                headers.insert(AUTHORIZATION, value("api_key", format!("Bearer {key}"))?);
-            }
-            Auth::KeyOrEntra(name, _) => {
-                headers.insert(HeaderName::from_static(name), value("api_key", key.to_owned())?);
-            }
-            Auth::None => {}
         }
     }
     Ok(headers)

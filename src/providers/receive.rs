@@ -7,6 +7,8 @@ use http::{Response, StatusCode};
 use super::Provider;
 use super::fault;
 use super::inbound::{Gathered, Inbound};
+use super::rework::{self, embeddings};
+use super::spec::Trail;
 use super::stream::{Flow, Long};
 use crate::call::{Call, Fault, Upstream, Usage};
 use crate::wire::openai::answer::{self, Whole};
@@ -63,6 +65,7 @@ pub async fn receive(
     let kind = media_type(&headers);
     let manner = Manner {
         mends: provider.spec.mends,
+        follows: provider.spec.follows,
         usage: provider.spec.usage,
         wants_usage: call.wants_usage,
         completion: back,
@@ -70,7 +73,10 @@ pub async fn receive(
     match (call.stream, kind) {
         (true, "text/event-stream" | "") => open(provider, Events::new(manner), body).await,
         (true, "application/json") => replay(provider, status, &headers, manner, body).await,
-        (false, "application/json" | "text/plain" | "") => whole(provider, status, &headers, manner, body).await,
+        (false, "application/json" | "text/plain" | "") => {
+            let base64 = embeddings::wants_base64(provider.spec, call);
+            whole(provider, status, &headers, manner, body, base64).await
+        }
         (true, other) => Err(nonsense(format!("answered with {other} where a stream of events was asked for"))),
         (false, other) => Err(nonsense(format!("answered with {other} where JSON was asked for"))),
     }
@@ -149,8 +155,10 @@ async fn whole(
     headers: &HeaderMap,
     manner: Manner,
     body: Inbound,
+    base64: bool,
 ) -> Result<Got, Upstream> {
-    let changed = !manner.mends.is_empty() || manner.completion.is_some();
+    let mended = !manner.mends.is_empty() || !manner.follows.is_empty();
+    let changed = mended || base64 || manner.completion.is_some();
     let length = length(headers).filter(|_| !headers.contains_key(CONTENT_ENCODING));
     let limit = if changed { LONGEST } else { SHORT };
     let gathered = body.gather(limit, length);
@@ -175,8 +183,9 @@ async fn whole(
     };
     let mut object = judge(provider, status, headers, bytes)?;
     let nonsense = |error: crate::wire::Malformed| fault::of_nonsense(provider, status, headers, error.to_string());
-    for mend in manner.mends {
-        mend(&mut object).map_err(nonsense)?;
+    rework::answer(provider.spec, &mut object, &mut Trail::default()).map_err(nonsense)?;
+    if base64 {
+        embeddings::to_base64(&mut object).map_err(nonsense)?;
     }
     let usage = (manner.usage)(&object);
     let body = match &manner.completion {

@@ -11,6 +11,16 @@ pub struct Settings {
     values: BTreeMap<&'static str, Secret>,
 }
 
+/// Settings that say to which host requests go.
+const ADDRESSES: &[&str] = &["base_url", "endpoint", "host"];
+
+/// Settings from which an address is made: not needed if `base_url` is given.
+const PARTS: &[&str] = &["endpoint", "host", "account_id"];
+
+/// Settings that are credentials, or give access to one.
+const CREDENTIALS: &[&str] =
+    &["api_key", "client_secret", "ad_token", "token_file", "identity_header", "managed_identity"];
+
 impl Settings {
     /// Resolve the settings of a row: what the target says wins over the environment. A target with an address of its
     /// own does not get the vendor's credential from the environment, because it would be sent to another host.
@@ -26,7 +36,11 @@ impl Settings {
                 ));
             }
         }
-        let elsewhere = given.contains_key("base_url");
+        let mut elsewhere = false;
+        for (name, text) in given.iter().filter(|(name, _)| ADDRESSES.contains(&name.as_str())) {
+            let of_env = spec.vars.iter().find(|var| var.setting == name.as_str()).and_then(|var| var.of(env));
+            elsewhere |= of_env != Some(text.resolve(env)?.expose());
+        }
         for var in spec.vars {
             if let Some(text) = given.get(var.setting) {
                 let secret = text.resolve(env)?;
@@ -35,8 +49,7 @@ impl Settings {
                 }
                 continue;
             }
-            let credential = matches!(var.setting, "api_key" | "client_secret" | "ad_token");
-            if elsewhere && credential {
+            if elsewhere && CREDENTIALS.contains(&var.setting) {
                 if var.needed {
                     return Err(Invalid::at(
                         var.setting.to_owned(),
@@ -49,9 +62,10 @@ impl Settings {
                 }
                 continue;
             }
-            if let Some(value) = var.names.iter().find_map(|name| env.get(name)) {
+            let instead = given.contains_key("base_url") && PARTS.contains(&var.setting);
+            if let Some(value) = var.of(env) {
                 values.insert(var.setting, Secret::from(value));
-            } else if var.needed {
+            } else if var.needed && !instead {
                 return Err(Invalid::at(
                     var.setting.to_owned(),
                     format!(
@@ -62,12 +76,33 @@ impl Settings {
                 ));
             }
         }
+        let has = |setting: &&str| values.contains_key(*setting) || given.contains_key(*setting);
+        if !spec.any_of.is_empty() && !spec.any_of.iter().any(has) {
+            let names: Vec<_> = spec.vars.iter().filter(|var| spec.any_of.contains(&var.setting)).collect();
+            let variables: Vec<_> = names.iter().filter_map(|var| var.names.first().copied()).collect();
+            let settings: Vec<_> = names.iter().map(|var| format!("`{}`", var.setting)).collect();
+            return Err(Invalid::at(
+                spec.any_of[0].to_owned(),
+                format!(
+                    "missing; set {} in the environment, or one of {} at the target",
+                    variables.join(" or "),
+                    settings.join(", ")
+                ),
+            ));
+        }
         Ok(Self { values })
     }
 
     /// One setting.
     pub fn get(&self, setting: &str) -> Option<&str> {
         self.values.get(setting).map(Secret::expose)
+    }
+
+    /// The models that [`Spec::lists`] names. What looks like a path is none.
+    pub fn models(&self, spec: &Spec) -> Vec<String> {
+        let list = spec.lists.and_then(|setting| self.get(setting)).unwrap_or_default();
+        let names = list.split(',').map(str::trim).filter(|name| !name.is_empty());
+        names.filter(|name| !name.starts_with(['/', '~', '.']) && !name.contains('\\')).map(str::to_owned).collect()
     }
 
     /// Fill `{setting}` in; fails naming the first that is missing.

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use super::settings::Settings;
 use crate::call::{Error, Fault, Op, Usage};
-use crate::config::Invalid;
+use crate::config::{Env, Invalid};
+pub use crate::wire::openai::stream::{Follow, Mend, Trail};
 use crate::wire::{Dialect, Object, openai};
 
 /// A provider, as data. A new one that speaks a known dialect is a row and its fixtures.
@@ -12,20 +13,37 @@ use crate::wire::{Dialect, Object, openai};
 pub struct Spec {
     /// The id: the name in `targets[].provider` (or `virtual_key`), metrics, logs and headers.
     pub id: &'static str,
+    /// Other names under which configurations and `provider/model` know it.
+    pub aliases: &'static [&'static str],
     /// The wire format of its operations.
     pub dialect: Dialect,
     /// Where its API stands.
     pub root: Root,
     /// The settings it reads, from the target's configuration or else from the environment.
     pub vars: &'static [Var],
+    /// Settings of which it needs at least one; empty if there is no such choice.
+    pub any_of: &'static [&'static str],
     /// How a request is authorised.
     pub auth: Auth,
     /// What it can do natively, and the path below the root (`{model}` is filled in, percent-encoded).
     pub ops: &'static [(Op, &'static str)],
     /// Settings sent as headers of every request: header name and setting.
     pub headers: &'static [(&'static str, &'static str)],
-    /// Changes of a request, in order, made only for this provider's copy of it.
+    /// Headers of every request with a value that is always the same; a header of the target's wins.
+    pub fixed_headers: &'static [(&'static str, &'static str)],
+    /// What the provider is asked for instead of this model; `None`: for the model itself.
+    pub model: fn(&str, Op, &Settings) -> Option<String>,
+    /// The setting that names the models it serves, separated by commas, beside those it lists itself.
+    pub lists: Option<&'static str>,
+    /// Changes of a chat request, in order, made only for this provider's copy of it. This, `lacks`, `ignores` and
+    /// `knows` are about chat; `completes` and `embeds` say all there is to say about the other operations.
     pub edits: &'static [Edit],
+    /// Changes of a native completions request.
+    pub completes: &'static [Edit],
+    /// Changes of an embeddings request.
+    pub embeds: &'static [Edit],
+    /// Whether embeddings come as arrays of numbers only: base64, if asked for, is made here.
+    pub floats_only: bool,
     /// Parameters it refuses: left out with a warning, or refused by `on_unsupported_param: reject`.
     pub lacks: &'static [&'static str],
     /// Parameters it accepts without effect: sent with a warning, left out by `drop`, refused by `reject`.
@@ -36,6 +54,8 @@ pub struct Spec {
     pub asks_usage: bool,
     /// Changes of whole answers and of each event of a stream, in order.
     pub mends: &'static [Mend],
+    /// Changes, after the mends, that need to know what the same answer said before.
+    pub follows: &'static [Follow],
     /// Reads the usage out of a whole answer or an event.
     pub usage: fn(&Object) -> Option<Usage>,
     /// Failures that mean something else here than their status says; the first match decides.
@@ -82,6 +102,13 @@ pub struct Var {
     pub needed: bool,
 }
 
+impl Var {
+    /// Its value in the environment.
+    pub fn of(self, env: &Env) -> Option<&str> {
+        self.names.iter().find_map(|name| env.get(name))
+    }
+}
+
 /// A setting the provider cannot work without.
 pub const fn need(setting: &'static str, names: &'static [&'static str]) -> Var {
     Var { setting, names, needed: true }
@@ -93,7 +120,7 @@ pub const fn may(setting: &'static str, names: &'static [&'static str]) -> Var {
 }
 
 /// How a request is authorised.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 pub enum Auth {
     /// `Authorization: Bearer` with the setting `api_key`, if there is one.
     Bearer,
@@ -101,6 +128,8 @@ pub enum Auth {
     KeyOrEntra(&'static str, &'static str),
     /// `Authorization: Bearer` with `api_key`, or an OAuth client credential exchanged below the root's host.
     BearerOrClient,
+    /// As the address asks for it.
+    By(fn(&Place) -> Auth),
     /// Nothing: the provider is not behind a network.
     None,
 }
@@ -111,17 +140,21 @@ pub enum Edit {
     /// A top-level member has another name there; a member that has that name already is replaced.
     Rename(&'static str, &'static str),
     /// The messages look different there. Returns whether anything was changed.
-    Messages(fn(&mut Vec<Object>) -> Result<bool, Error>),
+    Messages(fn(&mut [Object]) -> Result<bool, Error>),
     /// Anything else.
     Body(fn(&mut Object, &mut Notes<'_>) -> Result<(), Error>),
     /// Only for models whose name fits (as the provider is asked for it).
     When(fn(&str) -> bool, &'static [Edit]),
+    /// Only if the messages, as they came, contain one of these texts somewhere: keeps what is rare from being parsed.
+    /// A text that is written with needless escapes is not found.
+    Mentions(&'static [&'static str], &'static [Edit]),
     /// As [`Spec::lacks`].
     Lacks(&'static [&'static str]),
+    /// As [`Spec::ignores`].
+    Ignores(&'static [&'static str]),
+    /// Parameters that can be left out without a word, because nothing is lost.
+    Drop(&'static [&'static str]),
 }
-
-/// One change of a whole answer or of an event: returns whether anything was changed.
-pub type Mend = fn(&mut Object) -> Result<bool, crate::wire::Malformed>;
 
 /// A failure that means something else than its status says.
 #[derive(Clone, Copy, Debug)]
@@ -141,7 +174,7 @@ pub enum Discover {
     Known(&'static [&'static str]),
     /// At this path below the root: `data[].id`, or a bare array of objects with an `id`.
     List(&'static str),
-    /// At this path below the root's host, under this member, each with this name.
+    /// At this path below the root's host, under this member, each with this name; `{setting}` is filled in.
     Host(&'static str, &'static str, &'static str),
     /// At this path below the root, which has `{setting}` filled in, under this member, each with this name.
     Under(&'static str, &'static str, &'static str),
@@ -154,6 +187,8 @@ pub enum Owns {
     Prefixes(&'static [&'static str]),
     /// Any name that nobody else owns.
     Any,
+    /// Names that begin so, and besides any name that nobody else owns.
+    PrefixesAndAny(&'static [&'static str]),
 }
 
 /// How long a provider may take, where the target says nothing (`providers.md`, appendix D).
@@ -260,8 +295,10 @@ fn says_nothing(param: &str, value: &[u8]) -> bool {
         "logit_bias" | "metadata" => value == b"{}",
         "top_logprobs" => value == b"0",
         "parallel_tool_calls" => value == b"true",
-        "tool_choice" => value == br#""auto""#,
-        "service_tier" => value == br#""auto""#,
+        "tool_choice" | "service_tier" => value == br#""auto""#,
+        "tools" | "stop" => value == b"[]",
+        "modalities" => value == br#"["text"]"#,
+        "response_format" => value == br#"{"type":"text"}"#,
         _ => false,
     };
     neutral || value == b"null"
@@ -272,18 +309,27 @@ impl Spec {
     pub const fn openai(id: &'static str, root: &'static str, vars: &'static [Var]) -> Self {
         Self {
             id,
+            aliases: &[],
             dialect: Dialect::OpenAi,
             root: Root::At(root),
             vars,
+            any_of: &[],
             auth: Auth::Bearer,
             ops: &[(Op::Chat, "/chat/completions")],
             headers: &[],
+            fixed_headers: &[],
+            model: |_, _, _| None,
+            lists: None,
             edits: &[],
+            completes: &[],
+            embeds: &[],
+            floats_only: false,
             lacks: &[],
             ignores: &[],
             knows: &[],
             asks_usage: true,
             mends: &[],
+            follows: &[],
             usage: openai::usage::read,
             faults: &[],
             discover: Discover::List("/models"),
@@ -306,8 +352,22 @@ impl Spec {
     /// Whether the name of a model alone says that it belongs here.
     pub fn owns(&self, model: &str) -> bool {
         match self.owns {
-            Owns::Prefixes(prefixes) => prefixes.iter().any(|prefix| model.starts_with(prefix)),
+            Owns::Prefixes(prefixes) | Owns::PrefixesAndAny(prefixes) => {
+                // `qwen/…` is somebody else's name for a model of Qwen's
+                let fits = |prefix: &str| model.starts_with(prefix) && (prefix.contains('/') || !model.contains('/'));
+                prefixes.iter().any(|prefix| fits(prefix))
+            }
             Owns::Any => false,
         }
+    }
+
+    /// Whether this is its id, or another name for it.
+    pub fn is_called(&self, name: &str) -> bool {
+        self.id == name || self.aliases.contains(&name)
+    }
+
+    /// Whether it takes the names that nobody owns.
+    pub fn takes_any(&self) -> bool {
+        matches!(self.owns, Owns::Any | Owns::PrefixesAndAny(_))
     }
 }

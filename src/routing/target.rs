@@ -7,7 +7,7 @@ use arc_swap::ArcSwapOption;
 
 use super::retry::{Failover, Retry};
 use crate::providers::Provider;
-use crate::providers::spec::{Discover, Owns};
+use crate::providers::spec::Discover;
 
 /// One entry of `targets`.
 pub struct Target {
@@ -38,12 +38,12 @@ impl Target {
 
     /// Whether `provider/model` means this target.
     pub fn is_called(&self, name: &str) -> bool {
-        self.name.as_ref() == name || self.provider.spec.id == name
+        self.name.as_ref() == name || self.provider.spec.is_called(name)
     }
 
     /// Whether its provider takes names that nobody owns.
     pub fn takes_any(&self) -> bool {
-        self.provider.spec.owns == Owns::Any
+        self.provider.spec.takes_any()
     }
 
     /// The provider's name for a model.

@@ -9,6 +9,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use crate::call::redact::Redactor;
 use crate::config::{self, Config, Env, Invalid, Mode, OnUnsupported, Text};
 use crate::pipeline::Rules;
+use crate::providers::auth::Fetcher;
 use crate::providers::client::{Client, Timeouts};
 use crate::providers::settings::Settings;
 use crate::providers::spec::{Policy, Spec};
@@ -49,8 +50,9 @@ pub fn derive(env: &Env) -> Config {
 pub fn compile(config: &Config, env: &Env, client: &Client, redactor: &Arc<Redactor>) -> Result<Rules, Invalid> {
     let mut problems = Vec::new();
     let mut targets = Vec::new();
+    let fetcher = Fetcher::default();
     for (at, given) in config.targets.iter().enumerate() {
-        match target(given, config, env, client, redactor) {
+        match target(given, config, env, client, redactor, &fetcher) {
             Ok(_) if given.is_drained() => {}
             Ok(target) => targets.push(Arc::new(target)),
             Err(invalid) => problems.extend(invalid.under(&format!("targets[{at}]")).problems),
@@ -79,6 +81,7 @@ fn target(
     env: &Env,
     client: &Client,
     redactor: &Arc<Redactor>,
+    fetcher: &Fetcher,
 ) -> Result<Target, Invalid> {
     let id = given.provider();
     let spec = spec(id).ok_or_else(|| Invalid::at("provider", format!("there is no provider `{id}`")))?;
@@ -90,6 +93,7 @@ fn target(
     }
     let settings = Settings::resolve(spec, &texts, env)?;
     let name: Arc<str> = given.virtual_key.as_str().into();
+    let listed = settings.models(spec);
     let limits = &given.timeouts;
     let setup = Setup {
         target: name.clone(),
@@ -107,11 +111,12 @@ fn target(
             OnUnsupported::Reject => Policy::Reject,
         },
         redactor: redactor.clone(),
+        fetcher: fetcher.clone(),
     };
     Ok(Target {
         name,
         provider: Provider::build(spec, setup, client)?,
-        models: given.models.iter().map(|model| model.as_str().into()).collect(),
+        models: given.models.iter().chain(&listed).map(|model| model.as_str().into()).collect(),
         model_map: given
             .model_map
             .iter()

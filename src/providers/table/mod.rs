@@ -1,13 +1,106 @@
 //! The rows: one per provider, a file per group of vendors.
 
+mod azure;
+mod china;
+mod clouds;
+mod faults;
+mod hosts;
+mod labs;
+mod ollama;
 mod openai;
+mod routers;
+mod silicon;
 
-use super::spec::Spec;
+use super::rework::{messages, params, replay};
+use super::settings::Settings;
+use super::spec::{Edit, Place, Spec};
+use crate::config::Invalid;
 
 /// Every provider, in the order in which they are offered when nothing is configured: alphabetical by id.
-pub static PROVIDERS: &[&Spec] = &[&openai::OPENAI];
+pub static PROVIDERS: &[&Spec] = &[
+    &labs::AI21,
+    &azure::FOUNDRY,
+    &azure::OPENAI,
+    &silicon::CEREBRAS,
+    &clouds::CLOUDFLARE,
+    &clouds::DATABRICKS,
+    &hosts::DEEPINFRA,
+    &china::DEEPSEEK,
+    &hosts::FIREWORKS,
+    &silicon::GROQ,
+    &routers::HUGGING_FACE,
+    &labs::MISTRAL,
+    &china::MOONSHOT,
+    &hosts::NOVITA,
+    &silicon::NVIDIA_NIM,
+    &ollama::OLLAMA,
+    &ollama::OLLAMA_CLOUD,
+    &openai::OPENAI,
+    &routers::OPENROUTER,
+    &labs::PERPLEXITY,
+    &china::QWEN,
+    &silicon::SAMBANOVA,
+    &hosts::TOGETHER,
+    &labs::XAI,
+];
 
 /// The row of an id.
 pub fn find(id: &str) -> Option<&'static Spec> {
     PROVIDERS.iter().copied().find(|spec| spec.id == id)
+}
+
+/// `developer` is unknown there.
+const ROLES: Edit = Edit::Mentions(&["\"developer\""], &[Edit::Messages(messages::developer_to_system)]);
+
+/// Content is text there.
+const FLAT: Edit = Edit::Mentions(&["\"text\""], &[Edit::Messages(messages::flatten)]);
+
+/// Only users may send parts there.
+const FLAT_BUT_USER: Edit = Edit::Mentions(&["\"text\""], &[Edit::Messages(messages::flatten_all_but_user)]);
+
+/// An assistant's content may not be absent there.
+const NO_NULL: Edit = Edit::Mentions(&["\"assistant\""], &[Edit::Messages(messages::empty_for_null)]);
+
+/// What betrays thoughts, or other vendors' signatures, in a history.
+const THOUGHTS: &[&str] = &["\"reasoning", "\"thinking_blocks\"", "\"provider_specific_fields\"", "thought_signature"];
+
+/// Thoughts are not taken back there.
+const NO_THOUGHTS: Edit = Edit::Mentions(THOUGHTS, &[Edit::Messages(replay::no_thoughts)]);
+
+/// Marks of what is worth caching are not known there.
+const NO_MARKS: Edit =
+    Edit::Mentions(&["\"cache_control\"", "\"prompt_cache_breakpoint\""], &[Edit::Messages(messages::no_cache_marks)]);
+
+/// Hints about caching are not known there; nothing but speed is lost.
+const NO_HINTS: Edit = Edit::Drop(&["prompt_cache_key", "prompt_cache_retention", "prompt_cache_options"]);
+
+/// The limit is `max_tokens`.
+const MAX_TOKENS: Edit = Edit::Body(params::max_tokens);
+
+/// The limit is `max_completion_tokens`.
+const MAX_COMPLETION_TOKENS: Edit = Edit::Body(params::max_completion_tokens);
+
+/// Whether a model is one of OpenAI's open ones, whoever serves it.
+fn gpt_oss(model: &str) -> bool {
+    model.contains("gpt-oss")
+}
+
+/// A place at a given address; one without a path gets this path. Fails on what is no plain HTTP address.
+fn place(setting: &str, address: &str, path: &str) -> Result<Place, Invalid> {
+    let wrong = |why: &str| Invalid::at(setting.to_owned(), why.to_owned());
+    if address.contains(['?', '#']) {
+        return Err(wrong("must be an address without query and fragment"));
+    }
+    let uri: http::Uri = address.parse().map_err(|_| wrong("is not an address"))?;
+    if !matches!(uri.scheme_str(), Some("http" | "https")) || uri.host().is_none_or(str::is_empty) {
+        return Err(wrong("must be an address that begins with https:// or http://"));
+    }
+    let base = address.trim_end_matches('/');
+    let path = if uri.path().trim_end_matches('/').is_empty() { path } else { "" };
+    Ok(Place { base: format!("{base}{path}"), query: None })
+}
+
+/// The place that `base_url` names, if it is given.
+fn given(settings: &Settings, path: &str) -> Option<Result<Place, Invalid>> {
+    settings.get("base_url").map(|base| place("base_url", base, path))
 }

@@ -1,13 +1,55 @@
 //! OpenAI itself.
 
-use crate::call::Op;
+use super::faults::on;
+use crate::call::{Fault, Op};
+use crate::providers::rework::generations;
+use crate::providers::spec::Edit::{Body, Lacks, When};
 use crate::providers::spec::{Owns, Spec, may, need};
 
-/// <https://platform.openai.com/docs/api-reference>
-pub static OPENAI: Spec = Spec {
+/// Names of OpenAI's models, here and at Azure.
+pub(super) const OWN_NAMES: &[&str] = &[
+    "gpt-",
+    "chatgpt-",
+    "codex-",
+    "computer-use-",
+    "o1",
+    "o3",
+    "o4",
+    "text-embedding-3",
+    "text-embedding-ada",
+    "babbage-",
+    "davinci-",
+    "ft:",
+];
+
+/// What the models that search in every answer refuse.
+pub(super) const SEARCHERS_LACK: &[&str] = &[
+    "temperature",
+    "top_p",
+    "presence_penalty",
+    "frequency_penalty",
+    "n",
+    "seed",
+    "logit_bias",
+    "logprobs",
+    "top_logprobs",
+];
+
+/// <https://platform.openai.com/docs/api-reference/chat>; errors: <https://platform.openai.com/docs/guides/error-codes>.
+/// Models that do not think need no edit: their requests pass as they came.
+pub(super) static OPENAI: Spec = Spec {
     ops: &[(Op::Chat, "/chat/completions"), (Op::Complete, "/completions"), (Op::Embed, "/embeddings")],
     headers: &[("openai-organization", "organization"), ("openai-project", "project")],
-    owns: Owns::Prefixes(&["gpt-", "chatgpt-", "o1", "o3", "o4", "text-embedding-", "ft:"]),
+    edits: &[
+        When(generations::thinks, &[Body(generations::openai)]),
+        When(generations::searches, &[Lacks(SEARCHERS_LACK)]),
+    ],
+    faults: &[
+        on(403, "unsupported_country_region_territory", Fault::Auth),
+        on(503, "slow_down", Fault::Overloaded),
+        on(429, "resource_unavailable", Fault::Overloaded),
+    ],
+    owns: Owns::Prefixes(OWN_NAMES),
     hint: "check OPENAI_API_KEY",
     ..Spec::openai(
         "openai",

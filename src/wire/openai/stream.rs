@@ -17,17 +17,32 @@ const LONGEST: usize = 32 << 20;
 /// What ends every stream of this dialect that went well.
 pub const DONE: &[u8] = b"data: [DONE]\n\n";
 
+/// One change of a whole answer or of an event: returns whether anything was changed.
+pub type Mend = fn(&mut Object) -> Result<bool, Malformed>;
+
+/// One change that needs to know what the same answer said before: returns whether anything was changed.
+pub type Follow = fn(&mut Object, &mut Trail) -> Result<bool, Malformed>;
+
 /// How a stream differs from what the provider sends.
 #[derive(Clone)]
 pub struct Manner {
     /// Changes of each event.
-    pub mends: &'static [fn(&mut Object) -> Result<bool, Malformed>],
+    pub mends: &'static [Mend],
+    /// Changes of each event, after the mends, that need to know what came before.
+    pub follows: &'static [Follow],
     /// Reads the usage out of an event.
     pub usage: fn(&Object) -> Option<Usage>,
     /// Whether the caller gets the usage event.
     pub wants_usage: bool,
     /// Whether chat chunks become those of text completions.
     pub completion: Option<Echo>,
+}
+
+/// What an answer has said so far: one for each whole answer, one for each stream.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Trail {
+    /// Whether the model has called a tool.
+    pub tool_calls: bool,
 }
 
 /// A stream that can't be passed on.
@@ -44,6 +59,7 @@ pub enum Broken {
 /// The state of one stream.
 pub struct Events {
     manner: Manner,
+    trail: Trail,
     frames: sse::Frames,
     finders: [Finder<'static>; 3],
     /// The first content has been seen.
@@ -72,6 +88,7 @@ impl Events {
         let (opened, finished, done) = (false, false, false);
         Self {
             manner,
+            trail: Trail::default(),
             frames: sse::Frames::default(),
             finders,
             opened,
@@ -183,7 +200,8 @@ impl Events {
             }
             return Err(Broken::Malformed(Malformed::new("an event is not a JSON object")));
         }
-        let edited = !self.manner.mends.is_empty() || self.manner.completion.is_some();
+        let mended = !self.manner.mends.is_empty() || !self.manner.follows.is_empty();
+        let edited = mended || self.manner.completion.is_some();
         let hits = [0, 1, 2].map(|at: usize| self.finders[at].find(&data).is_some());
         if self.opened && !edited && hits == [false; 3] {
             self.chunks += 1;
@@ -204,6 +222,9 @@ impl Events {
         let mut changed = false;
         for mend in self.manner.mends {
             changed |= mend(&mut object).map_err(Broken::Malformed)?;
+        }
+        for follow in self.manner.follows {
+            changed |= follow(&mut object, &mut self.trail).map_err(Broken::Malformed)?;
         }
         let usage = (self.manner.usage)(&object);
         self.usage = usage.or(self.usage);

@@ -1,1 +1,0 @@
-//! Changes of messages and answers that rows name.

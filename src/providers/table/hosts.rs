@@ -1,0 +1,127 @@
+//! Hosts of open models: DeepInfra, Fireworks, Novita, Together.
+
+use super::faults::on;
+use super::{FLAT_BUT_USER, MAX_TOKENS, NO_HINTS, NO_MARKS, NO_THOUGHTS, ROLES, gpt_oss};
+use crate::call::{Fault, Op};
+use crate::providers::rework::{choices, effort, embeddings, logprobs, params};
+use crate::providers::settings::Settings;
+use crate::providers::spec::Edit::{Body, Lacks, When};
+use crate::providers::spec::{Owns, Spec, may, need};
+
+/// <https://deepinfra.com/docs/openai_api>
+pub(super) static DEEPINFRA: Spec = Spec {
+    ops: &[(Op::Chat, "/chat/completions"), (Op::Complete, "/completions"), (Op::Embed, "/embeddings")],
+    edits: &[ROLES, FLAT_BUT_USER, NO_THOUGHTS, NO_MARKS, MAX_TOKENS, NO_HINTS],
+    embeds: &[Body(embeddings::text_only)],
+    floats_only: true,
+    lacks: &["logit_bias", "parallel_tool_calls", "metadata", "store", "prediction", "modalities", "audio"],
+    mends: &[choices::tool_calls, choices::finish_reasons],
+    follows: &[choices::tool_finish],
+    hint: "check DEEPINFRA_API_KEY",
+    ..Spec::openai(
+        "deepinfra",
+        "https://api.deepinfra.com/v1/openai",
+        &[need("api_key", &["DEEPINFRA_API_KEY", "DEEPINFRA_TOKEN"]), may("base_url", &["DEEPINFRA_BASE_URL"])],
+    )
+};
+
+/// A model without an account is one of Fireworks' own.
+fn fireworks_name(model: &str, _: Op, _: &Settings) -> Option<String> {
+    (!model.contains('/')).then(|| format!("accounts/fireworks/models/{model}"))
+}
+
+/// <https://docs.fireworks.ai/api-reference/post-chatcompletions>. Some models answer more than 4,096 tokens only in
+/// streams; their refusal reaches the caller.
+pub(super) static FIREWORKS: Spec = Spec {
+    aliases: &["fireworks_ai"],
+    ops: &[(Op::Chat, "/chat/completions"), (Op::Complete, "/completions"), (Op::Embed, "/embeddings")],
+    model: fireworks_name,
+    edits: &[ROLES, FLAT_BUT_USER, NO_THOUGHTS, NO_MARKS, Body(effort::none_to_high), MAX_TOKENS],
+    embeds: &[Body(embeddings::text_only)],
+    floats_only: true,
+    lacks: &["modalities", "audio"],
+    mends: &[choices::finish_reasons],
+    faults: &[on(412, "", Fault::Overloaded)],
+    owns: Owns::Prefixes(&["accounts/"]),
+    hint: "check FIREWORKS_API_KEY",
+    ..Spec::openai(
+        "fireworks",
+        "https://api.fireworks.ai/inference/v1",
+        &[need("api_key", &["FIREWORKS_API_KEY", "FIREWORKS_AI_API_KEY"]), may("base_url", &["FIREWORKS_BASE_URL"])],
+    )
+};
+
+fn r1(model: &str) -> bool {
+    model.contains("-r1") || model.contains("-R1")
+}
+
+/// <https://novita.ai/docs/api-reference/model-apis-llm-create-chat-completion>. Older configurations name the root
+/// `/v3/openai`, which works too.
+pub(super) static NOVITA: Spec = Spec {
+    ops: &[(Op::Chat, "/chat/completions"), (Op::Complete, "/completions"), (Op::Embed, "/embeddings")],
+    edits: &[
+        ROLES,
+        FLAT_BUT_USER,
+        NO_THOUGHTS,
+        NO_MARKS,
+        Body(effort::enable_thinking),
+        When(r1, &[Body(effort::separate_reasoning)]),
+        MAX_TOKENS,
+        NO_HINTS,
+    ],
+    embeds: &[Body(embeddings::text_only)],
+    floats_only: true,
+    lacks: &["parallel_tool_calls", "metadata", "store", "service_tier", "prediction", "modalities", "audio"],
+    mends: &[choices::reasoning_content, choices::tool_calls, choices::finish_reasons],
+    follows: &[choices::tool_finish],
+    hint: "check NOVITA_API_KEY",
+    ..Spec::openai(
+        "novita",
+        "https://api.novita.ai/openai/v1",
+        &[need("api_key", &["NOVITA_API_KEY"]), may("base_url", &["NOVITA_BASE_URL"])],
+    )
+};
+
+fn not_gpt_oss(model: &str) -> bool {
+    !gpt_oss(model)
+}
+
+/// <https://docs.together.ai/reference/chat-completions-1>, <https://docs.together.ai/docs/logprobs>. The form of
+/// `json_schema` is OpenAI's, as in the newer documentation. `GET /models` answers with a bare array.
+pub(super) static TOGETHER: Spec = Spec {
+    aliases: &["together_ai", "togetherai"],
+    ops: &[(Op::Chat, "/chat/completions"), (Op::Complete, "/completions"), (Op::Embed, "/embeddings")],
+    edits: &[
+        ROLES,
+        FLAT_BUT_USER,
+        NO_THOUGHTS,
+        NO_MARKS,
+        When(gpt_oss, &[Body(effort::low_to_high)]),
+        When(not_gpt_oss, &[Body(effort::reasoning_switch)]),
+        Body(params::counted_logprobs),
+        MAX_TOKENS,
+        NO_HINTS,
+    ],
+    embeds: &[Body(embeddings::text_only), Lacks(&["user", "dimensions"])],
+    floats_only: true,
+    lacks: &[
+        "parallel_tool_calls",
+        "user",
+        "safety_identifier",
+        "metadata",
+        "store",
+        "service_tier",
+        "prediction",
+        "modalities",
+        "audio",
+    ],
+    mends: &[choices::reasoning_content, choices::finish_reasons, logprobs::per_token],
+    follows: &[choices::tool_finish],
+    faults: &[on(403, "token", Fault::ContextLength)],
+    hint: "check TOGETHER_API_KEY",
+    ..Spec::openai(
+        "together",
+        "https://api.together.ai/v1",
+        &[need("api_key", &["TOGETHER_API_KEY", "TOGETHERAI_API_KEY"]), may("base_url", &["TOGETHER_BASE_URL"])],
+    )
+};

@@ -1,0 +1,249 @@
+//! Laboratories elsewhere that serve their own models: AI21, Mistral, Perplexity, xAI.
+
+use super::faults::on;
+use super::{FLAT, MAX_TOKENS, NO_HINTS, NO_MARKS, NO_THOUGHTS, ROLES, THOUGHTS};
+use crate::call::{Fault, Op};
+use crate::providers::rework::{choices, effort, embeddings, messages, mistral, params, replay, usage};
+use crate::providers::spec::Edit::{Body, Drop, Lacks, Mentions, Messages, Rename, When};
+use crate::providers::spec::{Discover, Owns, Pace, Spec, may, need};
+
+/// <https://docs.ai21.com/reference/jamba-1-6-api-ref>. Content is a string; what is not in the schema is answered 422.
+/// The older models behind `/{model}/complete` speak no OpenAI and are not served.
+pub(super) static AI21: Spec = Spec {
+    edits: &[
+        ROLES,
+        FLAT,
+        Mentions(
+            &["\"assistant\"", "\"name\"", "\"cache_control\"", "\"reasoning"],
+            &[Messages(messages::known_members_only), Messages(messages::empty_for_null), Messages(messages::no_names)],
+        ),
+        MAX_TOKENS,
+        NO_HINTS,
+        // the last chunk has the usage unasked
+        Drop(&["stream_options"]),
+    ],
+    knows: &[
+        "model",
+        "messages",
+        "max_tokens",
+        "temperature",
+        "top_p",
+        "stop",
+        "n",
+        "stream",
+        "tools",
+        "documents",
+        "response_format",
+    ],
+    asks_usage: false,
+    mends: &[choices::tool_calls, choices::finish_reasons],
+    discover: Discover::Known(&["jamba-large", "jamba-mini"]),
+    owns: Owns::Prefixes(&["jamba"]),
+    hint: "check AI21_API_KEY",
+    ..Spec::openai(
+        "ai21",
+        "https://api.ai21.com/studio/v1",
+        &[need("api_key", &["AI21_API_KEY"]), may("base_url", &["AI21_BASE_URL"])],
+    )
+};
+
+fn magistral(model: &str) -> bool {
+    model.starts_with("magistral")
+}
+
+/// Models that think if `reasoning_effort` says so; small since 2603, medium since 3.5.
+fn mistral_on_demand(model: &str) -> bool {
+    model == "mistral-small-latest"
+        || model == "mistral-medium-latest"
+        || model.starts_with("mistral-medium-3.5")
+        || model.strip_prefix("mistral-small-").and_then(|date| date.parse().ok()).is_some_and(|date: u32| date >= 2603)
+        || model
+            .strip_prefix("mistral-medium-")
+            .and_then(|date| date.parse().ok())
+            .is_some_and(|date: u32| date >= 2604)
+}
+
+fn mistral_plain(model: &str) -> bool {
+    !magistral(model) && !mistral_on_demand(model)
+}
+
+/// <https://docs.mistral.ai/api/endpoint/chat>. The schema forbids members that it does not know, in messages too.
+pub(super) static MISTRAL: Spec = Spec {
+    ops: &[(Op::Chat, "/chat/completions"), (Op::Embed, "/embeddings")],
+    edits: &[
+        ROLES,
+        When(magistral, &[Body(effort::prompt_mode), Mentions(THOUGHTS, &[Messages(replay::as_thinking_chunk)])]),
+        When(
+            mistral_on_demand,
+            &[Body(effort::none_or_high), Mentions(THOUGHTS, &[Messages(replay::as_thinking_chunk)])],
+        ),
+        When(mistral_plain, &[Lacks(&["reasoning_effort"])]),
+        NO_MARKS,
+        Mentions(
+            &["\"assistant\"", "\"tool\"", "\"name\""],
+            &[
+                Messages(messages::known_members_only),
+                Messages(messages::empty_for_null),
+                Messages(mistral::tool_names),
+                Messages(mistral::short_ids),
+                Messages(mistral::prefix),
+            ],
+        ),
+        Body(params::any_for_required),
+        Body(params::spelled_out_parameters),
+        MAX_TOKENS,
+        Rename("seed", "random_seed"),
+        // the last chunk has the usage unasked; hints are spelled otherwise or not at all
+        Drop(&["stream_options", "prompt_cache_retention", "prompt_cache_options"]),
+    ],
+    embeds: &[Body(embeddings::text_only), Rename("dimensions", "output_dimension"), Lacks(&["user"])],
+    floats_only: true,
+    knows: &[
+        "model",
+        "messages",
+        "temperature",
+        "top_p",
+        "max_tokens",
+        "stream",
+        "stop",
+        "random_seed",
+        "metadata",
+        "response_format",
+        "tools",
+        "tool_choice",
+        "presence_penalty",
+        "frequency_penalty",
+        "n",
+        "prediction",
+        "parallel_tool_calls",
+        "prompt_mode",
+        "reasoning_effort",
+        "safe_prompt",
+        "guardrails",
+        "prompt_cache_key",
+    ],
+    asks_usage: false,
+    mends: &[choices::content_lists, choices::tool_calls, choices::finish_reasons],
+    faults: &[on(0, "too large for model with", Fault::ContextLength)],
+    owns: Owns::Prefixes(&[
+        "mistral-",
+        "codestral-",
+        "open-mistral-",
+        "open-mixtral-",
+        "pixtral-",
+        "ministral-",
+        "magistral-",
+        "devstral-",
+        "voxtral-",
+    ]),
+    hint: "check MISTRAL_API_KEY",
+    ..Spec::openai(
+        "mistral",
+        "https://api.mistral.ai/v1",
+        &[need("api_key", &["MISTRAL_API_KEY"]), may("base_url", &["MISTRAL_BASE_URL"])],
+    )
+};
+
+/// The models that think, and take an effort.
+fn sonar_thinks(model: &str) -> bool {
+    model.contains("reasoning") || model.contains("deep-research")
+}
+
+fn sonar_plain(model: &str) -> bool {
+    !sonar_thinks(model)
+}
+
+/// <https://docs.perplexity.ai/api-reference/sonar-post>. `stop` is undocumented and at times refused, so it is left out.
+/// Embeddings exist, but their route is not verified.
+pub(super) static PERPLEXITY: Spec = Spec {
+    edits: &[
+        FLAT,
+        Body(messages::alternate),
+        When(sonar_thinks, &[Body(effort::nothing_to_high)]),
+        When(sonar_plain, &[Lacks(&["reasoning_effort"])]),
+        MAX_TOKENS,
+        NO_HINTS,
+        // every chunk has the usage so far, unasked
+        Drop(&["stream_options"]),
+    ],
+    lacks: &[
+        "tools",
+        "tool_choice",
+        "parallel_tool_calls",
+        "n",
+        "stop",
+        "seed",
+        "logit_bias",
+        "logprobs",
+        "top_logprobs",
+        "presence_penalty",
+        "frequency_penalty",
+        "user",
+        "safety_identifier",
+        "metadata",
+        "store",
+        "service_tier",
+        "prediction",
+        "modalities",
+        "audio",
+    ],
+    asks_usage: false,
+    mends: &[choices::deltas_only, choices::citations, choices::finish_reasons],
+    discover: Discover::Known(&["sonar", "sonar-pro", "sonar-reasoning-pro", "sonar-deep-research"]),
+    owns: Owns::Prefixes(&["sonar"]),
+    // deep research is silent for minutes
+    pace: Pace::Slow,
+    hint: "check PERPLEXITY_API_KEY",
+    ..Spec::openai(
+        "perplexity",
+        "https://api.perplexity.ai",
+        &[need("api_key", &["PERPLEXITY_API_KEY", "PPLX_API_KEY"]), may("base_url", &["PERPLEXITY_BASE_URL"])],
+    )
+};
+
+/// Models that think: all since grok-4, but for those that say otherwise.
+fn grok_thinks(model: &str) -> bool {
+    !model.contains("non-reasoning")
+        && ["grok-3-mini", "grok-4", "grok-5", "grok-code"].iter().any(|prefix| model.starts_with(prefix))
+}
+
+fn grok_3_mini(model: &str) -> bool {
+    model.starts_with("grok-3-mini")
+}
+
+/// Models with efforts: grok-4 with a minor version and later ones, unless thinking is part of the name.
+fn grok_efforts(model: &str) -> bool {
+    (model.starts_with("grok-4.") || model.starts_with("grok-5"))
+        && !model.contains("-reasoning")
+        && !model.contains("-non-reasoning")
+}
+
+fn grok_no_efforts(model: &str) -> bool {
+    !grok_3_mini(model) && !grok_efforts(model)
+}
+
+/// <https://docs.x.ai/docs/api-reference#chat-completions>, <https://docs.x.ai/docs/guides/reasoning>. Reasoning tokens are
+/// counted beside the completion's.
+pub(super) static XAI: Spec = Spec {
+    aliases: &["x-ai"],
+    edits: &[
+        NO_THOUGHTS,
+        NO_MARKS,
+        When(grok_thinks, &[Lacks(&["presence_penalty", "frequency_penalty", "stop"])]),
+        When(grok_3_mini, &[Body(effort::low_or_high)]),
+        When(grok_efforts, &[Body(effort::low_to_high)]),
+        When(grok_no_efforts, &[Lacks(&["reasoning_effort"])]),
+        Drop(&["prompt_cache_retention", "prompt_cache_options"]),
+    ],
+    lacks: &["metadata", "store", "prediction", "modalities", "audio"],
+    ignores: &["logit_bias", "logprobs", "top_logprobs"],
+    mends: &[usage::inclusive, choices::finish_reasons],
+    faults: &[on(403, "violates usage guidelines", Fault::ContentPolicy), on(400, "incorrect api key", Fault::Auth)],
+    owns: Owns::Prefixes(&["grok"]),
+    hint: "check XAI_API_KEY",
+    ..Spec::openai(
+        "xai",
+        "https://api.x.ai/v1",
+        &[need("api_key", &["XAI_API_KEY"]), may("base_url", &["XAI_BASE_URL"])],
+    )
+};

@@ -1,0 +1,195 @@
+//! Makers of chips that serve open models on them: Cerebras, Groq, NVIDIA, SambaNova.
+
+use super::faults::on;
+use super::{
+    FLAT, FLAT_BUT_USER, MAX_COMPLETION_TOKENS, MAX_TOKENS, NO_HINTS, NO_MARKS, NO_NULL, NO_THOUGHTS, ROLES, THOUGHTS,
+    gpt_oss,
+};
+use crate::call::{Fault, Op};
+use crate::providers::rework::{choices, effort, embeddings, messages, replay, usage};
+use crate::providers::spec::Edit::{self, Body, Lacks, Mentions, Messages, When};
+use crate::providers::spec::{Spec, may, need};
+
+/// What SDKs copy from answers into the history is refused.
+const NO_ANSWER_FIELDS: Edit = Mentions(
+    &["\"refusal\"", "\"annotations\"", "\"audio\"", "\"function_call\""],
+    &[Messages(messages::no_answer_fields)],
+);
+
+fn not_gpt_oss(model: &str) -> bool {
+    !gpt_oss(model)
+}
+
+/// <https://inference-docs.cerebras.ai/api-reference/chat-completions>. Schemas are sent as they are: strict ones must keep
+/// to the subset that Cerebras documents.
+pub(super) static CEREBRAS: Spec = Spec {
+    ops: &[(Op::Chat, "/chat/completions"), (Op::Complete, "/completions")],
+    edits: &[
+        ROLES,
+        FLAT_BUT_USER,
+        Mentions(THOUGHTS, &[Messages(replay::as_reasoning)]),
+        NO_ANSWER_FIELDS,
+        NO_MARKS,
+        When(gpt_oss, &[Body(effort::low_to_high)]),
+        When(not_gpt_oss, &[Body(effort::disable_reasoning)]),
+        MAX_COMPLETION_TOKENS,
+    ],
+    lacks: &["frequency_penalty", "presence_penalty", "logit_bias", "n", "store", "metadata", "modalities", "audio"],
+    mends: &[choices::reasoning_content],
+    hint: "check CEREBRAS_API_KEY",
+    ..Spec::openai(
+        "cerebras",
+        "https://api.cerebras.ai/v1",
+        &[need("api_key", &["CEREBRAS_API_KEY"]), may("base_url", &["CEREBRAS_BASE_URL"])],
+    )
+};
+
+fn qwen3(model: &str) -> bool {
+    model.contains("qwen3")
+}
+
+fn groq_plain(model: &str) -> bool {
+    !gpt_oss(model) && !qwen3(model)
+}
+
+/// <https://console.groq.com/docs/openai>, <https://console.groq.com/docs/reasoning>, <https://console.groq.com/docs/errors>
+pub(super) static GROQ: Spec = Spec {
+    edits: &[
+        FLAT_BUT_USER,
+        Mentions(&["\"name\""], &[Messages(messages::no_names)]),
+        When(gpt_oss, &[Mentions(THOUGHTS, &[Messages(replay::as_reasoning)]), Body(effort::low_to_high)]),
+        When(not_gpt_oss, &[NO_THOUGHTS]),
+        When(qwen3, &[Body(effort::none_or_default), Body(effort::parsed_reasoning)]),
+        When(groq_plain, &[Lacks(&["reasoning_effort"])]),
+        NO_ANSWER_FIELDS,
+        NO_MARKS,
+        MAX_COMPLETION_TOKENS,
+        NO_HINTS,
+    ],
+    lacks: &[
+        "logprobs",
+        "top_logprobs",
+        "logit_bias",
+        "n",
+        "metadata",
+        "store",
+        "prediction",
+        "verbosity",
+        "modalities",
+        "audio",
+    ],
+    ignores: &["presence_penalty", "frequency_penalty"],
+    mends: &[choices::reasoning_content, choices::tool_calls],
+    usage: usage::groq,
+    faults: &[
+        on(498, "", Fault::Overloaded),
+        on(413, "rate_limit_exceeded", Fault::ContextLength),
+        // the model wrote what is no call or no JSON: another attempt may do better
+        on(400, "tool_use_failed", Fault::Server),
+        on(400, "json_validate_failed", Fault::Server),
+    ],
+    hint: "check GROQ_API_KEY",
+    ..Spec::openai(
+        "groq",
+        "https://api.groq.com/openai/v1",
+        &[need("api_key", &["GROQ_API_KEY"]), may("base_url", &["GROQ_BASE_URL"])],
+    )
+};
+
+/// Models whose template has the switch `enable_thinking`.
+fn template_enable(model: &str) -> bool {
+    let model = model.to_ascii_lowercase();
+    model.contains("qwen3") || model.contains("nemotron") || model.contains("glm-")
+}
+
+/// Models whose template has the switch `thinking`.
+fn template_thinking(model: &str) -> bool {
+    let model = model.to_ascii_lowercase();
+    model.contains("deepseek-v") || model.contains("kimi-k2")
+}
+
+fn no_switch(model: &str) -> bool {
+    !gpt_oss(model) && !template_enable(model) && !template_thinking(model)
+}
+
+/// <https://docs.api.nvidia.com/nim/reference/llm-apis>, <https://docs.nvidia.com/nim/large-language-models/latest/api-reference.html>.
+/// Completions exist on self-hosted containers and few hosted models, so they go through chat.
+pub(super) static NVIDIA_NIM: Spec = Spec {
+    aliases: &["nvidia_nim", "nvidia"],
+    ops: &[(Op::Chat, "/chat/completions"), (Op::Embed, "/embeddings")],
+    edits: &[
+        ROLES,
+        FLAT_BUT_USER,
+        NO_NULL,
+        NO_THOUGHTS,
+        NO_MARKS,
+        When(gpt_oss, &[Body(effort::low_to_high)]),
+        When(template_enable, &[Body(effort::template_enable_thinking)]),
+        When(template_thinking, &[Body(effort::template_thinking)]),
+        When(no_switch, &[Lacks(&["reasoning_effort"])]),
+        MAX_TOKENS,
+        NO_HINTS,
+    ],
+    embeds: &[Body(embeddings::text_only), Body(embeddings::query_by_default)],
+    floats_only: true,
+    lacks: &[
+        "user",
+        "safety_identifier",
+        "logit_bias",
+        "store",
+        "metadata",
+        "n",
+        "service_tier",
+        "prediction",
+        "modalities",
+        "audio",
+    ],
+    mends: &[choices::reasoning_content, choices::tool_calls, choices::finish_reasons],
+    follows: &[choices::tool_finish],
+    hint: "check NVIDIA_NIM_API_KEY",
+    ..Spec::openai(
+        "nvidia-nim",
+        "https://integrate.api.nvidia.com/v1",
+        &[need("api_key", &["NVIDIA_NIM_API_KEY", "NVIDIA_API_KEY"]), may("base_url", &["NVIDIA_NIM_BASE_URL"])],
+    )
+};
+
+/// <https://docs.sambanova.ai/docs/en/api-reference/endpoints/chat>. Seeds and penalties are model-dependent and sent.
+pub(super) static SAMBANOVA: Spec = Spec {
+    ops: &[(Op::Chat, "/chat/completions"), (Op::Complete, "/completions"), (Op::Embed, "/embeddings")],
+    edits: &[
+        ROLES,
+        FLAT,
+        NO_THOUGHTS,
+        NO_MARKS,
+        When(gpt_oss, &[Body(effort::low_to_high)]),
+        When(template_enable, &[Body(effort::template_enable_thinking)]),
+        When(template_thinking, &[Body(effort::template_thinking)]),
+        When(no_switch, &[Lacks(&["reasoning_effort"])]),
+        NO_HINTS,
+    ],
+    embeds: &[Body(embeddings::text_only)],
+    floats_only: true,
+    lacks: &[
+        "logit_bias",
+        "n",
+        "logprobs",
+        "top_logprobs",
+        "user",
+        "safety_identifier",
+        "metadata",
+        "store",
+        "service_tier",
+        "prediction",
+        "modalities",
+        "audio",
+    ],
+    mends: &[choices::reasoning_content, choices::tool_calls, choices::finish_reasons],
+    follows: &[choices::tool_finish],
+    hint: "check SAMBANOVA_API_KEY",
+    ..Spec::openai(
+        "sambanova",
+        "https://api.sambanova.ai/v1",
+        &[need("api_key", &["SAMBANOVA_API_KEY"]), may("base_url", &["SAMBANOVA_BASE_URL"])],
+    )
+};
