@@ -6,6 +6,7 @@ mod chat;
 mod client;
 mod config;
 mod edge;
+mod providers;
 mod rework;
 mod server;
 mod shutdown;

@@ -1,5 +1,7 @@
 //! A call as one provider is sent it: the row's changes, made on a copy of the body's index.
 
+use std::time::Instant;
+
 use bytes::Bytes;
 
 use super::Provider;
@@ -53,6 +55,9 @@ pub fn encode(provider: &Provider, call: &Call, model: &str, warnings: &mut Vec<
         let mut options = body.object("stream_options")?.unwrap_or_default();
         options.set("include_usage", &true);
         body.set_raw("stream_options", options.encode());
+    }
+    if !provider.learned.is_empty() {
+        provider.learned.apply(&mut body, &mut notes, Instant::now());
     }
     Ok(Sent { op, body: body.encode(), back, model: other })
 }

@@ -3,9 +3,11 @@
 pub mod auth;
 pub mod client;
 pub mod demo;
+pub mod discover;
 pub mod encode;
 pub mod fault;
 pub mod inbound;
+pub mod learned;
 pub mod receive;
 pub mod rework;
 pub mod settings;
@@ -14,15 +16,17 @@ pub mod stream;
 pub mod table;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
-use http::{Request, Uri};
+use http::uri::PathAndQuery;
+use http::{Method, Uri};
 
 use self::auth::{Credential, Fetcher};
 use self::client::{Client, Origin, Timeouts};
 use self::inbound::Inbound;
+use self::learned::Learned;
 use self::receive::Got;
 use self::settings::Settings;
 use self::spec::{Place, Policy, Root, Spec};
@@ -43,6 +47,8 @@ pub struct Provider {
     paths: Vec<(Op, Path)>,
     headers: HeaderMap,
     credential: Credential,
+    place: Option<Place>,
+    learned: Learned,
     total: Duration,
 }
 
@@ -54,7 +60,7 @@ enum Link {
 
 /// The path and query of an operation.
 enum Path {
-    Fixed(Uri),
+    Fixed(PathAndQuery),
     PerModel(String),
 }
 
@@ -94,6 +100,8 @@ impl Provider {
                     paths,
                     headers,
                     credential,
+                    place: None,
+                    learned: Learned::default(),
                     total,
                 });
             }
@@ -114,63 +122,66 @@ impl Provider {
         }
         headers.extend(own);
         let link = Link::Net(origin);
-        Ok(Self { spec, target, settings, policy, redactor, link, paths, headers, credential, total })
+        let (place, learned) = (Some(place), Learned::default());
+        Ok(Self { spec, target, settings, policy, redactor, link, paths, headers, credential, place, learned, total })
     }
 
     /// Ask the provider once. `model` is its own name for the model; what can't be sent as asked is added to `warnings`.
     /// An answer that is streamed is returned with its first content, so that every failure before it can still be
-    /// answered by somebody else.
+    /// answered by somebody else. A refusal that teaches something about the model is asked again at once.
     pub async fn ask(&self, call: &Call, model: &str, warnings: &mut Vec<String>) -> Result<Got, Error> {
         let sent = encode::encode(self, call, model, warnings)?;
+        let (name, body) = (sent.model.clone(), sent.body.clone());
+        let asked = self.exchange(call, sent, model).await;
+        let Err(Error::Upstream(failed)) = &asked else { return asked };
+        let model = name.as_deref().unwrap_or(model);
+        if !self.learned.learn(failed, model, &body, self.policy, Instant::now()) {
+            return asked;
+        }
+        warnings.clear();
+        let sent = encode::encode(self, call, model, warnings)?;
+        self.exchange(call, sent, model).await
+    }
+
+    async fn exchange(&self, call: &Call, sent: encode::Sent, model: &str) -> Result<Got, Error> {
         let response = match &self.link {
             Link::Inside => demo::answer(sent.op, &sent.body, call.stream),
             Link::Net(origin) => {
-                let mut request = self.request(call, &sent, sent.model.as_deref().unwrap_or(model))?;
-                self.authorise(request.headers_mut()).await?;
-                origin.send(request).await.map_err(|error| self.lost(error))?.map(Inbound::Net)
+                let model = sent.model.as_deref().unwrap_or(model);
+                let path = self.paths.iter().find(|(op, _)| *op == sent.op).and_then(|(_, path)| path.of_model(model));
+                let path = path.ok_or_else(|| Error::NoTarget(call.model.clone()))?;
+                let token = self.token().await?;
+                let headers = || self.headers_of(call, &token);
+                let answer = origin.ask(&Method::POST, &path, headers, sent.body).await;
+                answer.map_err(|error| fault::of_transport(self, &error))?.map(Inbound::Net)
             }
         };
         Ok(receive::receive(self, call, response, sent.back).await?)
     }
 
-    /// The address of a path below the root's host, with everything that authorises it; `None` inside the process.
-    pub fn origin(&self) -> Option<&Arc<Origin>> {
-        match &self.link {
-            Link::Net(origin) => Some(origin),
-            Link::Inside => None,
+    /// A credential that has to be fetched; the others are among the headers of every request.
+    async fn token(&self) -> Result<Option<(HeaderName, HeaderValue)>, Upstream> {
+        match &self.credential {
+            Credential::Token(_) => {
+                let header = self.credential.header().await;
+                header.map_err(|error| fault::ours(self, error.fault(), error.to_string()))
+            }
+            Credential::Fixed(..) | Credential::None => Ok(None),
         }
     }
 
-    /// Add the credential, if it is one that has to be fetched; the others are among the headers of every request.
-    pub async fn authorise(&self, headers: &mut HeaderMap) -> Result<(), Error> {
-        if !matches!(self.credential, Credential::Token(_)) {
-            return Ok(());
+    fn headers_of(&self, call: &Call, token: &Option<(HeaderName, HeaderValue)>) -> HeaderMap {
+        let mut headers = self.headers.clone();
+        if call.stream {
+            headers.insert(ACCEPT, HeaderValue::from_static("text/event-stream"));
         }
-        let header = self.credential.header().await;
-        if let Some((name, value)) = header.map_err(|error| fault::ours(self, error.fault(), error.to_string()))? {
-            headers.insert(name, value);
-        }
-        Ok(())
-    }
-
-    fn request(&self, call: &Call, sent: &encode::Sent, model: &str) -> Result<Request<Bytes>, Error> {
-        let path = self.paths.iter().find(|(op, _)| *op == sent.op).map(|(_, path)| path);
-        let uri = path.and_then(|path| path.uri(model)).ok_or_else(|| Error::NoTarget(call.model.clone()))?;
-        let mut request = Request::new(sent.body.clone());
-        *request.method_mut() = http::Method::POST;
-        *request.uri_mut() = uri;
-        let headers = request.headers_mut();
-        *headers = self.headers.clone();
-        let accept = if call.stream { "text/event-stream" } else { "application/json" };
-        headers.insert(ACCEPT, HeaderValue::from_static(accept));
         if let Ok(id) = HeaderValue::from_maybe_shared(Bytes::copy_from_slice(call.id.as_bytes())) {
             headers.insert(REQUEST_ID, id);
         }
-        Ok(request)
-    }
-
-    fn lost(&self, error: client::SendError) -> Upstream {
-        fault::of_transport(self, &error)
+        if let Some((name, value)) = token {
+            headers.insert(name, value.clone());
+        }
+        headers
     }
 }
 
@@ -182,19 +193,15 @@ impl Path {
             Some(query) => format!("{}{path}?{query}", place.base),
             None => format!("{}{path}", place.base),
         };
-        let uri: Uri = full.replace("{model}", "model").parse().map_err(|_| invalid_root(&place.base))?;
-        let below = uri.path_and_query().map(|p| p.as_str().to_owned()).unwrap_or_default();
-        if full.contains("{model}") {
-            let start = full.len() - full.splitn(4, '/').nth(3).map_or(0, |rest| rest.len() + 1);
-            return Ok(Path::PerModel(full[start..].to_owned()));
-        }
-        below.parse().map(Path::Fixed).map_err(|_| invalid_root(&place.base))
+        let below = full.splitn(4, '/').nth(3).map(|below| format!("/{below}")).unwrap_or_default();
+        let known = PathAndQuery::try_from(below.replace("{model}", "model")).map_err(|_| invalid_root(&place.base))?;
+        Ok(if below.contains("{model}") { Path::PerModel(below) } else { Path::Fixed(known) })
     }
 
-    fn uri(&self, model: &str) -> Option<Uri> {
+    fn of_model(&self, model: &str) -> Option<PathAndQuery> {
         match self {
-            Path::Fixed(uri) => Some(uri.clone()),
-            Path::PerModel(template) => template.replace("{model}", &escape(model)).parse().ok(),
+            Path::Fixed(path) => Some(path.clone()),
+            Path::PerModel(template) => template.replace("{model}", &escape(model)).try_into().ok(),
         }
     }
 }
@@ -238,6 +245,7 @@ fn at(default: &str, settings: &Settings) -> Result<Place, Invalid> {
 fn base_headers(spec: &Spec, settings: &Settings) -> Result<HeaderMap, Invalid> {
     let mut headers = HeaderMap::new();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
     headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
     headers.insert(USER_AGENT, HeaderValue::from_static(concat!("ferrogw/", env!("CARGO_PKG_VERSION"))));
     let value = |setting: &str, text: String| {

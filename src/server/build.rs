@@ -47,12 +47,17 @@ pub fn derive(env: &Env) -> Config {
 }
 
 /// Compile a configuration. Fails with everything that is wrong with its targets.
-pub fn compile(config: &Config, env: &Env, client: &Client, redactor: &Arc<Redactor>) -> Result<Rules, Invalid> {
+pub fn compile(
+    config: &Config,
+    env: &Env,
+    client: &Client,
+    redactor: &Arc<Redactor>,
+    fetcher: &Fetcher,
+) -> Result<Rules, Invalid> {
     let mut problems = Vec::new();
     let mut targets = Vec::new();
-    let fetcher = Fetcher::default();
     for (at, given) in config.targets.iter().enumerate() {
-        match target(given, config, env, client, redactor, &fetcher) {
+        match target(given, config, env, client, redactor, fetcher) {
             Ok(_) if given.is_drained() => {}
             Ok(target) => targets.push(Arc::new(target)),
             Err(invalid) => problems.extend(invalid.under(&format!("targets[{at}]")).problems),

@@ -2,6 +2,7 @@
 //!
 //! Nothing here knows what is served: [`start`] takes a function that makes a service for each connection.
 
+mod background;
 pub mod build;
 mod connection;
 mod drain;

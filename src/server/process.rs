@@ -3,21 +3,16 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
-use tokio_util::sync::CancellationToken;
-
-use super::{BindError, Handle, Options, Threads, build};
+use super::{BindError, Handle, Options, Threads, background, build};
 use crate::call::redact::Redactor;
 use crate::config::{Config, Env, Invalid};
 use crate::http::edge::{Edge, EdgeSettings};
 use crate::pipeline::gateway::Memory;
 use crate::pipeline::{Gateway, Hurry, Snapshot};
+use crate::providers::auth::Fetcher;
 use crate::providers::client::{self, Client, Egress};
 use crate::telemetry::{self, AccessLog, Metrics, Sink};
-
-/// How often connections to upstreams that have rested too long are closed.
-const SWEEP: Duration = Duration::from_secs(30);
 
 /// The memory for request bodies, unless the container has less, bytes.
 const BODIES: usize = 1 << 30;
@@ -52,6 +47,12 @@ pub enum StartError {
     /// The upstream client can't be made.
     #[error(transparent)]
     Client(#[from] client::Unusable),
+    /// The client of everything but calls can't be made.
+    #[error("the HTTP client can't be made: {0}")]
+    Http(#[from] reqwest::Error),
+    /// The file of certificates can't be used.
+    #[error("FERROGW_CA_FILE: {0}")]
+    CaFile(String),
     /// An address can't be listened on.
     #[error(transparent)]
     Bind(#[from] BindError),
@@ -87,15 +88,32 @@ pub fn client(env: &Env, workers: usize) -> Result<Client, client::Unusable> {
     })
 }
 
+/// The client of everything but calls: lists of models, tokens. It trusts what the upstream client trusts, goes through
+/// the same proxies and follows no redirect.
+pub fn http(env: &Env) -> Result<reqwest::Client, StartError> {
+    let mut roots: Vec<reqwest::Certificate> = Vec::new();
+    for root in webpki_root_certs::TLS_SERVER_ROOT_CERTS {
+        roots.push(reqwest::Certificate::from_der(root)?);
+    }
+    if let Some(path) = env.get("FERROGW_CA_FILE") {
+        let pem = std::fs::read(path).map_err(|error| StartError::CaFile(format!("{path}: {error}")))?;
+        roots.extend(reqwest::Certificate::from_pem_bundle(&pem)?);
+    }
+    let builder = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).tls_certs_merge(roots);
+    Ok(builder.user_agent(concat!("ferrogw/", env!("CARGO_PKG_VERSION"))).build()?)
+}
+
 /// Start a gateway. Accepting and background work run on the current runtime. Fails before anything is served.
 pub async fn start(plan: Plan) -> Result<Running, StartError> {
     let Plan { config, env, listen, threads, access, sink, redactor } = plan;
     let workers = threads.count();
     let client = client(&env, workers)?;
-    let rules = build::compile(&config, &env, &client, &redactor)?;
+    let http = http(&env)?;
+    let fetcher = Fetcher::new(http.clone(), tokio::runtime::Handle::current());
+    let rules = build::compile(&config, &env, &client, &redactor, &fetcher)?;
     let settings = EdgeSettings::from_env(|name| env.get(name).map(str::to_owned), config.body_cap())
         .map_err(StartError::Environment)?;
-    let warnings = settings.warnings().to_vec();
+    let mut warnings = settings.warnings().to_vec();
     let listeners = super::bind(&listen)?;
 
     let metrics = Arc::new(Metrics::new());
@@ -123,7 +141,10 @@ pub async fn start(plan: Plan) -> Result<Running, StartError> {
     let router = crate::http::router(gateway.clone());
     let stop = options.stop.clone();
     let handle = super::start(listeners, move |peer, _| edge.around(router.clone(), peer), options)?;
-    tokio::spawn(sweep(client, stop.now));
+    tokio::spawn(background::sweep(client, stop.now.clone()));
+    if let Some(interval) = background::interval(&env, &mut warnings) {
+        background::discover(&gateway, &http, interval, &stop.now);
+    }
     Ok(Running { gateway, handle, warnings })
 }
 
@@ -132,14 +153,4 @@ fn body_memory() -> usize {
     let limit = |path: &str| std::fs::read_to_string(path).ok()?.trim().parse::<usize>().ok();
     let limit = limit("/sys/fs/cgroup/memory.max").or_else(|| limit("/sys/fs/cgroup/memory/memory.limit_in_bytes"));
     limit.map_or(BODIES, |limit| BODIES.min(limit / 4))
-}
-
-async fn sweep(client: Client, end: CancellationToken) {
-    let mut tick = tokio::time::interval(SWEEP);
-    loop {
-        tokio::select! {
-            _ = tick.tick() => client.sweep(std::time::Instant::now()),
-            () = end.cancelled() => return,
-        }
-    }
 }

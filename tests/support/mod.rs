@@ -1,6 +1,6 @@
 //! The real gateway on port 0, and upstreams that follow a script and remember what they were asked.
 
-pub mod upstream;
+pub(crate) mod upstream;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -12,43 +12,43 @@ use ferrogw::server::process::{self, Plan, Running};
 use ferrogw::telemetry::AccessLog;
 use serde_json::Value;
 
-pub use self::upstream::{Say, Upstream};
+pub(crate) use self::upstream::{Say, Upstream};
 
 /// A small chat request.
-pub const ASK: &str = r#"{"model":"m","messages":[{"role":"user","content":"hi"}]}"#;
+pub(crate) const ASK: &str = r#"{"model":"m","messages":[{"role":"user","content":"hi"}]}"#;
 
 /// The same, streamed.
-pub const ASK_STREAM: &str = r#"{"model":"m","stream":true,"messages":[{"role":"user","content":"hi"}]}"#;
+pub(crate) const ASK_STREAM: &str = r#"{"model":"m","stream":true,"messages":[{"role":"user","content":"hi"}]}"#;
 
 /// A gateway that serves on a free port until it is dropped.
-pub struct TestGateway {
-    pub url: String,
-    pub http: reqwest::Client,
-    pub running: Running,
+pub(crate) struct TestGateway {
+    pub(crate) url: String,
+    pub(crate) http: reqwest::Client,
+    pub(crate) running: Running,
 }
 
-pub struct Reply {
-    pub status: u16,
-    pub headers: http::HeaderMap,
-    pub body: String,
+pub(crate) struct Reply {
+    pub(crate) status: u16,
+    pub(crate) headers: http::HeaderMap,
+    pub(crate) body: String,
 }
 
 impl Reply {
-    pub fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.body).unwrap()
     }
 
-    pub fn code(&self) -> String {
+    pub(crate) fn code(&self) -> String {
         self.json()["error"]["code"].as_str().unwrap_or_default().to_owned()
     }
 
-    pub fn header(&self, name: &str) -> &str {
+    pub(crate) fn header(&self, name: &str) -> &str {
         self.headers.get(name).map_or("", |value| value.to_str().unwrap())
     }
 }
 
 /// A target block for an upstream that serves any of `models`.
-pub fn target(name: &str, provider: &str, upstream: &Upstream, models: &str, more: &str) -> String {
+pub(crate) fn target(name: &str, provider: &str, upstream: &Upstream, models: &str, more: &str) -> String {
     format!(
         "  - virtual_key: {name}\n    provider: {provider}\n    base_url: {}/v1\n    api_key: sk-test-{name}-0123456789\n    \
          models: [{models}]\n{more}",
@@ -58,12 +58,12 @@ pub fn target(name: &str, provider: &str, upstream: &Upstream, models: &str, mor
 
 impl TestGateway {
     /// One `openai` target per upstream, named `t0`, `t1`, …, each serving the model `m`, tried in order.
-    pub async fn fallback(upstreams: &[&Upstream]) -> Self {
+    pub(crate) async fn fallback(upstreams: &[&Upstream]) -> Self {
         Self::with(upstreams, "", "").await
     }
 
     /// The same, with more lines for each target and at the top level.
-    pub async fn with(upstreams: &[&Upstream], each: &str, top: &str) -> Self {
+    pub(crate) async fn with(upstreams: &[&Upstream], each: &str, top: &str) -> Self {
         let targets: String = upstreams
             .iter()
             .enumerate()
@@ -73,16 +73,20 @@ impl TestGateway {
     }
 
     /// A gateway of this configuration and environment.
-    pub async fn configured(yaml: &str, env: &[(&str, &str)]) -> Self {
+    pub(crate) async fn configured(yaml: &str, env: &[(&str, &str)]) -> Self {
         let loaded = config::parse(yaml, Format::Yaml, "test.yaml").unwrap_or_else(|invalid| panic!("{invalid}"));
         Self::of(loaded.config, env).await
     }
 
     /// A gateway of this configuration and environment.
-    pub async fn of(config: config::Config, env: &[(&str, &str)]) -> Self {
+    pub(crate) async fn of(config: config::Config, env: &[(&str, &str)]) -> Self {
         let running = process::start(Plan {
             config,
-            env: env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect::<Env>(),
+            env: [("FERRO_MODEL_DISCOVERY_INTERVAL", "0")]
+                .iter()
+                .chain(env)
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+                .collect::<Env>(),
             listen: vec![SocketAddr::from((Ipv4Addr::LOCALHOST, 0))],
             threads: Threads::Shared,
             access: AccessLog::off(),
@@ -96,35 +100,35 @@ impl TestGateway {
         Self { url, http, running }
     }
 
-    pub async fn post(&self, path: &str, body: impl Into<String>) -> Reply {
+    pub(crate) async fn post(&self, path: &str, body: impl Into<String>) -> Reply {
         self.send(self.request(path, body)).await
     }
 
-    pub fn request(&self, path: &str, body: impl Into<String>) -> reqwest::RequestBuilder {
+    pub(crate) fn request(&self, path: &str, body: impl Into<String>) -> reqwest::RequestBuilder {
         let request = self.http.post(format!("{}{path}", self.url)).header("content-type", "application/json");
         request.body(body.into())
     }
 
-    pub async fn get(&self, path: &str) -> Reply {
+    pub(crate) async fn get(&self, path: &str) -> Reply {
         self.send(self.http.get(format!("{}{path}", self.url))).await
     }
 
-    pub async fn send(&self, request: reqwest::RequestBuilder) -> Reply {
+    pub(crate) async fn send(&self, request: reqwest::RequestBuilder) -> Reply {
         let response = request.send().await.unwrap();
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         Reply { status, headers, body: response.text().await.unwrap() }
     }
 
-    pub async fn chat(&self) -> Reply {
+    pub(crate) async fn chat(&self) -> Reply {
         self.post("/v1/chat/completions", ASK).await
     }
 
-    pub async fn stream(&self) -> Reply {
+    pub(crate) async fn stream(&self) -> Reply {
         self.post("/v1/chat/completions", ASK_STREAM).await
     }
 }
 
 /// The payloads of a body of server-sent events.
-pub fn events(body: &str) -> Vec<&str> {
+pub(crate) fn events(body: &str) -> Vec<&str> {
     body.split("\n\n").filter_map(|frame| frame.strip_prefix("data: ")).collect()
 }

@@ -15,19 +15,19 @@ use tokio::sync::Notify;
 
 /// What an upstream was asked.
 #[derive(Clone, Debug)]
-pub struct Seen {
-    pub method: Method,
-    pub path: String,
-    pub headers: HeaderMap,
-    pub body: Bytes,
+pub(crate) struct Seen {
+    pub(crate) method: Method,
+    pub(crate) path: String,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
 }
 
 impl Seen {
-    pub fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap()
     }
 
-    pub fn header(&self, name: &str) -> &str {
+    pub(crate) fn header(&self, name: &str) -> &str {
         self.headers.get(name).map_or("", |value| value.to_str().unwrap())
     }
 }
@@ -42,7 +42,7 @@ enum End {
 
 /// One answer.
 #[derive(Clone)]
-pub struct Say {
+pub(crate) struct Say {
     status: u16,
     headers: Vec<(String, String)>,
     parts: Vec<Bytes>,
@@ -53,35 +53,35 @@ pub struct Say {
 }
 
 impl Say {
-    pub fn json(status: u16, body: &str) -> Self {
+    pub(crate) fn json(status: u16, body: &str) -> Self {
         let headers = vec![("content-type".to_owned(), "application/json".to_owned())];
         let parts = vec![Bytes::copy_from_slice(body.as_bytes())];
         Self { status, headers, parts, pause: Duration::ZERO, late: Duration::ZERO, end: End::Clean, length: true }
     }
 
     /// The same with any bytes.
-    pub fn bytes(status: u16, body: Vec<u8>) -> Self {
+    pub(crate) fn bytes(status: u16, body: Vec<u8>) -> Self {
         Self { parts: vec![body.into()], ..Self::json(status, "") }
     }
 
     /// A good chat answer that says this.
-    pub fn text(content: &str) -> Self {
+    pub(crate) fn text(content: &str) -> Self {
         Self::json(200, &chat(content))
     }
 
     /// A stream of these payloads, each in a frame and a chunk of its own.
-    pub fn events<S: AsRef<str>>(payloads: impl IntoIterator<Item = S>) -> Self {
+    pub(crate) fn events<S: AsRef<str>>(payloads: impl IntoIterator<Item = S>) -> Self {
         Self::raw_events(payloads.into_iter().map(|payload| format!("data: {}\n\n", payload.as_ref())))
     }
 
     /// A stream of these pieces, as they are.
-    pub fn raw_events(parts: impl IntoIterator<Item = String>) -> Self {
+    pub(crate) fn raw_events(parts: impl IntoIterator<Item = String>) -> Self {
         let parts = parts.into_iter().map(Bytes::from).collect();
         Self { parts, length: false, ..Self::json(200, "") }.header("content-type", "text/event-stream")
     }
 
     /// A good stream: a role, these words, a finish, usage, `[DONE]`.
-    pub fn words(words: &[&str]) -> Self {
+    pub(crate) fn words(words: &[&str]) -> Self {
         let mut payloads = vec![delta(r#"{"role":"assistant","content":""}"#, "null")];
         payloads.extend(words.iter().map(|word| delta(&format!(r#"{{"content":"{word}"}}"#), "null")));
         payloads.push(delta("{}", r#""stop""#));
@@ -90,46 +90,46 @@ impl Say {
         Self::events(payloads)
     }
 
-    pub fn header(mut self, name: &str, value: &str) -> Self {
+    pub(crate) fn header(mut self, name: &str, value: &str) -> Self {
         self.headers.retain(|(known, _)| known != name);
         self.headers.push((name.to_owned(), value.to_owned()));
         self
     }
 
     /// Breaks the connection after its parts.
-    pub fn cut(mut self) -> Self {
+    pub(crate) fn cut(mut self) -> Self {
         (self.end, self.length) = (End::Cut, false);
         self
     }
 
     /// Says nothing more after its parts, and does not end.
-    pub fn hang(mut self) -> Self {
+    pub(crate) fn hang(mut self) -> Self {
         (self.end, self.length) = (End::Hang, false);
         self
     }
 
     /// Waits before each part.
-    pub fn paced(mut self, pause: Duration) -> Self {
+    pub(crate) fn paced(mut self, pause: Duration) -> Self {
         self.pause = pause;
         self
     }
 
     /// Waits before the head.
-    pub fn late(mut self, late: Duration) -> Self {
+    pub(crate) fn late(mut self, late: Duration) -> Self {
         self.late = late;
         self
     }
 }
 
-pub const USAGE: &str = r#"{"id":"c","object":"chat.completion.chunk","created":1,"model":"m","choices":[],"usage":{"prompt_tokens":5,"completion_tokens":2,"total_tokens":7}}"#;
+pub(crate) const USAGE: &str = r#"{"id":"c","object":"chat.completion.chunk","created":1,"model":"m","choices":[],"usage":{"prompt_tokens":5,"completion_tokens":2,"total_tokens":7}}"#;
 
-pub fn chat(content: &str) -> String {
+pub(crate) fn chat(content: &str) -> String {
     format!(
         r#"{{"id":"c","object":"chat.completion","created":1,"model":"m","choices":[{{"index":0,"message":{{"role":"assistant","content":"{content}"}},"finish_reason":"stop"}}],"usage":{{"prompt_tokens":5,"completion_tokens":2,"total_tokens":7}}}}"#
     )
 }
 
-pub fn delta(delta: &str, finish: &str) -> String {
+pub(crate) fn delta(delta: &str, finish: &str) -> String {
     format!(
         r#"{{"id":"c","object":"chat.completion.chunk","created":1,"model":"m","choices":[{{"index":0,"delta":{delta},"finish_reason":{finish}}}]}}"#
     )
@@ -137,16 +137,16 @@ pub fn delta(delta: &str, finish: &str) -> String {
 
 /// Answers in the order it was told to; the last answer is repeated.
 #[derive(Clone, Default)]
-pub struct Upstream {
+pub(crate) struct Upstream {
     script: Arc<Mutex<VecDeque<Say>>>,
     seen: Arc<Mutex<Vec<Seen>>>,
     /// Notified when an answer's body is dropped, finished or not.
-    pub left: Arc<Notify>,
-    pub url: String,
+    pub(crate) left: Arc<Notify>,
+    pub(crate) url: String,
 }
 
 impl Upstream {
-    pub async fn says(script: impl IntoIterator<Item = Say>) -> Self {
+    pub(crate) async fn says(script: impl IntoIterator<Item = Say>) -> Self {
         let mut me = Self { script: Arc::new(Mutex::new(script.into_iter().collect())), ..Self::default() };
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         me.url = format!("http://{}", listener.local_addr().unwrap());
@@ -156,13 +156,13 @@ impl Upstream {
     }
 
     /// One that refuses connections.
-    pub async fn down() -> Self {
+    pub(crate) async fn down() -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         Self { url: format!("http://{}", listener.local_addr().unwrap()), ..Self::default() }
     }
 
     /// Everything it was asked since the last time.
-    pub fn seen(&self) -> Vec<Seen> {
+    pub(crate) fn seen(&self) -> Vec<Seen> {
         std::mem::take(&mut *self.seen.lock().unwrap())
     }
 }

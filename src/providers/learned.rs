@@ -1,0 +1,93 @@
+//! What a provider's refusals have taught: parameters that one of its models does not take, left out for an hour.
+//!
+//! What a deployment accepts depends on the model behind its name, which the name need not tell. So a refusal that names
+//! a parameter is answered by asking once more without it, unless the operator wants such requests refused.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use arc_swap::ArcSwap;
+use bytes::Bytes;
+
+use super::spec::{Notes, Policy};
+use crate::call::{Fault, Upstream};
+use crate::wire::Object;
+
+/// How long a lesson is remembered.
+const MEMORY: Duration = Duration::from_secs(3600);
+
+/// The most lessons that are kept: models are named by callers.
+const MOST: usize = 256;
+
+/// The parameters whose absence changes no answer beyond recognition.
+const OPTIONAL: &[&str] = &["stream_options", "parallel_tool_calls", "temperature", "top_p", "max_tokens"];
+
+/// How servers say that they do not know or take a parameter, lower case.
+const REFUSALS: &[&str] = &[
+    "unsupported",
+    "not support",
+    "unrecognized",
+    "unknown",
+    "unexpected",
+    "not permitted",
+    "extra inputs",
+    "extra field",
+    "not allowed",
+    "extra_forbidden",
+    "is not compatible",
+    "instead",
+];
+
+/// The lessons of one target.
+#[derive(Default)]
+pub struct Learned {
+    lessons: ArcSwap<Vec<Lesson>>,
+}
+
+#[derive(Clone)]
+struct Lesson {
+    model: Arc<str>,
+    param: &'static str,
+    until: Instant,
+}
+
+impl Learned {
+    /// Whether nothing has been learned.
+    pub fn is_empty(&self) -> bool {
+        self.lessons.load().is_empty()
+    }
+
+    /// Leave out what the model is known to refuse.
+    pub fn apply(&self, body: &mut Object, notes: &mut Notes<'_>, now: Instant) {
+        let lessons = self.lessons.load();
+        for lesson in lessons.iter().filter(|lesson| lesson.until > now && *lesson.model == *notes.model) {
+            match lesson.param {
+                // the newer name of the same limit
+                "max_tokens" => body.rename("max_tokens", "max_completion_tokens"),
+                "stream_options" => _ = body.remove("stream_options"),
+                param if body.remove(param) => notes.warn(param, "dropped"),
+                _ => {}
+            }
+        }
+    }
+
+    /// Learn from a refusal; says whether asking again without what it names may help.
+    pub fn learn(&self, failed: &Upstream, model: &str, sent: &Bytes, policy: Policy, now: Instant) -> bool {
+        let refused = matches!(failed.fault, Fault::BadRequest | Fault::Unprocessable);
+        let words = format!("{}\n{}", failed.message, failed.param.as_deref().unwrap_or_default()).to_ascii_lowercase();
+        if !refused || !REFUSALS.iter().any(|refusal| words.contains(refusal)) {
+            return false;
+        }
+        let Ok(sent) = Object::parse(sent.clone()) else { return false };
+        let named = OPTIONAL.iter().find(|param| sent.has(param) && words.contains(**param));
+        let Some(param) = named.filter(|param| policy != Policy::Reject || **param == "stream_options") else {
+            return false;
+        };
+        let lesson = Lesson { model: model.into(), param, until: now + MEMORY };
+        let mut lessons: Vec<Lesson> = self.lessons.load().iter().filter(|known| known.until > now).cloned().collect();
+        lessons.truncate(MOST - 1);
+        lessons.push(lesson);
+        self.lessons.store(Arc::new(lessons));
+        true
+    }
+}

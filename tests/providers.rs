@@ -1,0 +1,83 @@
+//! Providers as a whole: what they list, what they teach, and what they are told apart by.
+
+use crate::support::{ASK_STREAM, Say, TestGateway, Upstream};
+
+const CHAT: &str = "/v1/chat/completions";
+
+#[tokio::test]
+async fn a_parameter_that_is_refused_by_name_is_left_out_and_remembered() {
+    let refuses = r#"{"error":{"message":"Unrecognized request argument supplied: stream_options"}}"#;
+    let upstream = Upstream::says([Say::json(400, refuses), Say::words(&["a"]), Say::words(&["b"])]).await;
+    let gateway = TestGateway::fallback(&[&upstream]).await;
+    assert_eq!(gateway.stream().await.status, 200);
+    assert_eq!(gateway.stream().await.status, 200);
+    let asked: Vec<_> = upstream.seen().iter().map(|seen| seen.json()["stream_options"].is_object()).collect();
+    assert_eq!(asked, [true, false, false]);
+}
+
+#[tokio::test]
+async fn an_operator_who_wants_refusals_gets_them() {
+    let refuses = r#"{"error":{"message":"Unsupported parameter: 'temperature'","param":"temperature"}}"#;
+    let upstream = Upstream::says([Say::json(400, refuses)]).await;
+    let strict = "compatibility: { on_unsupported_param: reject }\n";
+    let gateway = TestGateway::with(&[&upstream], "", strict).await;
+    let reply = gateway.post(CHAT, r#"{"model":"m","temperature":0.5,"messages":[{}]}"#).await;
+    assert_eq!((reply.status, upstream.seen().len()), (400, 1));
+}
+
+#[tokio::test]
+async fn models_are_discovered_in_the_background_and_routed_by() {
+    let upstream = Upstream::says([Say::json(200, r#"{"data":[{"id":"house/model-1"},{"id":"m2"}]}"#)]).await;
+    let yaml = format!(
+        "targets:\n  - virtual_key: mine\n    provider: openai\n    base_url: {}/v1\n    api_key: sk-test-0123456789ab\n",
+        upstream.url
+    );
+    let gateway = TestGateway::configured(&yaml, &[("FERRO_MODEL_DISCOVERY_INTERVAL", "1h")]).await;
+    let models = loop {
+        let models = gateway.get("/v1/models").await.json();
+        if models["data"].as_array().unwrap().len() == 2 {
+            break models;
+        }
+    };
+    assert_eq!(models["data"][0]["id"], "house/model-1");
+    let seen = upstream.seen().remove(0);
+    assert_eq!((seen.method.as_str(), seen.path.as_str()), ("GET", "/v1/models"));
+    assert_eq!(seen.header("authorization"), "Bearer sk-test-0123456789ab");
+    let one = gateway.get("/v1/models/house/model-1").await;
+    assert_eq!((one.status, &one.json()["owned_by"]), (200, &"mine".into()));
+    assert_eq!(gateway.get("/v1/models/nobodys").await.status, 404);
+}
+
+#[tokio::test]
+async fn a_model_can_be_asked_of_one_target_by_name() {
+    let (first, second) = (Upstream::says([Say::text("1")]).await, Upstream::says([Say::text("2")]).await);
+    let gateway = TestGateway::fallback(&[&first, &second]).await;
+    let reply = gateway.post(CHAT, r#"{"model":"t1/any-model","messages":[{}]}"#).await;
+    assert_eq!((reply.header("x-ferro-target"), reply.header("x-ferro-model")), ("t1", "any-model"));
+    assert_eq!(second.seen().remove(0).json()["model"], "any-model");
+}
+
+#[tokio::test]
+async fn options_for_a_provider_reach_only_that_provider() {
+    let (first, second) = (Upstream::says([Say::json(500, "")]).await, Upstream::says([Say::text("2")]).await);
+    let targets = crate::support::target("a", "openai", &first, "m", "")
+        + &crate::support::target("b", "deepinfra", &second, "m", "");
+    let gateway = TestGateway::configured(&format!("strategy: {{ mode: fallback }}\ntargets:\n{targets}"), &[]).await;
+    let ask = r#"{"model":"m","messages":[{}],"provider_options":{"openai":{"store":true},"deepinfra":{"min_p":0.1}}}"#;
+    assert_eq!(gateway.post(CHAT, ask).await.status, 200);
+    let (first, second) = (first.seen().remove(0).json(), second.seen().remove(0).json());
+    assert_eq!((&first["store"], &first["min_p"], &first["provider_options"]), (&true.into(), &().into(), &().into()));
+    assert_eq!((&second["store"], &second["min_p"]), (&().into(), &0.1.into()));
+}
+
+#[tokio::test]
+async fn the_environments_key_does_not_go_to_an_address_of_the_targets() {
+    let upstream = Upstream::says([Say::words(&["x"])]).await;
+    let own = |key: &str| {
+        format!("targets:\n  - virtual_key: openai\n    base_url: {}/v1\n    models: [m]\n{key}", upstream.url)
+    };
+    let gateway =
+        TestGateway::configured(&own("    api_key: ''\n"), &[("OPENAI_API_KEY", "sk-the-vendors-key-0123")]).await;
+    gateway.post(CHAT, ASK_STREAM).await;
+    assert_eq!(upstream.seen().remove(0).header("authorization"), "");
+}
