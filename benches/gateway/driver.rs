@@ -1,6 +1,6 @@
 //! The driver: starts everything, sends the load in interleaved rounds, hands the figures to the report.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -21,9 +21,12 @@ const REST: Duration = Duration::from_secs(15);
 /// The whole run. Fails when a subject does not start; a missed bar is a figure, not a failure.
 pub(crate) fn main() -> anyhow::Result<()> {
     let settings = Settings::from_env()?;
-    let folder = tempfile::tempdir()?;
+    let temporary = tempfile::tempdir()?;
+    remove_on_ctrl_c(temporary.path().to_owned());
+    let folder = settings.folder.as_deref().unwrap_or(temporary.path());
+    std::fs::create_dir_all(folder)?;
     let since = Instant::now();
-    let (_mock, upstream) = start_mock(&settings, folder.path())?;
+    let (_mock, upstream) = start_mock(&settings, folder)?;
     let mut rows = Vec::new();
     let mut memory = Vec::new();
     for tls in [false, true] {
@@ -31,7 +34,7 @@ pub(crate) fn main() -> anyhow::Result<()> {
         if shapes.is_empty() {
             continue;
         }
-        let setup = Setup { upstream: &upstream, tls, targets: 2, callgrind: None, folder: folder.path() };
+        let setup = Setup { upstream: &upstream, tls, targets: 2, callgrind: None, folder };
         let mut subjects = Vec::new();
         // over TLS the load cannot speak to the mock itself
         for kind in settings.subjects.iter().filter(|kind| !(tls && **kind == Kind::Direct)) {
@@ -52,10 +55,21 @@ pub(crate) fn main() -> anyhow::Result<()> {
     if settings.instructions {
         for kind in settings.subjects.iter().filter(|kind| **kind != Kind::Direct) {
             eprintln!("instructions: {}", kind.name());
-            instructions.push(Count::of(*kind, &settings, &upstream, folder.path())?);
+            instructions.push(Count::of(*kind, &settings, &upstream, folder)?);
         }
     }
     report::print(&settings, &rows, &memory, &instructions, since.elapsed())
+}
+
+/// Without this Ctrl-C would leave the folder, access logs included. The children end with the pipes to them.
+fn remove_on_ctrl_c(folder: PathBuf) {
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        if runtime.is_ok_and(|runtime| runtime.block_on(tokio::signal::ctrl_c()).is_ok()) {
+            drop(std::fs::remove_dir_all(folder));
+            std::process::exit(130);
+        }
+    });
 }
 
 fn start_mock(settings: &Settings, folder: &Path) -> anyhow::Result<(Child, Upstream)> {

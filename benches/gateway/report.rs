@@ -151,16 +151,16 @@ fn table(text: &mut String, rows: &[Row]) -> std::fmt::Result {
         }
         let times = |subject| row.times(rows, subject).map_or_else(|| "–".to_owned(), |times| format!("{times:.2}"));
         let cpu = row.cpu.map_or_else(|| "–".to_owned(), |cpu| format!("{cpu:.1}"));
+        let peak = row.cpu.map_or_else(|| "–".to_owned(), |_| format!("{:.1}", row.peak));
         write!(
             text,
-            "  {:<10}{cpu:>10}{:>9}{:>9}{:>10.0}{:>10.2}{:>10.2}{:>9.1}{:>8}",
+            "  {:<10}{cpu:>10}{:>9}{:>9}{:>10.0}{:>10.2}{:>10.2}{peak:>9}{:>8}",
             row.subject,
             times("nginx"),
             times("floor"),
             row.rps,
             row.p50,
             row.p99,
-            row.peak,
             row.errors
         )?;
         match row.first {

@@ -1,6 +1,6 @@
 //! What a run measures: the environment variables of the bench and their defaults.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::thread::available_parallelism;
 
 use anyhow::{Context, bail};
@@ -28,6 +28,9 @@ pub(crate) struct Settings {
     pub(crate) nginx_log: bool,
     /// `FERROGW_BIN`: the gateway to measure; without it the one that cargo built for this bench.
     pub(crate) gateway: String,
+    /// `BENCH_FOLDER`: where configurations, logs and callgrind's files stay, for `callgrind_annotate`. Otherwise they
+    /// are removed.
+    pub(crate) folder: Option<PathBuf>,
 }
 
 pub(crate) const NGINX: &str = "/usr/sbin/nginx";
@@ -65,6 +68,7 @@ impl Settings {
             pin: cores > 1 && Path::new(TASKSET).exists() && var("BENCH_PIN").as_deref() != Some("off"),
             nginx_log: var("BENCH_NGINX_LOG").as_deref() == Some("on"),
             gateway: var("FERROGW_BIN").unwrap_or_else(|| env!("CARGO_BIN_EXE_ferrogw").to_owned()),
+            folder: var("BENCH_FOLDER").map(std::path::absolute).transpose()?,
         })
     }
 
