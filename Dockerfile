@@ -16,7 +16,8 @@ RUN --mount=type=cache,target=/usr/local/cargo/registry \
     cargo build --locked --release --bin ferrogw \
     && install -D target/release/ferrogw /image/bin/ferrogw \
     && install -D LICENSE /image/licenses/LICENSE \
-    && install -D /etc/ssl/certs/ca-certificates.crt /image/etc/ssl/certs/ca-certificates.crt
+    && install -D /etc/ssl/certs/ca-certificates.crt /image/etc/ssl/certs/ca-certificates.crt \
+    && mkdir /app
 
 FROM ${RUNTIME_BASE}
 ARG VERSION=0.1.0
@@ -29,7 +30,8 @@ LABEL org.opencontainers.image.title="ferrogw" \
     org.opencontainers.image.revision="${REVISION}" \
     org.opencontainers.image.created="${CREATED}"
 COPY --from=build /image/ /
-# Relative paths of the configuration land here; numeric, so that runAsNonRoot holds without runAsUser.
+# Relative paths of the configuration land here. The user is numeric, so that runAsNonRoot holds without runAsUser.
+COPY --from=build --chown=10001:10001 /app /app
 WORKDIR /app
 USER 10001:10001
 # Without MASTER_KEY the gateway listens on loopback, which nobody outside the container reaches: listening everywhere

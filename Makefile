@@ -3,6 +3,8 @@ SHELL := /bin/bash
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -1)
 ENGINE ?= $(firstword $(notdir $(shell command -v docker podman buildah 2>/dev/null)))
+# the format that keeps the image's health check
+FORMAT := $(if $(filter podman buildah,$(ENGINE)),--format docker)
 
 .DEFAULT_GOAL := help
 .PHONY: help run build test check clients lint-packaging bench image clean
@@ -36,7 +38,7 @@ bench: ## Measure the gateway beside a bare proxy
 
 image: ## Build the container image ferrogw:VERSION with docker, podman or buildah
 	@test -n "$(ENGINE)" || { echo "no docker, podman or buildah found" >&2; exit 1; }
-	$(ENGINE) build --tag "ferrogw:$(VERSION)" --tag ferrogw:latest --build-arg "VERSION=$(VERSION)" \
+	$(ENGINE) build $(FORMAT) --tag "ferrogw:$(VERSION)" --tag ferrogw:latest --build-arg "VERSION=$(VERSION)" \
 	  --build-arg "REVISION=$$(git rev-parse HEAD 2>/dev/null || echo unknown)" \
 	  --build-arg "CREATED=$$(date -u +%Y-%m-%dT%H:%M:%SZ)" .
 
