@@ -59,7 +59,7 @@ ROWS = [
         "azure-foundry", "AZURE_FOUNDRY_API_KEY", "AZURE_FOUNDRY_ENDPOINT", "/openai/v1", "Phi-4",
         embeddings="embed-v4", auth="api-key",
     ),
-    base("openrouter", "/api/v1", "openai/gpt-4o", embeddings=EMBED, listed=True),
+    base("openrouter", "/api/v1", "anthropic/claude-sonnet-4.5", embeddings=EMBED, listed=True),
     base("deepseek", "/v1", "deepseek-v4-flash", listed=True, prefix=True),
     base("perplexity", "", "sonar", tools=False, prefix=True),
     base("xai", "/v1", "grok-4", listed=True, prefix=True),
