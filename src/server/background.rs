@@ -23,8 +23,25 @@ const SHORTEST: Duration = Duration::from_secs(60);
 /// The pause after a first failed discovery; it doubles up to the interval.
 const FIRST_PAUSE: Duration = Duration::from_secs(15);
 
+/// What the work behind the calls needs.
+pub(super) struct Behind {
+    pub(super) client: Client,
+    pub(super) http: reqwest::Client,
+    pub(super) discovery: Option<Duration>,
+}
+
+impl Behind {
+    /// Start it on the current runtime. It stops at the end.
+    pub(super) fn start(self, gateway: &Gateway, end: CancellationToken) {
+        if let Some(interval) = self.discovery {
+            discover(gateway, &self.http, interval, &end);
+        }
+        tokio::spawn(sweep(self.client, end));
+    }
+}
+
 /// Close connections that rest too long, until the end.
-pub(super) async fn sweep(client: Client, end: CancellationToken) {
+async fn sweep(client: Client, end: CancellationToken) {
     let mut tick = tokio::time::interval(SWEEP);
     loop {
         tokio::select! {
@@ -50,7 +67,7 @@ pub(super) fn interval(env: &Env, warnings: &mut Vec<String>) -> Option<Duration
 }
 
 /// Ask every provider what it serves, now and again, until the end.
-pub(super) fn discover(gateway: &Gateway, http: &reqwest::Client, interval: Duration, end: &CancellationToken) {
+fn discover(gateway: &Gateway, http: &reqwest::Client, interval: Duration, end: &CancellationToken) {
     for target in &gateway.snapshot().rules.targets {
         let (target, http, end) = (target.clone(), http.clone(), end.clone());
         tokio::spawn(async move {

@@ -6,6 +6,7 @@ mod background;
 pub mod build;
 mod connection;
 mod drain;
+pub mod embed;
 mod listen;
 pub mod process;
 mod pulse;

@@ -4,7 +4,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::{BindError, Handle, Options, Threads, background, build};
+use super::background::Behind;
+use super::{BindError, Handle, Options, Stop, Threads, background, build};
 use crate::call::redact::Redactor;
 use crate::config::{Config, Env, Invalid};
 use crate::http::edge::{Edge, EdgeSettings};
@@ -106,46 +107,66 @@ pub fn http(env: &Env) -> Result<reqwest::Client, StartError> {
 /// Start a gateway. Accepting and background work run on the current runtime. Fails before anything is served.
 pub async fn start(plan: Plan) -> Result<Running, StartError> {
     let Plan { config, env, listen, threads, access, sink, redactor } = plan;
-    let workers = threads.count();
-    let client = client(&env, workers)?;
-    let http = http(&env)?;
-    let fetcher = Fetcher::new(http.clone(), tokio::runtime::Handle::current());
-    let rules = build::compile(&config, &env, &client, &redactor, &fetcher)?;
-    let settings = EdgeSettings::from_env(|name| env.get(name).map(str::to_owned), config.body_cap())
-        .map_err(StartError::Environment)?;
-    let mut warnings = settings.warnings().to_vec();
+    let drain = config.server.drain;
+    let options = Options { threads, drain, refusal: crate::http::error::refusal, ..Options::default() };
+    let parts = Parts::of(&config, &env, threads.count(), access, &redactor, &options.stop)?;
     let listeners = super::bind(&listen)?;
 
-    let metrics = Arc::new(Metrics::new());
+    let Parts { gateway, edge, behind, warnings } = parts;
     if let Some(sink) = &sink {
-        metrics.watch(sink);
+        gateway.metrics.watch(sink);
     }
-    let options =
-        Options { threads, drain: config.server.drain, refusal: crate::http::error::refusal, ..Options::default() };
     let connections = options.connections.clone();
-    metrics.connections(Arc::new(move || connections.counts()));
-    let hurry = Hurry((0..workers).map(|_| options.stop.hurry.child_token()).collect());
-    let snapshot = Snapshot::new(rules, &metrics, &hurry);
-    let (draining, memory) = (options.stop.draining.clone(), Memory::new(body_memory()));
-    let gateway = Arc::new(Gateway::new(snapshot, metrics, draining, memory));
-    let counted = gateway.metrics.clone();
-    let edge = Edge::new(
-        settings,
-        Arc::new(move |line| {
-            if line.outcome.is_none() && line.error == Some("rate_limit_exceeded") {
-                counted.rate_limited("ip");
-            }
-            access.write(telemetry::worker(), line);
-        }),
-    );
+    gateway.metrics.connections(Arc::new(move || connections.counts()));
     let router = crate::http::router(gateway.clone());
     let stop = options.stop.clone();
     let handle = super::start(listeners, move |peer, _| edge.around(router.clone(), peer), options)?;
-    tokio::spawn(background::sweep(client, stop.now.clone()));
-    if let Some(interval) = background::interval(&env, &mut warnings) {
-        background::discover(&gateway, &http, interval, &stop.now);
-    }
+    behind.start(&gateway, stop.now);
     Ok(Running { gateway, handle, warnings })
+}
+
+/// A gateway without sockets: what a server of ours and one of somebody else have in common.
+pub(super) struct Parts {
+    pub(super) gateway: Arc<Gateway>,
+    pub(super) edge: Edge,
+    pub(super) behind: Behind,
+    pub(super) warnings: Vec<String>,
+}
+
+impl Parts {
+    /// Put it together for this many workers. It heeds the steps of `stop`.
+    pub(super) fn of(
+        config: &Config,
+        env: &Env,
+        workers: usize,
+        access: AccessLog,
+        redactor: &Arc<Redactor>,
+        stop: &Stop,
+    ) -> Result<Self, StartError> {
+        let (client, http) = (client(env, workers)?, http(env)?);
+        let fetcher = Fetcher::new(http.clone(), tokio::runtime::Handle::current());
+        let rules = build::compile(config, env, &client, redactor, &fetcher)?;
+        let settings = EdgeSettings::from_env(|name| env.get(name).map(str::to_owned), config.body_cap())
+            .map_err(StartError::Environment)?;
+        let mut warnings = settings.warnings().to_vec();
+        let behind = Behind { client, http, discovery: background::interval(env, &mut warnings) };
+        let metrics = Arc::new(Metrics::new());
+        let hurry = Hurry((0..workers).map(|_| stop.hurry.child_token()).collect());
+        let snapshot = Snapshot::new(rules, &metrics, &hurry);
+        let memory = Memory::new(body_memory());
+        let gateway = Arc::new(Gateway::new(snapshot, metrics, stop.draining.clone(), memory));
+        let counted = gateway.metrics.clone();
+        let edge = Edge::new(
+            settings,
+            Arc::new(move |line| {
+                if line.outcome.is_none() && line.error == Some("rate_limit_exceeded") {
+                    counted.rate_limited("ip");
+                }
+                access.write(telemetry::worker(), line);
+            }),
+        );
+        Ok(Self { gateway, edge, behind, warnings })
+    }
 }
 
 /// A quarter of the container's memory if it has a limit, and not more than [`BODIES`].
