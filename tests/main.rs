@@ -3,6 +3,7 @@
 
 mod bad_input;
 mod chat;
+mod cli;
 mod client;
 mod config;
 mod edge;

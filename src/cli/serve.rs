@@ -1,58 +1,217 @@
 //! `ferrogw` and `ferrogw serve`: run the gateway in the foreground.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::path::PathBuf;
+use std::io::IsTerminal;
+use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 
+use super::choice::{Choice, Origin, choose};
+use super::output::{Failed, Output, say};
+use super::{Global, banner, later, listen};
 use crate::call::redact::Redactor;
 use crate::config::{self, Env};
-use crate::server::process::{self, Plan};
-use crate::server::{self, Threads, build};
+use crate::http::edge::EdgeSettings;
+use crate::server::process::{self, Plan, Running, StartError};
+use crate::server::rehearsal::{Rehearsal, rehearse};
+use crate::server::{self, Threads};
 use crate::telemetry::{self, AccessLog, Format, Level, Sink};
 
 /// How to serve.
-#[derive(clap::Args, Debug, Default)]
-pub struct Args {
-    /// The configuration file [default: $GATEWAY_CONFIG, else ./config.yaml, .yml or .json]
-    #[arg(long, value_name = "FILE")]
-    pub config: Option<PathBuf>,
-    /// The port to listen on [default: $PORT, else 8080]
-    #[arg(long)]
-    pub port: Option<u16>,
-    /// The address to listen on [default: $FERROGW_HOST, else all with a MASTER_KEY, this machine without]
-    #[arg(long)]
-    pub host: Option<IpAddr>,
+#[derive(clap::Args, Clone, Default)]
+#[group(skip)]
+pub(super) struct Args {
+    #[command(flatten)]
+    listen: listen::Args,
+    /// The least important lines to log: debug, info, warn or error [default: $LOG_LEVEL, else info]
+    #[arg(long, value_name = "LEVEL", value_parser = level)]
+    log_level: Option<Level>,
+    /// What log lines look like: json or text [default: $LOG_FORMAT, else text on a terminal and json elsewhere]
+    #[arg(long, value_name = "FORMAT", value_parser = log_format)]
+    log_format: Option<Format>,
+    /// Where the line of each request goes: a file, - for standard output, or off [default: -]
+    #[arg(long, value_name = "FILE|-|off")]
+    access_log: Option<String>,
 }
 
-/// Serve until told to stop.
-pub fn run(args: &Args) -> anyhow::Result<()> {
-    let env = Env::of_process();
+impl Args {
+    pub(super) fn is_empty(&self) -> bool {
+        let Args { listen, log_level, log_format, access_log } = self;
+        listen.is_empty() && log_level.is_none() && log_format.is_none() && access_log.is_none()
+    }
+
+    /// Takes what is not set from the flags that stood in front of the command.
+    pub(super) fn inherit(&mut self, before: Args) {
+        self.listen.port = self.listen.port.or(before.listen.port);
+        self.listen.host = self.listen.host.take().or(before.listen.host);
+        self.log_level = self.log_level.or(before.log_level);
+        self.log_format = self.log_format.or(before.log_format);
+        self.access_log = self.access_log.take().or(before.access_log);
+    }
+}
+
+fn level(text: &str) -> Result<Level, String> {
+    Level::parse(text).ok_or_else(|| "the levels are debug, info, warn and error".to_owned())
+}
+
+fn log_format(text: &str) -> Result<Format, String> {
+    Format::parse(text).ok_or_else(|| "the formats are json and text".to_owned())
+}
+
+/// Serves until told to stop.
+pub(super) fn run(args: &Args, global: &Global, env: Env, output: Output) -> Result<(), Failed> {
+    // One thread for what is not a request: accepting, signals, sweeps.
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
-    runtime.block_on(serve(args, env))
+    runtime.block_on(serve(args, global, env, output))
 }
 
-async fn serve(args: &Args, env: Env) -> anyhow::Result<()> {
+async fn serve(args: &Args, global: &Global, env: Env, output: Output) -> Result<(), Failed> {
+    let mut warnings = Vec::new();
+    let logs = Logs::of(args, &env, &mut warnings);
+    let (choice, listen) = settle(args, global, &env)?;
+
     let threads = Threads::default();
-    let redactor = Arc::new(Redactor::new(std::env::vars()));
+    let redactor = Arc::new(Redactor::new(std::env::vars_os().filter_map(utf8)));
     let sink = Sink::stdout(threads.count())?;
-    telemetry::logs::init(&sink, Level::Info, Format::Json, redactor.clone())?;
-    let config = match config::find(args.config.as_deref(), &env, &std::env::current_dir()?) {
-        Some(found) => config::load(&found.path)?.config,
-        None => build::derive(&env),
+    telemetry::logs::init(&sink, logs.level, logs.format, redactor.clone()).map_err(Failed::because)?;
+    let (access, access_sink) = access_log(args, &sink, &logs, threads.count(), &redactor)?;
+    let plan = Plan {
+        config: choice.config.clone(),
+        env: env.clone(),
+        listen,
+        threads,
+        access: access.clone(),
+        sink: access_sink,
+        redactor,
     };
-    let port = args.port.or_else(|| env.get("PORT")?.parse().ok()).unwrap_or(8080);
-    let hosts: Vec<IpAddr> = match args.host {
-        Some(host) => vec![host],
-        None if env.get("MASTER_KEY").is_some() => vec![Ipv4Addr::UNSPECIFIED.into()],
-        None => vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()],
-    };
-    let listen: Vec<SocketAddr> = hosts.into_iter().map(|host| SocketAddr::new(host, port)).collect();
-    let access = AccessLog::new(sink.clone(), Level::Info, Format::Json, redactor.clone());
-    let plan = Plan { config, env, listen, threads, access, sink: Some(sink.clone()), redactor };
-    let running = process::start(plan).await?;
+    let running = process::start(plan).await.map_err(|error| match error {
+        // It names the first problem of each target; these are all.
+        StartError::Config(invalid) => unusable(&choice, &env).unwrap_or_else(|| choice.blame(invalid.problems).into()),
+        StartError::Environment(lines) => Failed::from(lines),
+        other => Failed::because(other),
+    })?;
     server::stop_on_signals(running.handle.stop())?;
-    tracing::info!(addresses = ?running.handle.addresses(), "ferrogw started");
+    warnings.extend(later::warnings(&env));
+    warnings.extend(running.warnings.iter().cloned());
+    announce(&choice, &running, &warnings, &env, output);
     running.handle.join().await;
+    tracing::info!("server stopped");
+    access.flush();
     sink.flush();
     Ok(())
+}
+
+fn utf8((name, value): (std::ffi::OsString, std::ffi::OsString)) -> Option<(String, String)> {
+    Some((name.into_string().ok()?, value.into_string().ok()?))
+}
+
+/// The configuration and the addresses. Fails with everything that keeps the gateway from starting here.
+fn settle(args: &Args, global: &Global, env: &Env) -> Result<(Choice, Vec<SocketAddr>), Failed> {
+    let mut failed = Failed::default();
+    let choice = choose(global.config.as_deref(), env).map_err(|problems| failed.add(problems)).ok();
+    let cap = choice.as_ref().map_or(0, |choice| choice.config.body_cap());
+    let listen = EdgeSettings::from_env(|name| env.get(name).map(str::to_owned), cap)
+        .and_then(|edge| args.listen.addresses(env, &edge))
+        .map_err(|lines| failed.add(lines))
+        .ok();
+    if let Some(choice) = &choice
+        && (!failed.is_empty() || !config::undefined(&choice.config, env).is_empty())
+        && let Some(problems) = unusable(choice, env)
+    {
+        failed.add(problems);
+    }
+    failed.check()?;
+    choice.zip(listen).ok_or_else(Failed::told)
+}
+
+/// Everything that keeps a configuration from being used in this environment.
+fn unusable(choice: &Choice, env: &Env) -> Option<Failed> {
+    let client = process::client(env, 1).ok()?;
+    let Rehearsal { mut problems, lacks, .. } = rehearse(&choice.config, env, &client);
+    problems.extend(lacks);
+    (!problems.is_empty()).then(|| choice.blame(problems).into())
+}
+
+/// How log lines are written.
+struct Logs {
+    level: Level,
+    format: Format,
+}
+
+impl Logs {
+    fn of(args: &Args, env: &Env, warnings: &mut Vec<String>) -> Self {
+        let mut unknown = |name: &str, text: &str, instead: &str| {
+            warnings.push(format!("{name}: `{text}` is unknown, so {instead}"));
+        };
+        let level = args.log_level.or_else(|| {
+            let text = env.get("LOG_LEVEL")?;
+            let level = Level::parse(text);
+            if level.is_none() {
+                unknown("LOG_LEVEL", text, "it is info; the levels are debug, info, warn and error");
+            }
+            level
+        });
+        let format = args.log_format.or_else(|| {
+            let text = env.get("LOG_FORMAT")?;
+            let format = Format::parse(text);
+            if format.is_none() {
+                unknown("LOG_FORMAT", text, "it is the default; the formats are json and text");
+            }
+            format
+        });
+        let usual = if std::io::stdout().is_terminal() { Format::Text } else { Format::Json };
+        Self { level: level.unwrap_or_default(), format: format.unwrap_or(usual) }
+    }
+}
+
+fn access_log(
+    args: &Args,
+    sink: &Sink,
+    logs: &Logs,
+    workers: usize,
+    redactor: &Arc<Redactor>,
+) -> Result<(AccessLog, Option<Sink>), Failed> {
+    let sink = match args.access_log.as_deref() {
+        Some("off") => return Ok((AccessLog::off(), Some(sink.clone()))),
+        None | Some("-") => sink.clone(),
+        Some(path) => Sink::file(Path::new(path), workers)
+            .map_err(|error| Failed::because(format!("--access-log: cannot write to {path}: {error}")))?,
+    };
+    Ok((AccessLog::new(sink.clone(), logs.level, logs.format, redactor.clone()), Some(sink)))
+}
+
+/// Says that the gateway serves: to programs in the log, to people on standard error.
+fn announce(choice: &Choice, running: &Running, warnings: &[String], env: &Env, output: Output) {
+    let config = &choice.config;
+    let (source, file) = match &choice.origin {
+        Origin::File { path, .. } => ("file", Some(path.display().to_string())),
+        _ => ("defaults", None),
+    };
+    tracing::info!(
+        source,
+        strategy = config.strategy.mode.name(),
+        targets = config.targets.len(),
+        plugins = 0,
+        max_request_bytes = config.body_cap(),
+        file,
+        "active config resolved"
+    );
+    let addresses = running.handle.addresses();
+    let addr = addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"),
+        addr,
+        providers = choice.providers().join(", "),
+        "ferrogw started"
+    );
+    // A person who sees both streams needs it once.
+    if !(output.is_text() && std::io::stdout().is_terminal() && std::io::stderr().is_terminal()) {
+        for problem in &choice.warnings {
+            tracing::warn!(path = problem.path, code = problem.code, line = problem.line, "{}", problem.message);
+        }
+        warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
+    }
+    if output.is_text() {
+        output.warn(&choice.warnings, choice.file());
+        say(&banner::banner(choice, addresses, warnings, env));
+    }
 }

@@ -10,6 +10,7 @@ pub mod embed;
 mod listen;
 pub mod process;
 mod pulse;
+pub mod rehearsal;
 mod socket;
 mod workers;
 

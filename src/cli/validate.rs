@@ -1,0 +1,69 @@
+//! `ferrogw validate`: everything that is wrong with a configuration, without credentials and without starting.
+
+use std::path::PathBuf;
+
+use super::Global;
+use super::choice::choose;
+use super::output::{Failed, GREEN, Output, paint};
+use crate::config::Env;
+use crate::providers::client::{Client, Options};
+use crate::server::rehearsal::rehearse;
+
+/// What to check.
+#[derive(clap::Args)]
+pub(super) struct Args {
+    /// The file [default: the one that `ferrogw` would use]
+    file: Option<PathBuf>,
+    /// Fail on warnings too, such as credentials that are not in the environment
+    #[arg(long)]
+    strict: bool,
+}
+
+/// Prints the configuration in short, or whole with all defaults as JSON or YAML.
+pub(super) fn run(args: &Args, global: &Global, env: &Env, output: Output) -> Result<(), Failed> {
+    let file = args.file.as_deref().or(global.config.as_deref());
+    let choice = match choose(file, env) {
+        Ok(choice) => choice,
+        Err(failed) => return Err(refuse(failed, output)),
+    };
+    let client = Client::new(Options::default()).map_err(Failed::because)?;
+    let rehearsal = rehearse(&choice.config, env, &client);
+    let mut problems = rehearsal.problems;
+    let mut warnings = choice.warnings.clone();
+    warnings.extend(choice.blame(rehearsal.lacks).problems);
+    if args.strict {
+        problems.append(&mut warnings);
+    }
+    output.warn(&warnings, choice.file());
+    if !problems.is_empty() {
+        return Err(refuse(choice.blame(problems).into(), output));
+    }
+    let config = &choice.config;
+    output.print(config, || {
+        let mut text = format!("{} Config is valid\n", paint(GREEN, "[OK]"));
+        let aliases = config.aliases.len();
+        for (name, value) in [
+            ("Config:", choice.origin()),
+            ("Strategy:", config.strategy.mode.name().to_owned()),
+            ("Targets:", config.targets.len().to_string()),
+            ("Providers:", choice.providers().join(", ")),
+            ("Aliases:", if aliases == 0 { String::new() } else { aliases.to_string() }),
+        ] {
+            if !value.is_empty() {
+                text += &format!("{name:<11}{value}\n");
+            }
+        }
+        text
+    })
+}
+
+/// Programs get the list of problems as the answer.
+fn refuse(failed: Failed, output: Output) -> Failed {
+    if output.is_text() {
+        return failed;
+    }
+    match output.print(&failed.data(), String::new) {
+        Ok(()) => Failed::told(),
+        Err(failed) => failed,
+    }
+}

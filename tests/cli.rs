@@ -1,0 +1,7 @@
+//! The command line: the real binary, in an empty folder and with an empty environment.
+
+mod first_run;
+mod inspect;
+mod refusals;
+mod serving;
+mod support;
