@@ -3,7 +3,6 @@
 use std::net::SocketAddr;
 
 use super::choice::{Choice, Origin};
-use super::credentials::key_variable;
 use super::listen;
 use super::output::{BOLD, FAINT, YELLOW, paint};
 use crate::config::Env;
@@ -51,12 +50,11 @@ fn unused(choice: &Choice, env: &Env) -> Option<String> {
 
 fn next(choice: &Choice, url: &str, has_key: bool) -> String {
     if choice.providers() == [DEMO.id] {
-        let vendor = build::spec("openai").and_then(key_variable).unwrap_or("OPENAI_API_KEY");
         let how = match &choice.origin {
             Origin::File { path, .. } => {
-                format!("export {vendor}=sk-... and add `- virtual_key: openai` to {}", path.display())
+                format!("export OPENAI_API_KEY=sk-... and add `- virtual_key: openai` to {}", path.display())
             }
-            _ => format!("export {vendor}=sk-... (or any other provider's key)"),
+            _ => "export OPENAI_API_KEY=sk-... (or any other provider's key)".to_owned(),
         };
         return format!(
             "\n  Only the built-in demo answers. Try it:\n\n{}\n\n  For a real model: {how}, then start again.\n  \

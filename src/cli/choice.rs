@@ -99,8 +99,8 @@ impl Choice {
     /// Where it comes from, for people.
     pub(super) fn origin(&self) -> String {
         match &self.origin {
-            Origin::File { path, why } if why.starts_with("the ") => format!("{}, found in {why}", path.display()),
-            Origin::File { path, why } => format!("{}, named by {why}", path.display()),
+            Origin::File { path, why } if why.starts_with("the ") => format!("{} (found in {why})", path.display()),
+            Origin::File { path, why } => format!("{} (named by {why})", path.display()),
             Origin::Keys(names) => format!("no file, made from the environment: {}", names.join(", ")),
             Origin::Nothing => "no file and no provider key found, so there is only the demo".to_owned(),
         }

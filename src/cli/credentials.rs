@@ -1,7 +1,7 @@
 //! Which providers' credentials are in the environment: names of variables, never their values.
 
 use crate::config::Env;
-use crate::providers::spec::Spec;
+use crate::providers::spec::{Spec, Var};
 use crate::providers::table::PROVIDERS;
 use crate::server::build;
 
@@ -23,26 +23,32 @@ pub(super) fn all(env: &Env) -> Vec<Credentials> {
 }
 
 fn credentials(spec: &'static Spec, complete: bool, env: &Env) -> Credentials {
-    let is_set = |name: &&&'static str| env.get(name).is_some();
-    let set = spec.vars.iter().filter_map(|var| var.names.iter().find(is_set).copied()).collect();
-    let missing = spec.vars.iter().filter(|var| var.needed && !var.names.iter().any(|name| env.get(name).is_some()));
-    let missing = if complete { Vec::new() } else { missing.filter_map(|var| var.names.first().copied()).collect() };
+    let set = spec.vars.iter().filter_map(|var| set_name(var, env)).collect();
+    let mut missing = Vec::new();
+    if !complete {
+        let unset = |var: &&Var| set_name(var, env).is_none();
+        missing.extend(spec.vars.iter().filter(|var| var.needed).filter(unset).filter_map(|var| var.names.first()));
+        let any_of = || spec.vars.iter().filter(|var| spec.any_of.contains(&var.setting));
+        if any_of().all(|var| unset(&var)) {
+            missing.extend(any_of().find_map(|var| var.names.first()));
+        }
+    }
     Credentials { provider: spec.id, complete, set, missing }
 }
 
-/// The variables that make providers callable: for each its first needed one, or whatever it has.
-pub(super) fn found(env: &Env) -> Vec<&'static str> {
-    let mut names = Vec::new();
-    for spec in build::present(env) {
-        let needed = spec.vars.iter().filter(|var| var.needed).chain(spec.vars);
-        let name = needed.flat_map(|var| var.names).find(|name| env.get(name).is_some());
-        names.extend(name.filter(|name| !names.contains(*name)).copied().into_iter().collect::<Vec<_>>());
-    }
-    names
+/// The one of a setting's variables that is set.
+fn set_name(var: &Var, env: &Env) -> Option<&'static str> {
+    var.names.iter().copied().find(|name| env.get(name).is_some())
 }
 
-/// The variable a vendor's key is read from.
-pub(super) fn key_variable(spec: &Spec) -> Option<&'static str> {
-    let key = spec.vars.iter().find(|var| var.setting == "api_key").or(spec.vars.iter().find(|var| var.needed));
-    key?.names.first().copied()
+/// The variable that makes a provider callable: its key's, or the first that it needs, or whatever it has.
+pub(super) fn variable(spec: &Spec, env: &Env) -> Option<&'static str> {
+    let key = spec.vars.iter().filter(|var| var.setting == "api_key");
+    let needed = spec.vars.iter().filter(|var| var.needed);
+    key.chain(needed).chain(spec.vars).find_map(|var| set_name(var, env))
+}
+
+/// The variables that make providers callable, one for each.
+pub(super) fn found(env: &Env) -> Vec<&'static str> {
+    build::present(env).into_iter().filter_map(|spec| variable(spec, env)).collect()
 }

@@ -70,7 +70,7 @@ fn configuration(checks: &mut Checks, global: &Global, env: &Env) -> Vec<Arc<Tar
     if rehearsal.problems.is_empty() && rehearsal.lacks.is_empty() {
         checks.add(AREA, Mark::Ok, "", format!("{}; targets: {}", choice.origin(), choice.targets().join(", ")));
     } else {
-        checks.add(AREA, Mark::Broken, "", format!("{} cannot be served", choice.origin()));
+        checks.add(AREA, Mark::Broken, "", format!("{}: cannot be served", choice.origin()));
     }
     list(checks, Mark::Broken, &choice, rehearsal.problems);
     list(checks, Mark::Broken, &choice, rehearsal.lacks);

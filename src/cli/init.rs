@@ -9,7 +9,7 @@ use clap::ValueEnum;
 use serde_json::json;
 
 use super::banner;
-use super::credentials::key_variable;
+use super::credentials::variable;
 use super::output::{BOLD, Failed, Output, paint};
 use crate::config::{self, Env};
 use crate::providers::demo::DEMO;
@@ -48,7 +48,7 @@ pub(super) fn run(args: &Args, env: &Env, output: Output) -> Result<(), Failed> 
         return exists(found.path.strip_prefix(&dir).unwrap_or(&found.path), output);
     }
     let text = match format {
-        FileFormat::Yaml => yaml(&present),
+        FileFormat::Yaml => yaml(&present, env),
         FileFormat::Json => format!("{:#}\n", json(&present)),
     };
     let mut file = match OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path) {
@@ -109,11 +109,11 @@ fn json(present: &[&'static Spec]) -> serde_json::Value {
     json!({ "strategy": { "mode": "fallback" }, "targets": targets })
 }
 
-fn yaml(present: &[&'static Spec]) -> String {
+fn yaml(present: &[&'static Spec], env: &Env) -> String {
     let mut text = HEAD.to_owned();
     for spec in present {
         text += &format!("  - virtual_key: {}", spec.id);
-        if let Some(name) = key_variable(spec) {
+        if let Some(name) = variable(spec, env) {
             text += &format!(" # {name}");
         }
         text.push('\n');

@@ -6,6 +6,7 @@ use super::build;
 use crate::call::redact::Redactor;
 use crate::config::{self, Config, Env, Invalid, Problem};
 use crate::providers::client::Client;
+use crate::providers::spec::Var;
 use crate::routing::Target;
 
 /// What stands in for variables that are not set: a word, and an address where a word will not do.
@@ -70,10 +71,15 @@ fn completed(given: &config::Target, env: &Env, stand_in: &str) -> Env {
     let nothing = Env::default();
     let texts = given.base_url.iter().chain(&given.api_key).chain(given.headers.values()).chain(given.options.values());
     let needed = texts.flat_map(|text| text.missing(&nothing)).map(|name| (name, true));
-    let vars = build::spec(given.provider()).map_or(&[][..], |spec| spec.vars);
+    let spec = build::spec(given.provider());
+    let vars = spec.map_or(&[][..], |spec| spec.vars);
+    let is_set = |var: &Var| var.names.iter().any(|name| env.get(name).is_some());
+    // One of these will do: it is the first, unless there is one.
+    let any_of = spec.map_or(&[][..], |spec| spec.any_of);
+    let one = any_of.first().filter(|_| !vars.iter().any(|var| any_of.contains(&var.setting) && is_set(var)));
     let read = vars.iter().flat_map(|var| {
-        let is_set = var.names.iter().any(|name| env.get(name).is_some());
-        var.names.iter().enumerate().map(move |(at, name)| (*name, var.needed && !is_set && at == 0))
+        let needed = (var.needed || one == Some(&var.setting)) && !is_set(var);
+        var.names.iter().enumerate().map(move |(at, name)| (*name, needed && at == 0))
     });
     let value = |(name, needed): (&str, bool)| {
         let value = match env.raw(name) {

@@ -104,6 +104,10 @@ fn init_names_the_providers_whose_keys_are_present() {
         let ended = place.run(&["validate", "--strict", file], &env);
         assert_eq!(ended.code, 0, "{}", ended.err);
     }
+    let several =
+        [("XAI_API_KEY", "k"), ("GROQ_API_KEY", "k"), ("OLLAMA_HOST", "http://localhost:1"), ("AI21_API_KEY", " ")];
+    let found = Place::new().run(&["init", "--format", "json"], &several).json();
+    assert_eq!(found["targets"], serde_json::json!(["groq", "ollama", "xai"]));
     let elsewhere = place.run(&["init", "-o", "third.yaml"], &env);
     assert!(elsewhere.out.contains("ferrogw --config third.yaml"), "{}", elsewhere.out);
 }

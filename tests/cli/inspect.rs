@@ -55,6 +55,17 @@ fn the_example_is_valid_and_the_schema_knows_its_members() {
 }
 
 #[test]
+fn every_provider_is_a_valid_target_without_its_credentials() {
+    let place = Place::new();
+    for spec in ferrogw::providers::table::PROVIDERS {
+        place.write("config.yaml", &format!("targets:\n  - virtual_key: {}\n", spec.id));
+        let ended = place.run(&["validate"], &[]);
+        assert_eq!(ended.code, 0, "{}", ended.err);
+        assert!(ended.err.starts_with("warning[missing_setting]: targets[0]."), "{}: {}", spec.id, ended.err);
+    }
+}
+
+#[test]
 fn version_has_the_same_facts_in_every_format() {
     let place = Place::new();
     let json = place.run(&["version", "--format", "json"], &[]).json();
