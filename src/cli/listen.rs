@@ -55,13 +55,15 @@ impl Args {
         if hosts.is_empty() { Err(format!("{name}: names no address, as 127.0.0.1")) } else { Ok(Some(hosts)) }
     }
 
+    /// What cannot be read, one line each.
+    pub(super) fn problems(&self, env: &Env) -> Vec<String> {
+        self.port(env).err().into_iter().chain(self.hosts(env).err()).collect()
+    }
+
     /// The addresses to listen on. Fails with one line for each problem, and when others could reach a gateway that
     /// asks nobody for a key.
     pub(super) fn addresses(&self, env: &Env, edge: &EdgeSettings) -> Result<Vec<SocketAddr>, Vec<String>> {
-        let (port, hosts) = match (self.port(env), self.hosts(env)) {
-            (Ok(port), Ok(hosts)) => (port, hosts),
-            (port, hosts) => return Err(port.err().into_iter().chain(hosts.err()).collect()),
-        };
+        let (Ok(port), Ok(hosts)) = (self.port(env), self.hosts(env)) else { return Err(self.problems(env)) };
         let hosts = match hosts {
             Some(hosts) => hosts,
             None if edge.has_master_key() => vec![Ipv6Addr::UNSPECIFIED.into()],

@@ -126,6 +126,14 @@ impl Provider {
         Ok(Self { spec, target, settings, policy, redactor, link, paths, headers, credential, place, learned, total })
     }
 
+    /// The host it asks; `None` for a provider inside the process.
+    pub fn origin(&self) -> Option<&Arc<Origin>> {
+        match &self.link {
+            Link::Net(origin) => Some(origin),
+            Link::Inside => None,
+        }
+    }
+
     /// Ask the provider once. `model` is its own name for the model; what can't be sent as asked is added to `warnings`.
     /// An answer that is streamed is returned with its first content, so that every failure before it can still be
     /// answered by somebody else. A refusal that teaches something about the model is asked again at once.

@@ -50,6 +50,8 @@ fn everything_that_is_wrong_is_said_at_once() {
         ("ALLOW_UNAUTHENTICATED_PROXY", "true"),
         ("CORS_ORIGINS", "*"),
         ("TRUSTED_PROXIES", "ten"),
+        ("PORT", "http"),
+        ("FERROGW_HOST", "example.com"),
     ];
     let ended = place.run(&[], &env);
     insta::assert_snapshot!(ended.shown());

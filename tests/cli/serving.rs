@@ -5,8 +5,8 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::TcpListener;
 
 use super::support::{Place, http};
-use crate::support::ASK;
 use crate::support::upstream::chat;
+use crate::support::{ASK, Say, Upstream};
 
 #[tokio::test]
 async fn the_log_says_what_is_served_and_where() {
@@ -78,6 +78,26 @@ async fn access_lines_can_go_to_a_file_or_nowhere() {
     assert_eq!((&line["msg"], &line["path"]), (&"http request".into(), &"/v1/models".into()));
     let ended = place.run(&["--access-log", "no/such/folder"], &[("PORT", "0")]);
     assert!(ended.code == 1 && ended.err.starts_with("error: --access-log: cannot write to"), "{}", ended.err);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn secrets_of_the_file_do_not_come_back_in_errors() {
+    let (key, header) = ("kept-secret-0123456789", "hush-hush-0123456789");
+    let echo = format!(r#"{{"error":{{"message":"bad key {key}, bad header {header}","type":"x"}}}}"#);
+    let upstream = Upstream::says([Say::json(400, &echo)]).await;
+    let place = Place::new();
+    let url = &upstream.url;
+    let target = format!("  - {{ virtual_key: t, provider: openai, base_url: \"{url}\", api_key: {key}, models: [m],");
+    place.write("config.yaml", &format!("targets:\n{target} headers: {{ x-token: Token {header} }} }}\n"));
+    let mut gateway = place.serve(&["--log-level", "debug"], &[]);
+    let request = http().post(format!("{}/v1/chat/completions", gateway.url));
+    let answer = request.header("content-type", "application/json").body(ASK).send().await.unwrap();
+    assert_eq!(answer.status(), 400);
+    let text = answer.text().await.unwrap();
+    assert!(text.contains("[REDACTED") && !text.contains(key) && !text.contains(header), "{text}");
+    gateway.until("http request");
+    let log = format!("{:?}", gateway.log) + &gateway.banner();
+    assert!(!log.contains(key) && !log.contains(header));
 }
 
 #[tokio::test]

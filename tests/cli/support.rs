@@ -61,9 +61,10 @@ impl Place {
         Ended { code: status.code().unwrap(), out: text(stdout), err: text(stderr) }
     }
 
-    /// Starts a gateway on a free port and waits until it says that it has started.
+    /// Starts a gateway on a free port, which looks for no models, and waits until it says that it has started.
     pub(super) fn serve(&self, args: &[&str], env: &[(&str, &str)]) -> Gateway {
-        let env: Vec<_> = [("PORT", "0")].into_iter().chain(env.iter().copied()).collect();
+        let env: Vec<_> =
+            [("PORT", "0"), ("FERRO_MODEL_DISCOVERY_INTERVAL", "0")].into_iter().chain(env.iter().copied()).collect();
         let mut child = self.command(args, &env).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let (stdout, mut stderr) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
         let (send, lines) = mpsc::channel();
