@@ -49,12 +49,17 @@ pub fn encode(provider: &Provider, call: &Call, model: &str, warnings: &mut Vec<
     };
     rework::request(spec, op, &mut body, &mut notes)?;
     if call.model.as_ref() != model || body.raw("model").is_none_or(|raw| !is_text(raw, model)) {
-        body.set("model", &model);
+        body.set_text("model", model);
     }
     if call.stream && spec.asks_usage && op != Op::Embed && !call.wants_usage {
-        let mut options = body.object("stream_options")?.unwrap_or_default();
-        options.set("include_usage", &true);
-        body.set_raw("stream_options", options.encode());
+        let options = match body.object("stream_options")? {
+            None => Bytes::from_static(br#"{"include_usage":true}"#),
+            Some(mut options) => {
+                options.set_raw("include_usage", Bytes::from_static(b"true"));
+                options.encode()
+            }
+        };
+        body.set_raw("stream_options", options);
     }
     if !provider.learned.is_empty() {
         provider.learned.apply(&mut body, &mut notes, Instant::now());

@@ -6,12 +6,18 @@ use std::fmt;
 use std::ops::Range;
 
 use bytes::{BufMut, Bytes, BytesMut};
-use serde::de::{self, Deserialize, Deserializer};
+use serde::de::{self, Deserialize, DeserializeSeed, Deserializer};
 use serde::ser::Serialize;
 use serde_json::value::RawValue;
 
 /// Up to this many members, names are compared with each other; beyond, they are hashed.
 const FEW: usize = 24;
+
+/// Room for members that a provider's copy gets in addition: growing would move all of them.
+const SPARE: usize = 2;
+
+/// Characters of a member's name that an explanation repeats.
+const NAMED: usize = 64;
 
 /// A body that is not what it should be.
 #[derive(Debug, thiserror::Error)]
@@ -26,13 +32,18 @@ impl Malformed {
 }
 
 impl From<serde_json::Error> for Malformed {
+    /// In the words of the parser, but for text of the body that they quote: it may be long, and it may be secret.
     fn from(error: serde_json::Error) -> Self {
-        Self(error.to_string())
+        let mut why = error.to_string();
+        if let (Some(from), Some(to)) = (why.find('"'), why.rfind('"')) {
+            why.replace_range(from..=to, "…");
+        }
+        Self(why)
     }
 }
 
 /// A JSON object whose members are slices of the body it was parsed from.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Object {
     body: Bytes,
     members: Vec<Member>,
@@ -59,11 +70,27 @@ impl Slice {
             Slice::Own(bytes) => bytes,
         }
     }
+
+    /// As `Bytes` that share the allocation they are part of.
+    fn share(&self, body: &Bytes) -> Bytes {
+        match self {
+            Slice::Body(range) => body.slice(range.clone()),
+            Slice::Own(bytes) => bytes.clone(),
+        }
+    }
 }
 
 impl Default for Object {
     fn default() -> Self {
         Self { body: Bytes::from_static(b"{}"), members: Vec::new(), edited: false }
+    }
+}
+
+impl Clone for Object {
+    fn clone(&self) -> Self {
+        let mut members = Vec::with_capacity(self.members.len() + SPARE);
+        members.extend_from_slice(&self.members);
+        Self { body: self.body.clone(), members, edited: self.edited }
     }
 }
 
@@ -75,22 +102,18 @@ impl Object {
         if text.trim_ascii().is_empty() {
             return Err(Malformed::new("the body is empty"));
         }
-        let Members(found) = serde_json::from_str(text)?;
-        let start = body.as_ptr() as usize;
-        let range = |part: &str| {
-            let from = part.as_ptr() as usize - start;
-            from..from + part.len()
-        };
-        let members = found
-            .into_iter()
-            .map(|(name, value)| Member {
-                name: match name {
-                    Cow::Borrowed(name) => Slice::Body(range(name)),
-                    Cow::Owned(name) => Slice::Own(Bytes::from(name)),
-                },
-                value: Slice::Body(range(value.get())),
-            })
-            .collect();
+        let mut twice = None;
+        let mut parser = serde_json::Deserializer::from_str(text);
+        let indexed = Index { text, twice: &mut twice }.deserialize(&mut parser);
+        let members = indexed.map_err(|error| match &twice {
+            Some(name) => Malformed(format!(
+                "the member `{name}` is there twice at line {} column {}",
+                error.line(),
+                error.column()
+            )),
+            None => error.into(),
+        })?;
+        parser.end()?;
         Ok(Self { body, members, edited: false })
     }
 
@@ -110,7 +133,7 @@ impl Object {
             None | Some(b"null") => Ok(None),
             Some(value) => match serde_json::from_slice(value) {
                 Ok(value) => Ok(Some(value)),
-                Err(error) => Err(Malformed(format!("`{name}`: {error}"))),
+                Err(error) => Err(Malformed(format!("`{name}`: {}", Malformed::from(error).0))),
             },
         }
     }
@@ -135,16 +158,20 @@ impl Object {
 
     /// A member that is an object, indexed in place; `None` if it is absent or `null`.
     pub fn object(&self, name: &str) -> Result<Option<Object>, Malformed> {
-        match self.raw(name) {
-            None | Some(b"null") => Ok(None),
-            Some(value) => Ok(Some(Object::parse(self.slice(value))?)),
+        match self.member(name) {
+            Some(member) if member.value.of(&self.body) != b"null" => {
+                Ok(Some(Object::parse(member.value.share(&self.body))?))
+            }
+            _ => Ok(None),
         }
     }
 
     /// A member that is an array of objects, each indexed in place; empty if it is absent or `null`.
     pub fn objects(&self, name: &str) -> Result<Vec<Object>, Malformed> {
+        let Some(member) = self.member(name) else { return Ok(Vec::new()) };
         let items: Vec<&RawValue> = self.get(name)?.unwrap_or_default();
-        items.into_iter().map(|item| Object::parse(self.slice(item.get().as_bytes()))).collect()
+        let home = member.value.share(&self.body);
+        items.into_iter().map(|item| Object::parse(home.slice_ref(item.get().as_bytes()))).collect()
     }
 
     /// Add or replace one member.
@@ -153,6 +180,14 @@ impl Object {
             name,
             serde_json::to_vec(value).expect("values of ours have string keys and finite numbers").into(),
         );
+    }
+
+    /// Add or replace one member with a text.
+    pub fn set_text(&mut self, name: &'static str, text: &str) {
+        // as long as a text without escapes becomes: then nothing is moved
+        let mut value = Vec::with_capacity(text.len() + 2);
+        serde_json::to_writer(&mut value, text).expect("a string always encodes");
+        self.set_raw(name, value.into());
     }
 
     /// Add or replace one member with bytes that are already JSON.
@@ -168,7 +203,8 @@ impl Object {
 
     /// Write an array of objects back; elements left alone keep their bytes.
     pub fn set_objects(&mut self, name: &'static str, items: &[Object]) {
-        let mut out = BytesMut::with_capacity(items.iter().map(|item| item.size() + 1).sum::<usize>() + 2);
+        let commas = items.len().saturating_sub(1);
+        let mut out = BytesMut::with_capacity(items.iter().map(Object::size).sum::<usize>() + commas + 2);
         out.put_u8(b'[');
         for (at, item) in items.iter().enumerate() {
             if at > 0 {
@@ -237,22 +273,14 @@ impl Object {
         self.members.iter().position(|member| member.name.of(&self.body) == name.as_bytes())
     }
 
-    /// A part of one of our values as `Bytes` that share its allocation.
-    fn slice(&self, part: &[u8]) -> Bytes {
-        let within = |whole: &[u8]| {
-            whole.as_ptr_range().start <= part.as_ptr() && part.as_ptr_range().end <= whole.as_ptr_range().end
-        };
-        let home = self.members.iter().find_map(|member| match &member.value {
-            Slice::Own(bytes) if within(bytes) => Some(bytes),
-            _ => None,
-        });
-        home.unwrap_or(&self.body).slice_ref(part)
-    }
-
     /// The encoded size in bytes, exact but for escaped names of edited objects.
     pub fn size(&self) -> usize {
+        if !self.edited {
+            return self.body.len();
+        }
+        // quotes, colon and comma of each member; the last has no comma, the whole has braces
         let member = |m: &Member| m.name.of(&self.body).len() + m.value.of(&self.body).len() + 4;
-        if self.edited { self.members.iter().map(member).sum::<usize>() + 2 } else { self.body.len() }
+        self.members.iter().map(member).sum::<usize>() + 2 - usize::from(!self.members.is_empty())
     }
 
     fn write(&self, out: &mut BytesMut) {
@@ -273,39 +301,61 @@ impl Object {
     }
 }
 
-struct Members<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
+/// Indexes one object in one pass.
+struct Index<'a, 'b> {
+    /// The body.
+    text: &'a str,
+    /// Filled with the name that came twice; the parser's own errors would say it in other words.
+    twice: &'b mut Option<String>,
+}
 
-impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Visitor;
-        impl<'de> de::Visitor<'de> for Visitor {
-            type Value = Members<'de>;
+impl Index<'_, '_> {
+    fn slice(&self, part: &str) -> Slice {
+        let from = part.as_ptr() as usize - self.text.as_ptr() as usize;
+        Slice::Body(from..from + part.len())
+    }
+}
 
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a JSON object")
+impl<'de> DeserializeSeed<'de> for Index<'de, '_> {
+    type Value = Vec<Member>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Vec<Member>, D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> de::Visitor<'de> for Index<'de, '_> {
+    type Value = Vec<Member>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON object")
+    }
+
+    fn visit_map<A: de::MapAccess<'de>>(self, mut map: A) -> Result<Vec<Member>, A::Error> {
+        let body = self.text.as_bytes();
+        let mut members: Vec<Member> = Vec::with_capacity(12);
+        let mut hashed: HashSet<Cow<'de, str>> = HashSet::new();
+        while let Some((Name(name), value)) = map.next_entry::<Name<'de>, &'de RawValue>()? {
+            let few = members.len() < FEW;
+            if members.len() == FEW {
+                hashed.extend(members.iter().map(|member| match &member.name {
+                    Slice::Body(range) => Cow::Borrowed(&self.text[range.clone()]),
+                    Slice::Own(name) => Cow::Owned(String::from_utf8_lossy(name).into_owned()),
+                }));
             }
-
-            fn visit_map<A: de::MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut members: Vec<(Cow<'de, str>, &'de RawValue)> = Vec::with_capacity(12);
-                let mut hashed: HashSet<Cow<'de, str>> = HashSet::new();
-                while let Some((Name(name), value)) = map.next_entry::<Name<'de>, &'de RawValue>()? {
-                    if members.len() == FEW {
-                        hashed.extend(members.iter().map(|(name, _)| name.clone()));
-                    }
-                    let twice = if members.len() < FEW {
-                        members.iter().any(|(known, _)| *known == name)
-                    } else {
-                        !hashed.insert(name.clone())
-                    };
-                    if twice {
-                        return Err(de::Error::custom(format_args!("the member `{name}` is there twice")));
-                    }
-                    members.push((name, value));
-                }
-                Ok(Members(members))
+            let known = |member: &Member| member.name.of(body) == name.as_bytes();
+            if (few && members.iter().any(known)) || (!few && !hashed.insert(name.clone())) {
+                *self.twice = Some(name.chars().take(NAMED).collect());
+                return Err(de::Error::custom("a member is there twice"));
             }
+            let value = self.slice(value.get());
+            let name = match name {
+                Cow::Borrowed(name) => self.slice(name),
+                Cow::Owned(name) => Slice::Own(Bytes::from(name)),
+            };
+            members.push(Member { name, value });
         }
-        deserializer.deserialize_map(Visitor)
+        Ok(members)
     }
 }
 
