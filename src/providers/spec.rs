@@ -238,6 +238,9 @@ pub enum Policy {
     Reject,
 }
 
+/// A request has no more warnings than this: the names in it are the caller's.
+const MOST_WARNINGS: usize = 32;
+
 /// What a row's changes know and report.
 pub struct Notes<'a> {
     /// The model the provider is asked for.
@@ -260,13 +263,33 @@ impl Notes<'_> {
         self.lose(body, param, true)
     }
 
+    /// Leave every parameter out that is not known. Fails under [`Policy::Reject`].
+    pub fn lacks_all_but(&mut self, body: &mut Object, known: &[&str]) -> Result<(), Error> {
+        let strange = |(name, value): &(&str, &[u8])| !known.contains(name) && !says_nothing(name, value);
+        let (policy, provider) = (self.policy, self.provider);
+        let lost: Vec<String> = body.members().filter(strange).map(|(name, _)| name.to_owned()).collect();
+        match lost.first() {
+            Some(param) if policy == Policy::Reject => {
+                return Err(Error::Unsupported { param: param.clone(), provider });
+            }
+            _ => lost.iter().for_each(|param| self.warn(param, "dropped")),
+        }
+        body.retain(|name| known.contains(&name));
+        Ok(())
+    }
+
     /// Say that a parameter has no effect. Fails under [`Policy::Reject`].
     pub fn ignores(&mut self, body: &mut Object, param: &str) -> Result<(), Error> {
         self.lose(body, param, self.policy == Policy::Drop)
     }
 
-    /// Report what became of a parameter.
+    /// Report what became of a parameter: in a header, so its name is kept short and plain, and there are not many.
     pub fn warn(&mut self, param: &str, action: &str) {
+        if self.warnings.len() >= MOST_WARNINGS {
+            return;
+        }
+        let plain = |c: char| if c.is_ascii_graphic() && !matches!(c, ';' | ',') { c } else { '?' };
+        let param: String = param.chars().take(64).map(plain).collect();
         self.warnings.push(format!("param={param};provider={};action={action}", self.provider));
     }
 

@@ -240,3 +240,15 @@ fn embeddings_have_rules_of_their_own() {
         assert!(matches!(refused, Error::Invalid { ref param, .. } if param == "input"), "{refused}");
     }
 }
+
+#[test]
+fn a_flood_of_unknown_members_costs_no_more_than_its_length() {
+    let names: String = (0..100_000).map(|n| format!("\"odd;\\n{n}\":1,")).collect();
+    let ask = format!(r#"{{{names}"provider_options":{{"mistral":{{{names}"prompt_mode":"x"}}}},"model":"m"}}"#);
+    let (body, warnings) = sent("mistral", Op::Chat, &ask, Policy::Warn, &[]).unwrap();
+    assert_eq!(body.len(), 100_002, "the options and the model");
+    assert_eq!(warnings.len(), 32);
+    assert_eq!(warnings[0], "param=odd??0;provider=mistral;action=dropped");
+    let refused = sent("mistral", Op::Chat, &ask, Policy::Reject, &[]).unwrap_err();
+    assert!(matches!(refused, Error::Unsupported { .. }));
+}

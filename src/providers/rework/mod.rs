@@ -37,15 +37,7 @@ pub fn request(spec: &Spec, op: Op, body: &mut Object, notes: &mut Notes<'_>) ->
                 notes.lacks(body, param)?;
             }
             if !spec.knows.is_empty() {
-                let strangers: Vec<String> = body
-                    .members()
-                    .map(|(name, _)| name)
-                    .filter(|name| !spec.knows.contains(name))
-                    .map(str::to_owned)
-                    .collect();
-                for param in &strangers {
-                    notes.lacks(body, param)?;
-                }
+                notes.lacks_all_but(body, spec.knows)?;
             }
         }
         Op::Complete => edit(spec.completes, body, notes)?,

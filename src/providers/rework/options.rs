@@ -1,5 +1,7 @@
 //! `provider_options`: members that a request holds ready for one provider each, and that no other one gets to see.
 
+use std::collections::HashSet;
+
 use super::{invalid, object};
 use crate::call::Error;
 use crate::wire::Object;
@@ -29,7 +31,8 @@ pub fn take(body: &mut Object, provider: &str) -> Result<Option<Object>, Error> 
 
 /// Put options into a body; they win over members of the same name.
 pub fn merge(body: &mut Object, options: &Object) -> Result<(), Error> {
-    let mut members: Vec<(&str, &[u8])> = body.members().filter(|(name, _)| !options.has(name)).collect();
+    let replaced: HashSet<&str> = options.members().map(|(name, _)| name).collect();
+    let mut members: Vec<(&str, &[u8])> = body.members().filter(|(name, _)| !replaced.contains(name)).collect();
     members.extend(options.members());
     let merged = Object::parse(object(&members))?;
     *body = merged;
