@@ -16,3 +16,4 @@ mod server;
 mod shutdown;
 mod support;
 mod telemetry;
+mod wire;

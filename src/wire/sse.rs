@@ -75,6 +75,8 @@ pub fn split(mut whole: Bytes) -> impl Iterator<Item = Bytes> {
 
 /// The lines of a frame, without their ends.
 fn lines(frame: &[u8]) -> impl Iterator<Item = &[u8]> {
+    // a stream may begin with a byte order mark
+    let frame = frame.strip_prefix(b"\xef\xbb\xbf").unwrap_or(frame);
     frame.split(|byte| matches!(byte, b'\n' | b'\r')).filter(|line| !line.is_empty())
 }
 
@@ -86,7 +88,7 @@ fn field<'a>(line: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
 
 /// The payload of a frame: its `data:` lines, joined by line feeds if there are several. `None` for comments.
 pub fn data(frame: &Bytes) -> Option<Bytes> {
-    let mut found = lines(frame.strip_prefix(b"\xef\xbb\xbf").unwrap_or(frame)).filter_map(|line| field(line, b"data"));
+    let mut found = lines(frame).filter_map(|line| field(line, b"data"));
     let first = found.next()?;
     let Some(second) = found.next() else { return Some(frame.slice_ref(first)) };
     let mut joined = BytesMut::from(first);

@@ -30,25 +30,26 @@ pub fn read(body: &[u8]) -> Complaint {
 /// Whether a 200 is none: it has an `error` and nothing that could be an answer.
 pub fn inside(body: &crate::wire::Object) -> Option<Complaint> {
     let error = body.raw("error")?;
-    if error == b"null" || body.has("choices") && body.raw("choices") != Some(b"[]") || body.has("data") {
+    let answers = |name: &str| match body.raw(name) {
+        None | Some(b"null") => false,
+        Some([b'[', items @ .., b']']) => !items.trim_ascii().is_empty(),
+        Some(_) => true,
+    };
+    if error == b"null" || answers("choices") || answers("data") {
         return None;
     }
-    Some(of_value(&serde_json::from_slice(&body.encode()).ok()?))
+    // what can't be decoded (numbers without bounds, endless nesting) is an error without words
+    Some(serde_json::from_slice(&body.encode()).map_or_else(|_| Complaint::default(), |value| of_value(&value)))
 }
 
 fn of_value(value: &Value) -> Complaint {
     match value {
         // Google wraps the object in an array
         Value::Array(items) => items.first().map(of_value).unwrap_or_default(),
-        Value::String(text) => Complaint { message: Some(text.clone()), ..Complaint::default() },
+        Value::String(_) => Complaint { message: text(value), ..Complaint::default() },
         Value::Object(body) => {
-            let inner = ["error", "detail", "fault"].iter().find_map(|name| body.get(*name).filter(|v| !v.is_null()));
-            let mut found = match inner {
-                Some(Value::Object(_)) => of_value(&inner.cloned().unwrap_or_default()),
-                Some(Value::Array(items)) => Complaint { message: validation(items), ..Complaint::default() },
-                Some(Value::String(text)) => Complaint { message: Some(text.clone()), ..Complaint::default() },
-                _ => Complaint::default(),
-            };
+            let inner = ["error", "detail", "fault"].iter().filter_map(|name| body.get(*name)).map(of_part);
+            let mut found = inner.into_iter().find(|said| *said != Complaint::default()).unwrap_or_default();
             if let Some(Value::Array(errors)) = body.get("errors") {
                 // Cloudflare's envelope
                 let first = errors.first().map(of_value).unwrap_or_default();
@@ -58,19 +59,21 @@ fn of_value(value: &Value) -> Complaint {
             let own = |name: &str| body.get(name).and_then(text);
             // OpenRouter keeps the vendor's own words in `metadata.raw`
             let raw = body.get("metadata").and_then(|m| m.get("raw")).and_then(text).map(|raw| read(raw.as_bytes()));
-            let message =
-                raw.and_then(|inner| inner.message).or_else(|| nested(own("message"))).or_else(|| own("faultstring"));
+            // Mistral puts the list of validation errors there
+            let message = match body.get("message") {
+                Some(part @ (Value::Object(_) | Value::Array(_))) => of_part(part).message,
+                _ => nested(own("message")),
+            };
+            let message = raw.and_then(|inner| inner.message).or(message).or_else(|| own("faultstring"));
             found.message = found.message.or(message).or_else(|| own("title")).or_else(|| own("reason"));
             found.kind = found.kind.or_else(|| own("type")).or_else(|| own("error_type"));
+            // Google's name for the kind; elsewhere the HTTP status
+            found.kind = found.kind.or_else(|| own("status").filter(|_| body["status"].is_string()));
             found.code = found.code.or_else(|| own("code")).or_else(|| own("error_code")).or_else(|| own("status"));
             found.param = found.param.or_else(|| own("param"));
-            let number = |name: &str| body.get(name).and_then(Value::as_u64).and_then(|n| u16::try_from(n).ok());
-            found.status = found.status.or_else(|| {
-                ["code", "status", "status_code", "raw_status_code"]
-                    .iter()
-                    .find_map(|n| number(n))
-                    .filter(|s| (400..600).contains(s))
-            });
+            let number = |name: &str| u16::try_from(body.get(name)?.as_u64()?).ok().filter(|n| (400..600).contains(n));
+            let numbers = ["code", "status", "status_code", "raw_status_code"];
+            found.status = found.status.or_else(|| numbers.into_iter().find_map(number));
             found.wait = found
                 .wait
                 .or_else(|| body.get("estimated_time").and_then(Value::as_f64))
@@ -78,6 +81,14 @@ fn of_value(value: &Value) -> Complaint {
             found
         }
         _ => Complaint::default(),
+    }
+}
+
+/// What stands where most servers have an object or a text.
+fn of_part(value: &Value) -> Complaint {
+    match value {
+        Value::Array(items) => Complaint { message: validation(items), ..Complaint::default() },
+        other => of_value(other),
     }
 }
 
@@ -90,13 +101,15 @@ fn nested(message: Option<String>) -> Option<String> {
     Some(message)
 }
 
-/// FastAPI's list of validation errors, as `loc: msg; …`.
+/// FastAPI's list of validation errors, as `loc: msg; …`; others have texts in such lists.
 fn validation(items: &[Value]) -> Option<String> {
     let lines: Vec<String> = items
         .iter()
         .filter_map(|item| {
-            let message = item.get("msg").or_else(|| item.get("message")).and_then(text)?;
-            let place: Vec<String> = item.get("loc").and_then(Value::as_array)?.iter().filter_map(text).collect();
+            let message = item.get("msg").or_else(|| item.get("message")).unwrap_or(item);
+            let message = text(message)?;
+            let place = item.get("loc").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+            let place: Vec<String> = place.iter().filter_map(text).collect();
             Some(if place.is_empty() { message } else { format!("{}: {message}", place.join(".")) })
         })
         .collect();

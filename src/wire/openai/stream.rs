@@ -14,6 +14,9 @@ use crate::wire::{Malformed, Object, Usage, sse};
 /// The longest frame that is waited for, bytes: images and audio come in one.
 const LONGEST: usize = 32 << 20;
 
+/// What a frame of one line has around its payload, bytes: `data: ` and two line ends.
+const ONE_LINE: usize = 10;
+
 /// What ends every stream of this dialect that went well.
 pub const DONE: &[u8] = b"data: [DONE]\n\n";
 
@@ -194,10 +197,11 @@ impl Events {
             self.done = true;
             return Ok(Fate::Keep);
         }
+        // only a frame with more than one line has room for an event's name
+        if frame.len() > data.len() + ONE_LINE && sse::event(frame) == Some(b"error") {
+            return Err(Broken::Said(errors::read(&data)));
+        }
         if !(data.starts_with(b"{") && data.ends_with(b"}")) {
-            if sse::event(frame) == Some(b"error") {
-                return Err(Broken::Said(errors::read(&data)));
-            }
             return Err(Broken::Malformed(Malformed::new("an event is not a JSON object")));
         }
         let mended = !self.manner.mends.is_empty() || !self.manner.follows.is_empty();
@@ -207,17 +211,14 @@ impl Events {
             self.chunks += 1;
             return Ok(Fate::Keep);
         }
-        self.read(frame, data, edited)
+        self.read(data, edited)
     }
 
     /// Look closely: at every event until the first content, at those that may end the stream, and where rows mend.
-    fn read(&mut self, frame: &Bytes, data: Bytes, edited: bool) -> Result<Fate, Broken> {
+    fn read(&mut self, data: Bytes, edited: bool) -> Result<Fate, Broken> {
         let mut object = Object::parse(data.clone()).map_err(Broken::Malformed)?;
         if let Some(complaint) = errors::inside(&object) {
             return Err(Broken::Said(complaint));
-        }
-        if sse::event(frame) == Some(b"error") {
-            return Err(Broken::Said(errors::read(&data)));
         }
         let mut changed = false;
         for mend in self.manner.mends {

@@ -54,10 +54,12 @@ pub fn parse(raw: &[u8]) -> Option<Usage> {
     })
 }
 
-/// The usage in the last bytes of an answer that was too long to be held: the object after the last `"usage":`.
+/// The usage in the last bytes of an answer that was too long to be held: the last member of that name that is one.
 pub fn in_tail(tail: &[u8]) -> Option<Usage> {
-    let at = memchr::memmem::rfind(tail, b"\"usage\"")? + b"\"usage\"".len();
-    let rest = tail[at..].trim_ascii_start().strip_prefix(b":")?;
-    let mut values = serde_json::Deserializer::from_slice(rest).into_iter::<&serde_json::value::RawValue>();
-    parse(values.next()?.ok()?.get().as_bytes())
+    const NAME: &[u8] = b"\"usage\"";
+    memchr::memmem::rfind_iter(tail, NAME).find_map(|at| {
+        let rest = tail[at + NAME.len()..].trim_ascii_start().strip_prefix(b":")?;
+        let mut values = serde_json::Deserializer::from_slice(rest).into_iter::<&serde_json::value::RawValue>();
+        parse(values.next()?.ok()?.get().as_bytes())
+    })
 }
