@@ -10,6 +10,7 @@ use ferrogw::call::redact::Redactor;
 use ferrogw::call::{Call, Op};
 use ferrogw::config::{self, Env, Format};
 use ferrogw::pipeline::Rules;
+use ferrogw::providers::auth::Fetcher;
 use ferrogw::providers::client::{Client, Options};
 use ferrogw::providers::encode::encode;
 use ferrogw::server::build;
@@ -25,7 +26,7 @@ fn rules(provider: &str) -> Rules {
     let client = Client::new(Options::default()).unwrap();
     let env: Env = BTreeMap::<String, String>::new().into_iter().collect();
     let redactor = Arc::new(Redactor::new(std::iter::empty::<(&str, &str)>()));
-    build::compile(&config, &env, &client, &redactor).unwrap_or_else(|invalid| panic!("{invalid}"))
+    build::compile(&config, &env, &client, &redactor, &Fetcher::default()).unwrap_or_else(|invalid| panic!("{invalid}"))
 }
 
 /// A chat request of about this size, bytes.

@@ -8,6 +8,7 @@ use ferrogw::call::redact::Redactor;
 use ferrogw::call::{Fault, Op, Upstream};
 use ferrogw::config::{self, Env, Format};
 use ferrogw::pipeline::Rules;
+use ferrogw::providers::auth::Fetcher;
 use ferrogw::providers::client::{Client, Options};
 use ferrogw::routing::retry::{Failover, Retry};
 use ferrogw::server::build;
@@ -23,7 +24,7 @@ fn rules(strategy: &str, targets: &str) -> Rules {
             .collect();
     let client = Client::new(Options::default()).unwrap();
     let redactor = Arc::new(Redactor::new(std::iter::empty::<(&str, &str)>()));
-    build::compile(&config, &env, &client, &redactor).unwrap_or_else(|invalid| panic!("{invalid}"))
+    build::compile(&config, &env, &client, &redactor, &Fetcher::default()).unwrap_or_else(|invalid| panic!("{invalid}"))
 }
 
 /// The targets asked for a model, each with its own name for it.

@@ -4,6 +4,7 @@
 //! a parameter is answered by asking once more without it, unless the operator wants such requests refused.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
@@ -42,6 +43,8 @@ const REFUSALS: &[&str] = &[
 #[derive(Default)]
 pub struct Learned {
     lessons: ArcSwap<Vec<Lesson>>,
+    /// Whether there are any: all that most requests ever look at.
+    any: AtomicBool,
 }
 
 #[derive(Clone)]
@@ -54,7 +57,7 @@ struct Lesson {
 impl Learned {
     /// Whether nothing has been learned.
     pub fn is_empty(&self) -> bool {
-        self.lessons.load().is_empty()
+        !self.any.load(Ordering::Relaxed)
     }
 
     /// Leave out what the model is known to refuse.
@@ -88,6 +91,7 @@ impl Learned {
         lessons.truncate(MOST - 1);
         lessons.push(lesson);
         self.lessons.store(Arc::new(lessons));
+        self.any.store(true, Ordering::Relaxed);
         true
     }
 }
