@@ -15,6 +15,8 @@ help: ## Show this list
 run: build ## Build and serve on http://localhost:8080; no vendor key is needed (ARGS="--config my.yaml")
 	@exec ./bin/ferrogw $(ARGS)
 
+build: export FERROGW_COMMIT := $(shell git rev-parse --short HEAD 2>/dev/null)
+build: export FERROGW_RUST := $(shell rustc --version 2>/dev/null)
 build: ## Build the optimised binary: ./bin/ferrogw
 	cargo build --locked --release --bin ferrogw
 	@mkdir -p bin && install "$(TARGET_DIR)/release/ferrogw" bin/ferrogw
