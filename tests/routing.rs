@@ -55,7 +55,8 @@ fn a_model_goes_to_those_who_own_it_and_to_nobody_else() {
     check("fast", &["deep deepseek-chat"]);
     // discovered
     check("llama", &["groq llama"]);
-    check("gpt-listed", &["any gpt-listed"]);
+    // then by those whose vendor's it is by its beginning and who have not told their list
+    check("gpt-listed", &["any gpt-listed", "one gpt-listed", "two gpt-listed"]);
     // an exact name wins over the split, declared or discovered
     check("vendor/shared", &["two vendor/shared"]);
     check("deepseek/listed", &["any deepseek/listed"]);

@@ -156,6 +156,12 @@ impl Error {
     }
 }
 
+impl From<Box<Upstream>> for Error {
+    fn from(upstream: Box<Upstream>) -> Self {
+        Error::Upstream(upstream)
+    }
+}
+
 impl From<Upstream> for Error {
     fn from(upstream: Upstream) -> Self {
         Error::Upstream(Box::new(upstream))

@@ -18,7 +18,7 @@ pub struct Route {
     pub attempts: u32,
     /// Of these, attempts on a target that had been tried before.
     pub retries: u32,
-    /// Time spent waiting for providers until the answer's head.
+    /// Time that is the providers': waiting for their answers, and pausing between attempts.
     pub upstream: Duration,
     /// What the provider could not take, as `param=<name>;provider=<id>;action=<what was done>`.
     pub warnings: Vec<String>,
@@ -29,7 +29,7 @@ pub struct Route {
 pub struct Outcome {
     /// The surface.
     pub op: Op,
-    /// The model asked for, after aliases.
+    /// The model as the caller named it.
     pub model: Arc<str>,
     /// Where it went.
     pub route: Route,

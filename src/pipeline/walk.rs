@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::call::{Call, Error, Route, Upstream};
+use crate::call::{Call, Error, Fault, Route, Upstream};
 use crate::providers::receive::Got;
 use crate::routing::{Plan, Target};
 use crate::telemetry::Metrics;
@@ -21,10 +21,17 @@ pub struct Failed {
 /// call's; `route` says at any time where the call is.
 pub async fn walk(call: &Call, plan: &Plan, route: &mut Route, metrics: &Metrics) -> Result<Got, Error> {
     let mut last = None;
-    for (target, model) in plan {
+    for (at, (target, model)) in plan.iter().enumerate() {
         match attempts(call, target, model, route, metrics).await {
             Ok(got) => return Ok(got),
-            Err(Error::Upstream(failed)) if target.failover.moves_on(&failed) => last = Some(failed),
+            Err(Error::Upstream(failed)) if target.failover.moves_on(&failed) => {
+                if at + 1 < plan.len() && matches!(failed.fault, Fault::Auth | Fault::Billing) {
+                    // the next target may make it good, and then nobody else speaks of it
+                    let (target, code) = (&failed.target, failed.fault.code());
+                    tracing::warn!(%target, code, reason = %failed.message, "a credential does not serve");
+                }
+                last = Some(failed);
+            }
             Err(error) => return Err(error),
         }
     }
@@ -55,7 +62,10 @@ async fn attempts(
         };
         metrics.attempt_failed(route.provider, &route.target, failed.fault);
         match target.retry.pause(made, &failed, chance()) {
-            Some(pause) => rest(pause, call, &failed).await,
+            Some(pause) => {
+                rest(pause, call, &failed).await;
+                route.upstream += pause;
+            }
             None => return Err(Error::Upstream(failed)),
         }
     }

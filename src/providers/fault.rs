@@ -30,7 +30,7 @@ const TOO_LONG: &[&str] = &[
 ];
 
 /// An error status with its body read.
-pub fn of_answer(provider: &Provider, status: StatusCode, headers: &HeaderMap, said: Complaint) -> Upstream {
+pub fn of_answer(provider: &Provider, status: StatusCode, headers: &HeaderMap, said: Complaint) -> Box<Upstream> {
     let told = said.status.filter(|_| status.is_success()).unwrap_or(status.as_u16());
     let fault = classify(provider, told, &said);
     let message = match &said.message {
@@ -44,7 +44,7 @@ pub fn of_answer(provider: &Provider, status: StatusCode, headers: &HeaderMap, s
         ),
     };
     let wait = hint(headers).or_else(|| said.wait.and_then(|secs| Duration::try_from_secs_f64(secs).ok()));
-    Upstream {
+    Box::new(Upstream {
         provider: provider.spec.id,
         target: provider.target.clone(),
         fault,
@@ -54,11 +54,11 @@ pub fn of_answer(provider: &Provider, status: StatusCode, headers: &HeaderMap, s
         code: said.code.or(said.kind).map(|code| provider.redactor.error_text(&code).into_owned()),
         retry_after: wait.filter(|wait| !wait.is_zero() && *wait <= LATEST),
         request_id: request_id(headers),
-    }
+    })
 }
 
 /// An answer with a good status that is none.
-pub fn of_nonsense(provider: &Provider, status: StatusCode, headers: &HeaderMap, message: String) -> Upstream {
+pub fn of_nonsense(provider: &Provider, status: StatusCode, headers: &HeaderMap, message: String) -> Box<Upstream> {
     let mut upstream = ours(provider, Fault::Server, message);
     upstream.status = Some(status.as_u16());
     upstream.request_id = request_id(headers);
@@ -66,13 +66,13 @@ pub fn of_nonsense(provider: &Provider, status: StatusCode, headers: &HeaderMap,
 }
 
 /// No answer, or a broken one.
-pub fn of_transport(provider: &Provider, error: &SendError) -> Upstream {
+pub fn of_transport(provider: &Provider, error: &SendError) -> Box<Upstream> {
     ours(provider, error.fault(), error.to_string())
 }
 
 /// A failure in our own words.
-pub fn ours(provider: &Provider, fault: Fault, message: String) -> Upstream {
-    Upstream {
+pub fn ours(provider: &Provider, fault: Fault, message: String) -> Box<Upstream> {
+    Box::new(Upstream {
         provider: provider.spec.id,
         target: provider.target.clone(),
         fault,
@@ -82,7 +82,7 @@ pub fn ours(provider: &Provider, fault: Fault, message: String) -> Upstream {
         code: None,
         retry_after: None,
         request_id: None,
-    }
+    })
 }
 
 fn classify(provider: &Provider, status: u16, said: &Complaint) -> Fault {

@@ -168,7 +168,7 @@ impl Provider {
     }
 
     /// A credential that has to be fetched; the others are among the headers of every request.
-    async fn token(&self) -> Result<Option<(HeaderName, HeaderValue)>, Upstream> {
+    async fn token(&self) -> Result<Option<(HeaderName, HeaderValue)>, Box<Upstream>> {
         match &self.credential {
             Credential::Token(_) => {
                 let header = self.credential.header().await;

@@ -42,7 +42,7 @@ pub async fn receive(
     call: &Call,
     response: Response<Inbound>,
     back: Option<Echo>,
-) -> Result<Got, Upstream> {
+) -> Result<Got, Box<Upstream>> {
     let (head, body) = response.into_parts();
     let (status, headers) = (head.status, head.headers);
     let nonsense = |message: String| fault::of_nonsense(provider, status, &headers, message);
@@ -83,7 +83,7 @@ pub async fn receive(
 }
 
 /// Hold a stream back until it says something: until then it can fail with a true status.
-async fn open(provider: &Provider, mut events: Events, mut body: Inbound) -> Result<Got, Upstream> {
+async fn open(provider: &Provider, mut events: Events, mut body: Inbound) -> Result<Got, Box<Upstream>> {
     let mut held: Vec<Bytes> = Vec::new();
     while !events.opened() && !events.done() {
         let passed = match body.next().await {
@@ -118,7 +118,7 @@ async fn replay(
     headers: &HeaderMap,
     manner: Manner,
     body: Inbound,
-) -> Result<Got, Upstream> {
+) -> Result<Got, Box<Upstream>> {
     let object = read(provider, status, headers, body).await?;
     let nonsense = |error: crate::wire::Malformed| fault::of_nonsense(provider, status, headers, error.to_string());
     let mut event = object.clone();
@@ -156,7 +156,7 @@ async fn whole(
     manner: Manner,
     body: Inbound,
     base64: bool,
-) -> Result<Got, Upstream> {
+) -> Result<Got, Box<Upstream>> {
     let mended = !manner.mends.is_empty() || !manner.follows.is_empty();
     let changed = mended || base64 || manner.completion.is_some();
     let length = length(headers).filter(|_| !headers.contains_key(CONTENT_ENCODING));
@@ -195,7 +195,12 @@ async fn whole(
     Ok(Got::Whole(body, usage))
 }
 
-async fn read(provider: &Provider, status: StatusCode, headers: &HeaderMap, body: Inbound) -> Result<Object, Upstream> {
+async fn read(
+    provider: &Provider,
+    status: StatusCode,
+    headers: &HeaderMap,
+    body: Inbound,
+) -> Result<Object, Box<Upstream>> {
     match body.gather(LONGEST, length(headers)).await {
         Ok(Gathered::All(bytes)) => judge(provider, status, headers, bytes),
         Ok(Gathered::Beyond(..)) => {
@@ -205,7 +210,7 @@ async fn read(provider: &Provider, status: StatusCode, headers: &HeaderMap, body
     }
 }
 
-fn judge(provider: &Provider, status: StatusCode, headers: &HeaderMap, bytes: Bytes) -> Result<Object, Upstream> {
+fn judge(provider: &Provider, status: StatusCode, headers: &HeaderMap, bytes: Bytes) -> Result<Object, Box<Upstream>> {
     if bytes.trim_ascii().is_empty() {
         return Err(fault::of_nonsense(provider, status, headers, "answered with an empty body".to_owned()));
     }

@@ -59,7 +59,7 @@ impl Flow {
     }
 
     /// The next whole frames for the caller; `None` at a good end. After a failure there is nothing more.
-    pub fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Upstream>>> {
+    pub fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Box<Upstream>>>> {
         if let Some(first) = self.first.take() {
             return Poll::Ready(Some(Ok(first)));
         }
@@ -94,7 +94,7 @@ impl Flow {
     }
 
     /// A stream that can't be passed on, as a failure of its provider.
-    pub fn fault(provider: &Provider, broken: Broken) -> Upstream {
+    pub fn fault(provider: &Provider, broken: Broken) -> Box<Upstream> {
         match broken {
             Broken::Said(said) => fault::of_answer(provider, StatusCode::OK, &HeaderMap::new(), said),
             other => Name::of(provider).fault(other),
@@ -108,8 +108,8 @@ impl Name {
         Self { id: provider.spec.id, target: provider.target.clone(), redactor }
     }
 
-    fn ours(&self, fault: Fault, message: String) -> Upstream {
-        Upstream {
+    fn ours(&self, fault: Fault, message: String) -> Box<Upstream> {
+        Box::new(Upstream {
             provider: self.id,
             target: self.target.clone(),
             fault,
@@ -119,15 +119,15 @@ impl Name {
             code: None,
             retry_after: None,
             request_id: None,
-        }
+        })
     }
 
-    fn broke(&self, error: &SendError) -> Upstream {
+    fn broke(&self, error: &SendError) -> Box<Upstream> {
         let fault = if error.fault() == Fault::Timeout { Fault::Timeout } else { Fault::Truncated };
         self.ours(fault, error.to_string())
     }
 
-    fn fault(&self, broken: Broken) -> Upstream {
+    fn fault(&self, broken: Broken) -> Box<Upstream> {
         match broken {
             Broken::Said(said) => {
                 let message = said.message.as_deref().map(|text| self.redactor.error_text(text).into_owned());
@@ -165,7 +165,7 @@ impl Long {
     }
 
     /// The next chunk, as it came; `None` at the end.
-    pub fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Upstream>>> {
+    pub fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Box<Upstream>>>> {
         let next = match self.first.take() {
             Some(first) => Some(Ok(first)),
             None => ready!(self.body.poll(cx)),

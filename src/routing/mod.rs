@@ -43,8 +43,12 @@ fn serving(targets: &[Arc<Target>], op: Op, model: &Arc<str>) -> Plan {
         let able = targets.iter().filter(|target| target.provider.spec.serves(op) && fits(target));
         able.map(|target| (target.clone(), target.upstream_model(model))).collect()
     };
-    let listed = pick(&|target| target.lists(model), model);
+    let mut listed = pick(&|target| target.lists(model), model);
     if !listed.is_empty() {
+        if !listed.iter().any(|(target, _)| target.declares(model)) {
+            // nobody has said who serves it but the providers that have told their lists: the others may as well
+            listed.extend(pick(&|target| !target.has_told() && target.provider.spec.owns(model), model));
+        }
         return listed;
     }
     if let Some((head, rest)) = model.split_once('/') {

@@ -28,12 +28,21 @@ pub struct Target {
 }
 
 impl Target {
+    /// Whether the configuration says that it serves exactly this name.
+    pub fn declares(&self, model: &str) -> bool {
+        self.models.contains(model) || self.model_map.contains_key(model)
+    }
+
     /// Whether it is known to serve exactly this name.
     pub fn lists(&self, model: &str) -> bool {
-        self.models.contains(model)
-            || self.model_map.contains_key(model)
+        self.declares(model)
             || self.discovered.load().as_ref().is_some_and(|found| found.contains(model))
             || matches!(self.provider.spec.discover, Discover::Known(known) if known.contains(&model))
+    }
+
+    /// Whether its provider has told which models it serves.
+    pub fn has_told(&self) -> bool {
+        matches!(self.provider.spec.discover, Discover::Known(_)) || self.discovered.load().is_some()
     }
 
     /// Whether `provider/model` means this target.

@@ -2,6 +2,7 @@
 
 pub mod object;
 pub mod openai;
+mod scan;
 pub mod sse;
 pub mod usage;
 

@@ -2,13 +2,14 @@
 
 use std::borrow::Cow;
 use std::collections::HashSet;
-use std::fmt;
 use std::ops::Range;
 
 use bytes::{BufMut, Bytes, BytesMut};
-use serde::de::{self, Deserialize, DeserializeSeed, Deserializer};
+use serde::de::Deserialize;
 use serde::ser::Serialize;
 use serde_json::value::RawValue;
+
+use super::scan::{self, Extent, Fault};
 
 /// Up to this many members, names are compared with each other; beyond, they are hashed.
 const FEW: usize = 24;
@@ -98,22 +99,44 @@ impl Object {
     /// Index a body in one pass. Fails on anything that is not exactly one JSON object in UTF-8, and on members named
     /// twice: two readers of such a body would disagree about what it says.
     pub fn parse(body: Bytes) -> Result<Self, Malformed> {
-        let text = simdutf8::basic::from_utf8(&body).map_err(|_| Malformed::new("the body is not UTF-8"))?;
-        if text.trim_ascii().is_empty() {
+        simdutf8::basic::from_utf8(&body).map_err(|_| Malformed::new("the body is not UTF-8"))?;
+        if body.trim_ascii().is_empty() {
             return Err(Malformed::new("the body is empty"));
         }
+        let mut members: Vec<Member> = Vec::with_capacity(12);
+        let mut hashed: HashSet<Cow<'_, [u8]>> = HashSet::new();
         let mut twice = None;
-        let mut parser = serde_json::Deserializer::from_str(text);
-        let indexed = Index { text, twice: &mut twice }.deserialize(&mut parser);
-        let members = indexed.map_err(|error| match &twice {
-            Some(name) => Malformed(format!(
-                "the member `{name}` is there twice at line {} column {}",
-                error.line(),
-                error.column()
-            )),
-            None => error.into(),
-        })?;
-        parser.end()?;
+        let indexed = scan::members(&body, |Extent { name, escaped, value }| {
+            let named = if escaped { unescaped(&body, &name)? } else { Slice::Body(name.clone()) };
+            let bytes = named.of(&body);
+            if members.len() == FEW {
+                hashed.extend(members.iter().map(|known| match &known.name {
+                    Slice::Body(range) => Cow::Borrowed(&body[range.clone()]),
+                    Slice::Own(name) => Cow::Owned(name.to_vec()),
+                }));
+            }
+            let again = match &named {
+                _ if members.len() < FEW => members.iter().any(|known| known.name.of(&body) == bytes),
+                Slice::Body(range) => !hashed.insert(Cow::Borrowed(&body[range.clone()])),
+                Slice::Own(name) => !hashed.insert(Cow::Owned(name.to_vec())),
+            };
+            if again {
+                twice = Some(String::from_utf8_lossy(bytes).chars().take(NAMED).collect::<String>());
+                return Err(Fault { at: name.start, wants: "" });
+            }
+            members.push(Member { name: named, value: Slice::Body(value) });
+            Ok(())
+        });
+        if let Err(Fault { at, wants }) = indexed {
+            let (line, column) = place(&body, at);
+            let what = match twice {
+                Some(name) => format!("the member `{name}` is there twice"),
+                None if at >= body.len() => format!("it ends where {wants} should be"),
+                None => format!("expected {wants}"),
+            };
+            return Err(Malformed(format!("{what} at line {line} column {column}")));
+        }
+        drop(hashed);
         Ok(Self { body, members, edited: false })
     }
 
@@ -301,85 +324,18 @@ impl Object {
     }
 }
 
-/// Indexes one object in one pass.
-struct Index<'a, 'b> {
-    /// The body.
-    text: &'a str,
-    /// Filled with the name that came twice; the parser's own errors would say it in other words.
-    twice: &'b mut Option<String>,
+/// A name without its escapes.
+fn unescaped(body: &[u8], name: &Range<usize>) -> Result<Slice, Fault> {
+    let quoted = &body[name.start - 1..name.end + 1];
+    let text: String = serde_json::from_slice(quoted)
+        .map_err(|_| Fault { at: name.start, wants: "a name whose escapes are characters" })?;
+    Ok(Slice::Own(Bytes::from(text)))
 }
 
-impl Index<'_, '_> {
-    fn slice(&self, part: &str) -> Slice {
-        let from = part.as_ptr() as usize - self.text.as_ptr() as usize;
-        Slice::Body(from..from + part.len())
-    }
-}
-
-impl<'de> DeserializeSeed<'de> for Index<'de, '_> {
-    type Value = Vec<Member>;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Vec<Member>, D::Error> {
-        deserializer.deserialize_map(self)
-    }
-}
-
-impl<'de> de::Visitor<'de> for Index<'de, '_> {
-    type Value = Vec<Member>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a JSON object")
-    }
-
-    fn visit_map<A: de::MapAccess<'de>>(self, mut map: A) -> Result<Vec<Member>, A::Error> {
-        let body = self.text.as_bytes();
-        let mut members: Vec<Member> = Vec::with_capacity(12);
-        let mut hashed: HashSet<Cow<'de, str>> = HashSet::new();
-        while let Some((Name(name), value)) = map.next_entry::<Name<'de>, &'de RawValue>()? {
-            let few = members.len() < FEW;
-            if members.len() == FEW {
-                hashed.extend(members.iter().map(|member| match &member.name {
-                    Slice::Body(range) => Cow::Borrowed(&self.text[range.clone()]),
-                    Slice::Own(name) => Cow::Owned(String::from_utf8_lossy(name).into_owned()),
-                }));
-            }
-            let known = |member: &Member| member.name.of(body) == name.as_bytes();
-            if (few && members.iter().any(known)) || (!few && !hashed.insert(name.clone())) {
-                *self.twice = Some(name.chars().take(NAMED).collect());
-                return Err(de::Error::custom("a member is there twice"));
-            }
-            let value = self.slice(value.get());
-            let name = match name {
-                Cow::Borrowed(name) => self.slice(name),
-                Cow::Owned(name) => Slice::Own(Bytes::from(name)),
-            };
-            members.push(Member { name, value });
-        }
-        Ok(members)
-    }
-}
-
-/// A member's name: a slice of the body unless it is escaped.
-struct Name<'a>(Cow<'a, str>);
-
-impl<'de: 'a, 'a> Deserialize<'de> for Name<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Visitor;
-        impl<'de> de::Visitor<'de> for Visitor {
-            type Value = Name<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a member's name")
-            }
-
-            fn visit_borrowed_str<E>(self, name: &'de str) -> Result<Self::Value, E> {
-                Ok(Name(Cow::Borrowed(name)))
-            }
-
-            fn visit_str<E>(self, name: &str) -> Result<Self::Value, E> {
-                Ok(Name(Cow::Owned(name.to_owned())))
-            }
-        }
-        deserializer.deserialize_str(Visitor)
-    }
+/// The line and column of an offset, both from 1.
+fn place(body: &[u8], at: usize) -> (usize, usize) {
+    let before = &body[..at.min(body.len())];
+    let line = memchr::memchr_iter(b'\n', before).count() + 1;
+    let start = memchr::memrchr(b'\n', before).map_or(0, |end| end + 1);
+    (line, before.len() - start + 1)
 }

@@ -197,11 +197,11 @@ fn anything_but_one_object_is_refused_in_plain_words() {
     check(b"", "the body is empty");
     check(b" \r\n\t", "the body is empty");
     check(b"\xff{}", "the body is not UTF-8");
-    check(b"{\"a\":1} {}", "trailing characters at line 1 column 9");
-    check(b"{\"a\":1", "EOF while parsing an object at line 1 column 6");
-    check(b"[{}]", "invalid type: sequence, expected a JSON object at line 1 column 0");
-    check(b"{\"a\":1,\"a\":2}", "the member `a` is there twice at line 1 column 13");
-    check(b"{\"a\":1,\"\\u0061\":2}", "the member `a` is there twice at line 1 column 18");
+    check(b"{\"a\":1} {}", "expected the end of the body at line 1 column 9");
+    check(b"{\"a\":1", "it ends where `,` or `}` should be at line 1 column 7");
+    check(b"[{}]", "expected a JSON object at line 1 column 1");
+    check(b"{\"a\":1,\"a\":2}", "the member `a` is there twice at line 1 column 9");
+    check(b"{\"a\":1,\"\\u0061\":2}", "the member `a` is there twice at line 1 column 9");
 }
 
 #[test]

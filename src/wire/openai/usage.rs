@@ -1,57 +1,55 @@
 //! The usage of an answer or event, in every spelling that servers of this dialect use.
 
-use serde::Deserialize;
-
+use crate::wire::scan::{self, Fault};
 use crate::wire::{Object, Usage};
-
-/// Counts come as integers nearly everywhere, as floats at a few hosts, and as `null` where nothing was counted.
-#[derive(Deserialize, Default)]
-#[serde(default)]
-struct Wire {
-    prompt_tokens: Option<f64>,
-    completion_tokens: Option<f64>,
-    prompt_tokens_details: Option<Details>,
-    completion_tokens_details: Option<Details>,
-    prompt_cache_hit_tokens: Option<f64>,
-    cached_tokens: Option<f64>,
-    cache_read_input_tokens: Option<f64>,
-    reasoning_tokens: Option<f64>,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(default)]
-struct Details {
-    cached_tokens: Option<f64>,
-    reasoning_tokens: Option<f64>,
-}
 
 /// The member `usage` of a whole answer or an event; `None` if it is absent, `null` or unreadable.
 pub fn read(body: &Object) -> Option<Usage> {
     parse(body.raw("usage")?)
 }
 
-/// A usage object on its own.
+/// A usage object on its own. Servers spell the same count in different places; the largest is the count.
 pub fn parse(raw: &[u8]) -> Option<Usage> {
-    let wire: Option<Wire> = serde_json::from_slice(raw).ok()?;
-    let wire = wire?;
-    if wire.prompt_tokens.is_none() && wire.completion_tokens.is_none() {
-        return None;
-    }
-    let prompt = wire.prompt_tokens_details.unwrap_or_default();
-    let completion = wire.completion_tokens_details.unwrap_or_default();
-    let most = |counts: [Option<f64>; 4]| counts.into_iter().flatten().fold(0.0, f64::max) as u64;
-    Some(Usage {
-        prompt: most([wire.prompt_tokens, None, None, None]),
-        completion: most([wire.completion_tokens, None, None, None]),
-        cached: most([
-            prompt.cached_tokens,
-            wire.prompt_cache_hit_tokens,
-            wire.cached_tokens,
-            wire.cache_read_input_tokens,
-        ]),
-        reasoning: most([completion.reasoning_tokens, wire.reasoning_tokens, None, None]),
-        estimated: false,
+    let mut usage = Usage::default();
+    let mut counted = false;
+    members(raw, |name, value| match name {
+        b"prompt_tokens" => counted |= raise(&mut usage.prompt, value),
+        b"completion_tokens" => counted |= raise(&mut usage.completion, value),
+        b"prompt_cache_hit_tokens" | b"cached_tokens" | b"cache_read_input_tokens" => {
+            _ = raise(&mut usage.cached, value)
+        }
+        b"reasoning_tokens" => _ = raise(&mut usage.reasoning, value),
+        b"prompt_tokens_details" | b"completion_tokens_details" => {
+            // details that are no object say nothing
+            let _ = members(value, |name, value| match name {
+                b"cached_tokens" => _ = raise(&mut usage.cached, value),
+                b"reasoning_tokens" => _ = raise(&mut usage.reasoning, value),
+                _ => {}
+            });
+        }
+        _ => {}
     })
+    .ok()?;
+    counted.then_some(usage)
+}
+
+fn members(raw: &[u8], mut each: impl FnMut(&[u8], &[u8])) -> Result<(), Fault> {
+    scan::members(raw, |extent| {
+        each(&raw[extent.name], &raw[extent.value]);
+        Ok(())
+    })
+}
+
+/// Take a count if it is larger; says whether it is one. Counts come as integers nearly everywhere, as floats at a few
+/// hosts, and as `null` where nothing was counted.
+fn raise(count: &mut u64, value: &[u8]) -> bool {
+    let text = std::str::from_utf8(value).unwrap_or_default();
+    let found = match text.parse::<u64>() {
+        Ok(whole) => Some(whole),
+        Err(_) => text.parse::<f64>().ok().filter(|number| number.is_finite()).map(|number| number.max(0.0) as u64),
+    };
+    *count = found.unwrap_or_default().max(*count);
+    found.is_some()
 }
 
 /// The usage in the last bytes of an answer that was too long to be held: the last member of that name that is one.
