@@ -2,6 +2,7 @@
 
 use std::io::Read;
 use std::pin::pin;
+use std::task::Poll;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -9,6 +10,7 @@ use bytes::{Bytes, BytesMut};
 use flate2::read::{MultiGzDecoder, ZlibDecoder};
 use http::HeaderMap;
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH};
+use http_body::Body as _;
 use http_body_util::BodyExt;
 
 use super::error::Failure;
@@ -66,12 +68,13 @@ pub async fn body(
 }
 
 async fn next(body: &mut std::pin::Pin<&mut Body>) -> Result<Option<http_body::Frame<Bytes>>, Failure> {
-    match tokio::time::timeout(PAUSE, body.frame()).await {
-        Err(_) => Err(Failure::BodyTimeout),
-        Ok(None) => Ok(None),
-        Ok(Some(Ok(frame))) => Ok(Some(frame)),
-        Ok(Some(Err(_))) => Err(Failure::BodyBroken),
-    }
+    // small bodies are there with their head: only the others need a timer
+    let there = std::future::poll_fn(|cx| Poll::Ready(body.as_mut().poll_frame(cx))).await;
+    let frame = match there {
+        Poll::Ready(frame) => frame,
+        Poll::Pending => tokio::time::timeout(PAUSE, body.frame()).await.map_err(|_| Failure::BodyTimeout)?,
+    };
+    frame.transpose().map_err(|_| Failure::BodyBroken)
 }
 
 fn unpack(encoding: &[u8], packed: &Bytes, limit: usize) -> Result<Bytes, Failure> {

@@ -71,13 +71,13 @@ async fn run(rules: Arc<Rules>, metrics: Arc<Metrics>, mut call: Call) -> Walked
         return Err(Failed { error: Error::NoTarget(call.model), route: Route::default() });
     }
     let mut route = Route::default();
-    let walk = walk(&call, &plan, &mut route, &metrics);
     let walked = match rules.request_timeout {
-        None => walk.await,
-        Some(limit) => match tokio::time::timeout(limit.saturating_sub(call.since.elapsed()), walk).await {
-            Ok(walked) => walked,
-            Err(_) => Err(Error::Deadline(limit)),
-        },
+        None => walk(&call, &plan, &mut route, &metrics).await,
+        Some(limit) => {
+            let left = limit.saturating_sub(call.since.elapsed());
+            let walk = Box::pin(walk(&call, &plan, &mut route, &metrics));
+            tokio::time::timeout(left, walk).await.unwrap_or(Err(Error::Deadline(limit)))
+        }
     };
     match walked {
         Ok(got) => Ok((got, route)),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::HeaderMap;
-use http::header::CONTENT_TYPE;
+use http::header::{CONTENT_TYPE, HOST};
 use serde_json::Value;
 
 use super::Provider;
@@ -52,7 +52,9 @@ pub async fn models(provider: &Provider, http: &reqwest::Client) -> Result<Optio
         }
     };
     let mut headers: HeaderMap = provider.headers.clone();
-    headers.remove(CONTENT_TYPE);
+    for of_calls in [CONTENT_TYPE, HOST, super::REQUEST_ID] {
+        headers.remove(of_calls);
+    }
     if let Some((name, value)) = provider.token().await.map_err(|failed| DiscoverError::Credential(failed.message))? {
         headers.insert(name, value);
     }

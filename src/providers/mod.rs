@@ -19,7 +19,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
+use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
 use http::uri::PathAndQuery;
 use http::{Method, Uri};
 
@@ -121,6 +121,9 @@ impl Provider {
             headers.insert(name, value.clone());
         }
         headers.extend(own);
+        // members that each request sets are there from the start: replacing them does not grow the map
+        headers.entry(HOST).or_insert_with(|| origin.host().clone());
+        headers.insert(REQUEST_ID, HeaderValue::from_static(""));
         let link = Link::Net(origin);
         let (place, learned) = (Some(place), Learned::default());
         Ok(Self { spec, target, settings, policy, redactor, link, paths, headers, credential, place, learned, total })
@@ -148,7 +151,8 @@ impl Provider {
         }
         warnings.clear();
         let sent = encode::encode(self, call, model, warnings)?;
-        self.exchange(call, sent, model).await
+        // boxed, as everything rare is: each request's future is moved, and pays for the largest path it might take
+        Box::pin(self.exchange(call, sent, model)).await
     }
 
     async fn exchange(&self, call: &Call, sent: encode::Sent, model: &str) -> Result<Got, Error> {
@@ -158,7 +162,10 @@ impl Provider {
                 let model = sent.model.as_deref().unwrap_or(model);
                 let path = self.paths.iter().find(|(op, _)| *op == sent.op).and_then(|(_, path)| path.of_model(model));
                 let path = path.ok_or_else(|| Error::NoTarget(call.model.clone()))?;
-                let token = self.token().await?;
+                let token = match &self.credential {
+                    Credential::Token(_) => Box::pin(self.token()).await?,
+                    Credential::Fixed(..) | Credential::None => None,
+                };
                 let headers = || self.headers_of(call, &token);
                 let answer = origin.ask(&Method::POST, &path, headers, sent.body).await;
                 answer.map_err(|error| fault::of_transport(self, &error))?.map(Inbound::Net)

@@ -1,5 +1,8 @@
 //! A provider's answer, judged before anything of it is passed on.
 
+use std::pin::pin;
+use std::task::Poll;
+
 use bytes::Bytes;
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue};
 use http::{Response, StatusCode};
@@ -53,7 +56,7 @@ pub async fn receive(
             .ok_or_else(|| nonsense(format!("answered with content-encoding {encoding:?}, which nobody asked for")))?,
     };
     if !status.is_success() {
-        let said = match body.gather(COMPLAINT, None).await {
+        let said = match Box::pin(body.gather(COMPLAINT, None)).await {
             Ok(Gathered::All(body) | Gathered::Beyond(body, _)) => errors::read(&body),
             Err(_) => Complaint::default(),
         };
@@ -71,8 +74,8 @@ pub async fn receive(
         completion: back,
     };
     match (call.stream, kind) {
-        (true, "text/event-stream" | "") => open(provider, Events::new(manner), body).await,
-        (true, "application/json") => replay(provider, status, &headers, manner, body).await,
+        (true, "text/event-stream" | "") => Box::pin(open(provider, Events::new(manner), body)).await,
+        (true, "application/json") => Box::pin(replay(provider, status, &headers, manner, body)).await,
         (false, "application/json" | "text/plain" | "") => {
             let base64 = embeddings::wants_base64(provider.spec, call);
             whole(provider, status, &headers, manner, body, base64).await
@@ -161,8 +164,14 @@ async fn whole(
     let changed = mended || base64 || manner.completion.is_some();
     let length = length(headers).filter(|_| !headers.contains_key(CONTENT_ENCODING));
     let limit = if changed { LONGEST } else { SHORT };
-    let gathered = body.gather(limit, length);
-    let bytes = match tokio::time::timeout(provider.total, gathered).await {
+    let mut gathered = pin!(body.gather(limit, length));
+    // most answers are there with their head: only the others need a timer
+    let there = std::future::poll_fn(|cx| Poll::Ready(gathered.as_mut().poll(cx))).await;
+    let bytes = match there {
+        Poll::Ready(all) => Ok(all),
+        Poll::Pending => tokio::time::timeout(provider.total, gathered).await,
+    };
+    let bytes = match bytes {
         Err(_) => {
             return Err(fault::ours(provider, Fault::Timeout, format!("no whole answer within {:?}", provider.total)));
         }

@@ -130,7 +130,8 @@ impl Origin {
                 Err(failure) => return Err(self.blame(failure)),
             }
         }
-        let link = self.connect(home).await?;
+        // boxed: connecting is rare, and its state would make every request's future three times as large
+        let link = Box::pin(self.connect(home)).await?;
         let request = self.request(method, path, headers(), body);
         match link.exchange(request, Instant::now() + self.timeouts.first_byte).await {
             Ok((answer, link)) => Ok(self.answer(answer, link, since)),
@@ -154,7 +155,7 @@ impl Origin {
     async fn rested(&self, home: usize, now: Instant) -> Option<Box<Link>> {
         match self.shards.get(home)?.take(now, self.keep.age)? {
             Connection::Warm(link) => Some(link),
-            Connection::Cold(stream) => Link::new(stream, home).await.ok(),
+            Connection::Cold(stream) => Box::pin(Link::new(stream, home)).await.ok(),
         }
     }
 
