@@ -6,13 +6,29 @@ use std::net::IpAddr;
 pub(super) fn string(out: &mut Vec<u8>, text: &str) {
     let bytes = text.as_bytes();
     out.push(b'"');
-    // Without an early end the compiler looks at 16 bytes at once.
-    if bytes.iter().fold(false, |any, &byte| any | is_escaped(byte)) {
-        escaped(out, bytes);
-    } else {
+    if is_clean(bytes) {
         out.extend_from_slice(bytes);
+    } else {
+        escaped(out, bytes);
     }
     out.push(b'"');
+}
+
+/// Whether nothing is to be escaped, eight bytes at a time; the last eight may overlap those before them.
+fn is_clean(bytes: &[u8]) -> bool {
+    let Some(last) = bytes.last_chunk() else { return !bytes.iter().any(|&byte| is_escaped(byte)) };
+    let (words, _) = bytes.as_chunks();
+    words.iter().fold(suspects(last), |any, word| any | suspects(word)) == 0
+}
+
+/// Not 0 if one of eight bytes is to be escaped. What is subtracted borrows from a byte's highest bit only where the
+/// byte is less; a byte above 127 is none of ours.
+fn suspects(word: &[u8; 8]) -> u64 {
+    const EACH: u64 = 0x0101_0101_0101_0101;
+    let word = u64::from_le_bytes(*word);
+    let is = |byte: u8| (word ^ (EACH * u64::from(byte))).wrapping_sub(EACH);
+    let found = word.wrapping_sub(EACH * 0x20) | is(b'"') | is(b'\\') | is(0x7f);
+    found & !word & (EACH * 0x80)
 }
 
 fn is_escaped(byte: u8) -> bool {
@@ -80,12 +96,22 @@ pub(super) fn number(out: &mut Vec<u8>, mut number: u64) {
 pub(super) fn address(out: &mut Vec<u8>, address: IpAddr) {
     match address.to_canonical() {
         IpAddr::V4(address) => {
-            for (at, octet) in address.octets().into_iter().enumerate() {
-                if at > 0 {
-                    out.push(b'.');
+            let (mut text, mut length) = ([b'.'; 16], 0);
+            let mut put = |byte: u8| {
+                text[length & 15] = byte;
+                length += 1;
+            };
+            for octet in address.octets() {
+                if octet > 99 {
+                    put(b'0' + octet / 100);
                 }
-                number(out, u64::from(octet));
+                if octet > 9 {
+                    put(b'0' + octet / 10 % 10);
+                }
+                put(b'0' + octet % 10);
+                put(b'.');
             }
+            out.extend_from_slice(&text[..length - 1]);
         }
         IpAddr::V6(address) => out.extend_from_slice(address.to_string().as_bytes()),
     }
@@ -107,7 +133,7 @@ mod tests {
         for value in [0, 9, 10, 4_096, u64::MAX] {
             assert_eq!(written(|out| number(out, value)), value.to_string());
         }
-        for text in ["127.0.0.1", "203.0.113.9", "2001:db8::1"] {
+        for text in ["127.0.0.1", "203.0.113.9", "255.255.255.255", "10.100.0.99", "2001:db8::1"] {
             let parsed = text.parse().unwrap_or(IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED));
             assert_eq!(written(|out| address(out, parsed)), text);
         }

@@ -17,7 +17,8 @@ impl Millis {
 
     /// Formats `duration`, cut to whole microseconds.
     pub fn of(duration: Duration) -> Self {
-        let mut micros = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
+        let mut micros =
+            duration.as_secs().saturating_mul(1_000_000).saturating_add(u64::from(duration.subsec_micros()));
         let mut digits = [b'0'; Self::LONGEST];
         let mut from = Self::LONGEST;
         let mut written = 0;

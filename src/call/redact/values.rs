@@ -93,7 +93,16 @@ impl Redactor {
 
     fn next(&self, text: &str, from: usize) -> Option<(usize, &Secret)> {
         let last = text.len().checked_sub(SHORTEST)?;
-        (from..=last).find_map(|at| Some((at, self.at(text, at)?)))
+        let mut at = from;
+        for byte in text.as_bytes().get(from..=last)? {
+            if self.starts[usize::from(*byte)]
+                && let Some(secret) = self.at(text, at)
+            {
+                return Some((at, secret));
+            }
+            at += 1;
+        }
+        None
     }
 
     fn at(&self, text: &str, at: usize) -> Option<&Secret> {
