@@ -43,7 +43,9 @@ async fn an_application_serves_the_gateway_beside_its_own_routes() {
 #[tokio::test]
 async fn an_application_that_does_not_say_who_calls_needs_a_master_key() {
     let ask = |key: &str| {
-        let request = Request::get("http://localhost/v1/models").header("authorization", format!("Bearer {key}"));
+        let request = Request::get("http://localhost/v1/models")
+            .header("host", "localhost")
+            .header("authorization", format!("Bearer {key}"));
         request.body(Body::empty()).unwrap()
     };
     let open = embedded(&[]).router.oneshot(ask("")).await.unwrap();
@@ -56,7 +58,7 @@ async fn an_application_that_does_not_say_who_calls_needs_a_master_key() {
 #[tokio::test]
 async fn an_application_says_when_it_ends() {
     let Embedded { router, stop, .. } = embedded(&[]);
-    let ready = || Request::get("/readyz").body(Body::empty()).unwrap();
+    let ready = || Request::get("/readyz").header("host", "localhost").body(Body::empty()).unwrap();
     assert_eq!(router.clone().oneshot(ready()).await.unwrap().status(), StatusCode::OK);
     stop.draining.cancel();
     assert_eq!(router.oneshot(ready()).await.unwrap().status(), StatusCode::SERVICE_UNAVAILABLE);

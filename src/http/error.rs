@@ -16,6 +16,9 @@ use crate::wire::{Dialect, Malformed};
 /// OpenAI's SDKs retry 408, 409, 429 and 5xx unless this header says otherwise.
 const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 
+/// Room for the headers of most responses, so that their map is allocated once.
+pub(super) const HEADERS: usize = 16;
+
 /// A name of the caller's longer than this, in bytes, is shortened where a message repeats it.
 const LONGEST_NAME: usize = 128;
 
@@ -52,6 +55,9 @@ pub enum Failure {
     /// Nothing is served at the path.
     #[error("nothing is served at this path; the API lives under /v1, as /v1/chat/completions")]
     NotFound,
+    /// HTTP/1.1 asks for exactly one `Host`.
+    #[error("the request must have exactly one `Host` header")]
+    InvalidHost,
     /// The path climbs, or tries to.
     #[error("the path holds `.`, `..`, a backslash or a control character, plain or encoded")]
     InvalidPath,
@@ -132,7 +138,7 @@ impl Failure {
             Failure::UnsupportedType | Failure::UnsupportedEncoding { .. } => {
                 (S::UNSUPPORTED_MEDIA_TYPE, INVALID, "unsupported_media_type")
             }
-            Failure::BodyBroken => (S::BAD_REQUEST, INVALID, "invalid_request"),
+            Failure::InvalidHost | Failure::BodyBroken => (S::BAD_REQUEST, INVALID, "invalid_request"),
             Failure::BodyTimeout => (S::REQUEST_TIMEOUT, INVALID, "request_timeout"),
             Failure::Overloaded => (S::SERVICE_UNAVAILABLE, SERVER, "gateway_overloaded"),
             Failure::Panic => (S::INTERNAL_SERVER_ERROR, SERVER, "internal_error"),
@@ -254,6 +260,7 @@ impl IntoResponse for Failure {
         }
         let mut response = Response::new(Body::from(self.body()));
         *response.status_mut() = self.status();
+        response.headers_mut().reserve(HEADERS);
         self.head(response.headers_mut());
         response.extensions_mut().insert(Code(self.code()));
         response

@@ -50,6 +50,26 @@ async fn a_key_is_asked_for_where_something_is_to_be_had() {
 }
 
 #[tokio::test]
+async fn a_request_has_one_host() {
+    let door = Door::with(&[("MASTER_KEY", KEY)]);
+    let check = async |version, hosts: &[&str], expected: u16| {
+        let mut request = Request::builder().version(version).uri("/health").header("accept", "*/*");
+        for host in hosts {
+            request = request.header("host", *host);
+        }
+        let response = door.service().oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
+        assert_eq!(response.status().as_u16(), expected, "{version:?} {hosts:?}");
+    };
+    check(http::Version::HTTP_11, &["localhost"], 200).await;
+    check(http::Version::HTTP_11, &[], 400).await;
+    check(http::Version::HTTP_11, &["localhost", "localhost"], 400).await;
+    check(http::Version::HTTP_10, &[], 200).await;
+    check(http::Version::HTTP_10, &["a", "b"], 400).await;
+    check(http::Version::HTTP_2, &[], 200).await;
+    assert_eq!(door.send("GET", "/", &[("host", "a"), ("host", "b")]).await.code(), "invalid_request");
+}
+
+#[tokio::test]
 async fn blank_is_no_master_key() {
     assert!(!settings(&[("MASTER_KEY", " \t")]).unwrap().has_master_key());
 }

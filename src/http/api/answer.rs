@@ -6,10 +6,11 @@ use std::time::Instant;
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use futures_util::StreamExt;
+use http::HeaderMap;
 use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue};
 
 use crate::call::{Answer, Answered, Route};
-use crate::http::error::Failure;
+use crate::http::error::{Failure, HEADERS};
 use crate::pipeline::Rules;
 use crate::pipeline::walk::Failed;
 use crate::telemetry::Millis;
@@ -38,12 +39,12 @@ pub fn respond(answered: Result<Answered, Failed>, rules: &Rules, since: Instant
 fn body(answer: Answer, dialect: Dialect) -> Response {
     match answer {
         Answer::Whole(reply) => {
-            let mut response = Response::new(Body::from(reply.body));
+            let mut response = with_room(Body::from(reply.body));
             response.headers_mut().insert(CONTENT_TYPE, reply.content_type);
             response
         }
         Answer::Bytes(content_type, length, chunks) => {
-            let mut response = Response::new(Body::from_stream(chunks));
+            let mut response = with_room(Body::from_stream(chunks));
             response.headers_mut().insert(CONTENT_TYPE, content_type);
             if let Some(length) = length {
                 response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(length));
@@ -55,7 +56,7 @@ fn body(answer: Answer, dialect: Dialect) -> Response {
             let events = events.map(move |event| {
                 Ok::<_, Infallible>(event.unwrap_or_else(|error| Failure::from(error).event(dialect)))
             });
-            let mut response = Response::new(Body::from_stream(events));
+            let mut response = with_room(Body::from_stream(events));
             let headers = response.headers_mut();
             headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
             headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
@@ -63,6 +64,13 @@ fn body(answer: Answer, dialect: Dialect) -> Response {
             response
         }
     }
+}
+
+/// A response whose headers are allocated once: the edge adds its own.
+fn with_room(body: Body) -> Response {
+    let mut response = Response::new(body);
+    *response.headers_mut() = HeaderMap::with_capacity(HEADERS);
+    response
 }
 
 /// Say where the call went. Before anybody was asked there is nothing to say.
@@ -76,7 +84,7 @@ fn explain(response: &mut Response, route: &Route, since: Instant) {
         return;
     }
     headers.insert(PROVIDER, HeaderValue::from_static(route.provider));
-    headers.insert(ATTEMPTS, HeaderValue::from(route.attempts));
+    headers.insert(ATTEMPTS, number(route.attempts));
     for (name, text) in [(TARGET, &route.target), (MODEL, &route.model)] {
         if let Ok(value) = HeaderValue::from_str(text) {
             headers.insert(name, value);
@@ -85,4 +93,10 @@ fn explain(response: &mut Response, route: &Route, since: Instant) {
     if let Some(Ok(value)) = (!route.warnings.is_empty()).then(|| HeaderValue::try_from(route.warnings.join(", "))) {
         headers.insert(WARNINGS, value);
     }
+}
+
+/// A number as a header; a small one needs no allocation.
+fn number(number: u32) -> HeaderValue {
+    const SMALL: [&str; 10] = ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"];
+    SMALL.get(number as usize).map_or_else(|| number.into(), |digit| HeaderValue::from_static(digit))
 }

@@ -41,7 +41,7 @@ pub(super) struct Entry {
 
 impl Entry {
     /// Begins when the head has arrived.
-    pub(super) fn open(log: Log, request: &Request<Body>, id: Arc<str>, peer: IpAddr) -> Self {
+    pub(super) fn open<B>(log: Log, request: &Request<B>, id: Arc<str>, peer: IpAddr) -> Self {
         Self {
             log,
             silent: false,

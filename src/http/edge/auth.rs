@@ -3,9 +3,9 @@
 use std::fmt::Write;
 use std::sync::Arc;
 
+use aws_lc_rs::constant_time::verify_slices_are_equal;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use secrecy::{ExposeSecret, SecretString};
-use subtle::ConstantTimeEq;
 
 use super::path::Scope;
 use crate::http::error::Failure;
@@ -76,7 +76,7 @@ impl Auth {
 impl MasterKey {
     /// Takes as long for a wrong key as for the right one; the length is no secret.
     fn is(&self, key: &[u8]) -> bool {
-        self.secret.expose_secret().as_bytes().ct_eq(key).into()
+        verify_slices_are_equal(self.secret.expose_secret().as_bytes(), key).is_ok()
     }
 }
 

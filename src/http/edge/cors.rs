@@ -33,7 +33,7 @@ pub(super) fn allowed(origins: &[HeaderValue], headers: &HeaderMap) -> Option<He
 }
 
 /// The reply to a preflight: 204 for everybody, and permissions for those on the list. `None` if it is not one.
-pub(super) fn preflight(origins: &[HeaderValue], request: &Request<Body>) -> Option<Response<Body>> {
+pub(super) fn preflight<B>(origins: &[HeaderValue], request: &Request<B>) -> Option<Response<Body>> {
     if *request.method() != Method::OPTIONS || !request.headers().contains_key(header::ORIGIN) {
         return None;
     }

@@ -1,6 +1,6 @@
 //! Headers of every response, and the methods HTTP knows.
 
-use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Version, header};
 
 use super::request_id::X_REQUEST_ID;
 use crate::http::error::Failure;
@@ -44,5 +44,19 @@ pub(super) fn known_method(method: &Method) -> Result<(), Failure> {
         | Method::CONNECT
         | Method::TRACE => Ok(()),
         _ => Err(Failure::UnknownMethod),
+    }
+}
+
+/// Refuses requests of HTTP/1.1 without `Host`, and any with two (RFC 9112 3.2): what is in front of us might have read
+/// another one.
+pub(super) fn one_host(version: Version, headers: &HeaderMap) -> Result<(), Failure> {
+    // Clients send it first, and where no name has two values nothing needs to be looked up.
+    if headers.len() == headers.keys_len() && headers.keys().next() == Some(&header::HOST) {
+        return Ok(());
+    }
+    match headers.get_all(header::HOST).iter().take(2).count() {
+        0 if version == Version::HTTP_11 => Err(Failure::InvalidHost),
+        2 => Err(Failure::InvalidHost),
+        _ => Ok(()),
     }
 }

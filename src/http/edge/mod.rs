@@ -1,7 +1,7 @@
 //! What happens to every request before its handler and to every response after it, in one service around the router.
 //!
-//! The order is that of [`respond`] and [`journey`]; each step is a plain function in a file of its own. One service and
-//! one boxed future instead of a stack of layers: each layer would box a future of its own on the hot path.
+//! The order is that of [`admit`] and [`Answering`]; each step is a plain function in a file of its own. One service and
+//! one future instead of a stack of layers: each layer would box a future of its own on the hot path.
 
 mod access_log;
 mod auth;
@@ -17,7 +17,7 @@ mod settings;
 
 use std::convert::Infallible;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::panic::AssertUnwindSafe;
+use std::panic::{self, AssertUnwindSafe};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -26,8 +26,7 @@ use std::time::Instant;
 use axum::body::Body;
 use axum::response::IntoResponse;
 use bytes::Bytes;
-use futures_util::FutureExt;
-use http::{Request, Response};
+use http::{HeaderValue, Request, Response};
 
 use self::access_log::Entry;
 pub use self::access_log::Log;
@@ -99,75 +98,107 @@ pub struct Service<S> {
 
 impl<S, B> tower::Service<Request<B>> for Service<S>
 where
-    S: tower::Service<Request<Body>, Response = Response<Body>, Error = Infallible> + Clone + Send + 'static,
-    S::Future: Send,
+    S: tower::Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
+    S::Future: Unpin,
     B: http_body::Body<Data = Bytes> + Send + 'static,
     B::Error: Into<axum::BoxError>,
 {
     type Response = Response<Body>;
     type Error = Infallible;
-    type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
+    type Future = Answering<S::Future>;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         self.inner.poll_ready(context)
     }
 
-    fn call(&mut self, request: Request<B>) -> Self::Future {
-        let (edge, inner, peer) = (self.edge.clone(), self.inner.clone(), self.peer);
-        Box::pin(async move { Ok(respond(&edge.0, inner, peer, request.map(Body::new)).await) })
+    fn call(&mut self, mut request: Request<B>) -> Self::Future {
+        let (id, echo) = request_id::of(request.headers());
+        let mut entry = Entry::open(self.edge.0.log.clone(), &request, id, self.peer);
+        let origin = cors::allowed(&self.edge.0.settings.origins, request.headers());
+        let admitted =
+            panic::catch_unwind(AssertUnwindSafe(|| match admit(&self.edge.0, self.peer, &mut request, &mut entry) {
+                Ok(None) => Stage::Handler(self.inner.call(request.map(Body::new))),
+                Ok(Some(reply)) => Stage::Over(reply),
+                Err(failure) => Stage::Over(failure.into_response()),
+            }));
+        let stage = admitted.unwrap_or_else(|_| Stage::Over(panicked(&entry)));
+        Answering(Some(Open { stage, entry, echo, origin }))
     }
 }
 
-/// The outer half: whatever happens within, there is one response, with its headers, and one access line.
-async fn respond<S>(edge: &Shared, inner: S, peer: IpAddr, request: Request<Body>) -> Response<Body>
-where
-    S: tower::Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
-{
-    let (id, echo) = request_id::of(request.headers());
-    let mut entry = Entry::open(edge.log.clone(), &request, id, peer);
-    let origin = cors::allowed(&edge.settings.origins, request.headers());
-    let mut response = match AssertUnwindSafe(journey(edge, inner, peer, request, &mut entry)).catch_unwind().await {
-        Ok(Ok(response)) => response,
-        Ok(Err(failure)) => failure.into_response(),
-        Err(_) => {
-            tracing::error!(request_id = %entry.id(), "a handler panicked");
-            Failure::Panic.into_response()
-        }
-    };
-    headers::put(response.headers_mut(), echo);
-    cors::put(response.headers_mut(), origin);
-    entry.close(response)
-}
-
-/// The inner half, in order. Everything in it may refuse, and may even panic.
-async fn journey<S>(
+/// What stands before the handler, in order. Everything in it may refuse, and may even panic. Some requests it answers.
+fn admit<B>(
     edge: &Shared,
-    mut inner: S,
     peer: IpAddr,
-    mut request: Request<Body>,
+    request: &mut Request<B>,
     entry: &mut Entry,
-) -> Result<Response<Body>, Failure>
-where
-    S: tower::Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
-{
+) -> Result<Option<Response<Body>>, Failure> {
     let settings = &edge.settings;
     let scope = path::normalise(request.uri_mut())?;
     entry.silent = scope == Scope::Probe;
     entry.remote = client_ip::of(&settings.proxies, peer, request.headers());
     headers::known_method(request.method())?;
-    if let Some(reply) = cors::preflight(&settings.origins, &request) {
-        return Ok(reply);
+    headers::one_host(request.version(), request.headers())?;
+    if let Some(reply) = cors::preflight(&settings.origins, request) {
+        return Ok(Some(reply));
     }
     if scope != Scope::Probe {
         let identity = settings.auth.identify(scope, request.headers());
         edge.limits.check(entry.remote, &identity)?;
         entry.key = identity?;
         if settings.auth.is_open(scope) {
-            open_mode::check(&settings.origins, peer, &request)?;
+            open_mode::check(&settings.origins, peer, request)?;
         }
     }
     body_cap::check(settings.max_body, request.headers())?;
     request.extensions_mut().insert(entry.caller());
-    let Ok(response) = inner.call(request).await;
-    Ok(response)
+    Ok(None)
+}
+
+/// A response in the making: whatever happens, there is one, with its headers, and one access line.
+pub struct Answering<F>(Option<Open<F>>);
+
+struct Open<F> {
+    stage: Stage<F>,
+    entry: Entry,
+    echo: HeaderValue,
+    origin: Option<HeaderValue>,
+}
+
+enum Stage<F> {
+    /// The handler is at work.
+    Handler(F),
+    /// The edge has answered itself.
+    Over(Response<Body>),
+}
+
+impl<F: Future<Output = Result<Response<Body>, Infallible>> + Unpin> Future for Answering<F> {
+    type Output = Result<Response<Body>, Infallible>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let open = self.0.as_mut().expect("a finished future is not polled again");
+        let handled = match &mut open.stage {
+            Stage::Over(_) => None,
+            Stage::Handler(handler) => {
+                match panic::catch_unwind(AssertUnwindSafe(|| Pin::new(handler).poll(context))) {
+                    Ok(Poll::Pending) => return Poll::Pending,
+                    Ok(Poll::Ready(Ok(response))) => Some(response),
+                    Err(_) => Some(panicked(&open.entry)),
+                }
+            }
+        };
+        let Some(Open { stage, entry, echo, origin }) = self.0.take() else { return Poll::Pending };
+        let mut response = match (handled, stage) {
+            (Some(response), _) | (None, Stage::Over(response)) => response,
+            (None, Stage::Handler(_)) => return Poll::Pending,
+        };
+        headers::put(response.headers_mut(), echo);
+        cors::put(response.headers_mut(), origin);
+        Poll::Ready(Ok(entry.close(response)))
+    }
+}
+
+fn panicked(entry: &Entry) -> Response<Body> {
+    tracing::error!(request_id = %entry.id(), "a handler panicked");
+    Failure::Panic.into_response()
 }

@@ -2,7 +2,6 @@
 
 use std::net::{IpAddr, Ipv6Addr};
 
-use axum::body::Body;
 use http::uri::Authority;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, header};
 
@@ -22,7 +21,7 @@ static FORWARDING: [HeaderName; 8] = [
 ];
 
 /// Refuses what this machine's programs do not send: 403 with the reason and what to set.
-pub(super) fn check(origins: &[HeaderValue], peer: IpAddr, request: &Request<Body>) -> Result<(), Failure> {
+pub(super) fn check<B>(origins: &[HeaderValue], peer: IpAddr, request: &Request<B>) -> Result<(), Failure> {
     let headers = request.headers();
     let reason = if !peer.is_loopback() {
         "open mode serves this machine only: set MASTER_KEY to serve other machines"
@@ -42,18 +41,13 @@ pub(super) fn check(origins: &[HeaderValue], peer: IpAddr, request: &Request<Bod
     Err(Failure::Forbidden(reason))
 }
 
-/// Whom the request means to talk to: the target's authority where it has one (HTTP/2), else `Host`. `None` if it does
-/// not say, cannot be read, or says two things.
-fn host(request: &Request<Body>) -> Option<Authority> {
+/// Whom the request means to talk to: the target's authority where it has one (HTTP/2), else `Host`, of which there is
+/// one. `None` if it does not say or cannot be read.
+fn host<B>(request: &Request<B>) -> Option<Authority> {
     if let Some(authority) = request.uri().authority() {
         return Some(authority.clone());
     }
-    let mut hosts = request.headers().get_all(header::HOST).iter();
-    let host = hosts.next()?;
-    if hosts.next().is_some() {
-        return None;
-    }
-    Authority::try_from(host.as_bytes()).ok()
+    Authority::try_from(request.headers().get(header::HOST)?.as_bytes()).ok()
 }
 
 fn is_local(authority: Authority) -> bool {

@@ -26,8 +26,10 @@ pub enum Scope {
 impl Scope {
     /// The scope of a normal path.
     pub fn of(path: &str) -> Self {
+        if is_under(path, "/v1") {
+            return Scope::Data;
+        }
         match first_segment(path) {
-            "v1" => Scope::Data,
             "metrics" | "admin" | "debug" => Scope::Operator,
             "health" | "livez" | "readyz" if path.matches('/').count() == 1 => Scope::Probe,
             _ => Scope::Public,
@@ -54,6 +56,9 @@ pub(super) fn normalise(uri: &mut Uri) -> Result<Scope, Failure> {
 /// The normal form of a path: no empty segments, no trailing slash, `/v1` for `/openai/v1` and `/v1/v1`. Fails on
 /// segments that are `.` or `..`, on backslashes and control characters, under any number of percent-encodings.
 pub fn normal(path: &str) -> Result<Cow<'_, str>, Failure> {
+    if is_plain(path.as_bytes()) && !is_under(path, "/openai/v1") && !is_under(path, "/v1/v1") {
+        return Ok(Cow::Borrowed(path));
+    }
     if climbs(path.as_bytes()) {
         return Err(Failure::InvalidPath);
     }
@@ -73,6 +78,16 @@ pub fn normal(path: &str) -> Result<Cow<'_, str>, Failure> {
         segments.remove(0);
     }
     Ok(Cow::Owned(format!("/{}", segments.join("/"))))
+}
+
+/// Whether a path is normal for what is not in it: nothing encoded, no dot, no empty segment. Says no for some that are.
+fn is_plain(path: &[u8]) -> bool {
+    let odd = |byte: u8| (byte < 0x20) | (byte == 0x7f) | (byte == b'%') | (byte == b'.') | (byte == b'\\');
+    let [b'/', rest @ ..] = path else { return false };
+    // Without an early end the compiler looks at 16 bytes at once.
+    let odd_byte = path.iter().fold(false, |any, &byte| any | odd(byte));
+    let empty_segment = path.iter().zip(rest).fold(false, |any, (&a, &b)| any | ((a == b'/') & (b == b'/')));
+    !odd_byte && !empty_segment && rest.last() != Some(&b'/')
 }
 
 fn is_under(path: &str, prefix: &str) -> bool {
@@ -153,7 +168,9 @@ mod tests {
 
     #[test]
     fn paths_as_clients_write_them_become_the_routers() {
-        for path in ["/", "/v1/models", "/v1/models/a%2Fb", "/v1/models/a..b", "/v1/models/50%25", "/v1/x%zz"] {
+        for path in
+            ["/", "/v1/models", "/v1/models/ä", "/v1/models/a%2Fb", "/v1/models/a..b", "/v1/models/50%25", "/v1/x%zz"]
+        {
             check(path, Some(path));
         }
         check("/v1/chat/completions/", Some("/v1/chat/completions"));

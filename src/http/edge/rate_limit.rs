@@ -4,18 +4,23 @@ use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
 use std::net::IpAddr;
 use std::num::NonZeroU32;
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
 
-use governor::clock::{Clock, DefaultClock};
-use governor::state::keyed::DashMapStateStore;
+use governor::clock::{Clock, MonotonicClock};
+use governor::middleware::NoOpMiddleware;
+use governor::nanos::Nanos;
+use governor::state::{InMemoryState, NotKeyed, StateStore};
 use governor::{Quota, RateLimiter};
 
 use crate::http::error::Failure;
 
 /// Addresses are hashed into this many buckets: memory stays bounded without evicting anybody, at the price that two
 /// addresses in 131,072 share one. The hash is seeded, so that nobody can choose whom to share with.
-const BUCKETS: u64 = 1 << 17;
+const BUCKETS: usize = 1 << 17;
+
+/// Buckets are made this many at a time, 4 KiB, when the first of them is needed.
+const CHUNK: usize = 512;
 
 /// Requests a second where nothing is configured, and how many may come at once.
 const DEFAULT: Rate = Rate { rps: 20.0, burst: 40 };
@@ -49,7 +54,23 @@ pub(super) enum Limit {
     Nobody,
 }
 
-type Limiter = RateLimiter<u32, DashMapStateStore<u32>, DefaultClock>;
+type Limiter = RateLimiter<usize, Buckets, MonotonicClock, NoOpMiddleware<Instant>>;
+
+/// A state for each bucket, found by its index: no map, no lock.
+struct Buckets(Box<[OnceLock<Box<[InMemoryState]>>]>);
+
+impl StateStore for Buckets {
+    type Key = usize;
+
+    fn measure_and_replace<T, F, E>(&self, bucket: &usize, decide: F) -> Result<T, E>
+    where
+        F: Fn(Option<Nanos>) -> Result<(T, Nanos), E>,
+    {
+        let new = || std::iter::repeat_with(InMemoryState::default).take(CHUNK).collect();
+        let chunk = self.0[bucket / CHUNK].get_or_init(new);
+        chunk[bucket % CHUNK].measure_and_replace(&NotKeyed::NonKey, decide)
+    }
+}
 
 /// The limiters of one process.
 pub(super) struct Limits {
@@ -91,17 +112,19 @@ impl Limits {
     }
 
     /// One bucket for an IPv4 address, or for an IPv6 network of 64 bits, which is what one customer gets.
-    fn bucket(&self, remote: IpAddr) -> u32 {
+    fn bucket(&self, remote: IpAddr) -> usize {
         let network = match remote {
             IpAddr::V4(address) => u64::from(address.to_bits()),
             IpAddr::V6(address) => (address.to_bits() >> 64) as u64,
         };
-        (self.seed.hash_one(network) % BUCKETS) as u32
+        self.seed.hash_one(network) as usize % BUCKETS
     }
 }
 
 fn limiter(rate: Rate) -> Limiter {
     let period = Duration::from_secs_f64(1.0 / rate.rps).max(Duration::from_nanos(1));
     let quota = Quota::with_period(period).expect("the period is not zero");
-    RateLimiter::dashmap(quota.allow_burst(NonZeroU32::new(rate.burst).unwrap_or(NonZeroU32::MIN)))
+    let quota = quota.allow_burst(NonZeroU32::new(rate.burst).unwrap_or(NonZeroU32::MIN));
+    let buckets = Buckets(std::iter::repeat_with(OnceLock::new).take(BUCKETS / CHUNK).collect());
+    RateLimiter::new(quota, buckets, MonotonicClock)
 }
