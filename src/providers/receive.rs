@@ -18,6 +18,7 @@ use crate::wire::openai::answer::{self, Whole};
 use crate::wire::openai::completions::Echo;
 use crate::wire::openai::errors::{self, Complaint};
 use crate::wire::openai::stream::{DONE, Events, Manner};
+use crate::wire::openai::usage;
 use crate::wire::{Object, sse};
 
 /// Whole answers up to here are held and read; longer ones pass through, bytes.
@@ -69,7 +70,7 @@ pub async fn receive(
     let manner = Manner {
         mends: provider.spec.mends,
         follows: provider.spec.follows,
-        usage: provider.spec.usage,
+        usage: provider.spec.usage.unwrap_or(usage::read),
         wants_usage: call.wants_usage,
         completion: back,
     };
@@ -190,6 +191,10 @@ async fn whole(
             ));
         }
     };
+    if !changed && answer::looks_whole(&bytes) {
+        let usage = usage::in_tail(&bytes);
+        return Ok(Got::Whole(bytes, usage));
+    }
     let mut object = judge(provider, status, headers, bytes)?;
     let nonsense = |error: crate::wire::Malformed| fault::of_nonsense(provider, status, headers, error.to_string());
     rework::answer(provider.spec, &mut object, &mut Trail::default()).map_err(nonsense)?;

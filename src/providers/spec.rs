@@ -6,7 +6,7 @@ use super::settings::Settings;
 use crate::call::{Error, Fault, Op, Usage};
 use crate::config::{Env, Invalid};
 pub use crate::wire::openai::stream::{Follow, Mend, Trail};
-use crate::wire::{Dialect, Object, openai};
+use crate::wire::{Dialect, Object};
 
 /// A provider, as data. A new one that speaks a known dialect is a row and its fixtures.
 #[derive(Clone, Copy)]
@@ -56,8 +56,8 @@ pub struct Spec {
     pub mends: &'static [Mend],
     /// Changes, after the mends, that need to know what the same answer said before.
     pub follows: &'static [Follow],
-    /// Reads the usage out of a whole answer or an event.
-    pub usage: fn(&Object) -> Option<Usage>,
+    /// Reads the usage out of a whole answer or an event, where that takes more than the dialect's own way.
+    pub usage: Option<fn(&Object) -> Option<Usage>>,
     /// Failures that mean something else here than their status says; the first match decides.
     pub faults: &'static [FaultRule],
     /// Where its list of models is found.
@@ -353,7 +353,7 @@ impl Spec {
             asks_usage: true,
             mends: &[],
             follows: &[],
-            usage: openai::usage::read,
+            usage: None,
             faults: &[],
             discover: Discover::List("/models"),
             owns: Owns::Prefixes(&[]),

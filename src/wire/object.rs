@@ -171,6 +171,11 @@ impl Object {
         self.member(name).is_some()
     }
 
+    /// All members in order, names as bytes, unescaped.
+    pub fn raw_members(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        self.members.iter().map(|member| (member.name.of(&self.body), member.value.of(&self.body)))
+    }
+
     /// All members in order, names unescaped.
     pub fn members(&self) -> impl Iterator<Item = (&str, &[u8])> {
         self.members.iter().map(|member| {

@@ -77,7 +77,7 @@ fn colon(text: &[u8], at: usize) -> Step {
 }
 
 /// The end of the value that begins here.
-fn value(text: &[u8], mut at: usize) -> Step {
+pub(super) fn value(text: &[u8], mut at: usize) -> Step {
     let mut open = Open::default();
     loop {
         at = match text.get(at) {
@@ -179,20 +179,22 @@ const ONES: u64 = 0x0101_0101_0101_0101;
 const TOPS: u64 = 0x8080_8080_8080_8080;
 
 /// The first byte from here that is a quote, a backslash or a control character; eight are looked at at a time.
-fn plain(text: &[u8], mut at: usize) -> usize {
-    while let Some(eight) = text.get(at..).and_then(<[u8]>::first_chunk::<8>) {
+fn plain(text: &[u8], at: usize) -> usize {
+    let mut rest = text.get(at..).unwrap_or_default();
+    while let Some((eight, behind)) = rest.split_first_chunk::<8>() {
         let word = u64::from_le_bytes(*eight);
-        let zero = |word: u64| word.wrapping_sub(ONES) & !word;
-        let control = word.wrapping_sub(ONES * 0x20) & !word;
-        let found = (zero(word ^ (ONES * 0x22)) | zero(word ^ (ONES * 0x5c)) | control) & TOPS;
-        if found != 0 {
+        let (quote, slash) = (word ^ (ONES * 0x22), word ^ (ONES * 0x5c));
+        let found = (quote.wrapping_sub(ONES) & !quote)
+            | (slash.wrapping_sub(ONES) & !slash)
+            | (word.wrapping_sub(ONES * 0x20) & !word);
+        if found & TOPS != 0 {
             // a borrow can only make a later byte look like a hit, never an earlier one
-            return at + found.trailing_zeros() as usize / 8;
+            return text.len() - rest.len() + (found & TOPS).trailing_zeros() as usize / 8;
         }
-        at += 8;
+        rest = behind;
     }
-    let rest = text.get(at..).unwrap_or_default();
-    at + rest.iter().position(|byte| matches!(byte, b'"' | b'\\' | 0..0x20)).unwrap_or(rest.len())
+    let left = rest.iter().position(|byte| matches!(byte, b'"' | b'\\' | 0..0x20)).unwrap_or(rest.len());
+    text.len() - rest.len() + left
 }
 
 /// What is open around a value: one bit each, set for objects; a list only beyond 64 levels.

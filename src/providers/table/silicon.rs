@@ -80,7 +80,7 @@ pub(super) static GROQ: Spec = Spec {
     ],
     ignores: &["presence_penalty", "frequency_penalty"],
     mends: &[choices::reasoning_content, choices::tool_calls],
-    usage: usage::groq,
+    usage: Some(usage::groq),
     faults: &[
         on(498, "", Fault::Overloaded),
         on(413, "rate_limit_exceeded", Fault::ContextLength),

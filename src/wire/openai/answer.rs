@@ -14,6 +14,12 @@ pub enum Whole {
     Error(Complaint),
 }
 
+/// Whether an answer can be passed on without being read: it begins and ends as an object, and nothing in it speaks of
+/// an error. Its framing has been checked by whoever received it; reading it as well costs a tenth of a small request.
+pub fn looks_whole(body: &[u8]) -> bool {
+    matches!(body.trim_ascii(), [b'{', .., b'}']) && memchr::memmem::find(body, b"\"error\"").is_none()
+}
+
 /// Index a whole answer. Some servers send blank lines while they work, so white space around it is fine.
 /// Fails if it is not one JSON object.
 pub fn read(body: Bytes) -> Result<Whole, Malformed> {

@@ -85,15 +85,15 @@ fn asked(body: &Object) -> Result<Asked<'_>, Wrong> {
 }
 
 fn sampling(body: &Object) -> Result<(), Wrong> {
-    for (name, value) in body.members() {
+    for (name, value) in body.raw_members() {
         let (param, low, high) = match name {
-            "temperature" => ("temperature", 0.0, 2.0),
-            "top_p" => ("top_p", 0.0, 1.0),
-            "presence_penalty" => ("presence_penalty", -2.0, 2.0),
-            "frequency_penalty" => ("frequency_penalty", -2.0, 2.0),
-            "max_tokens" => ("max_tokens", 1.0, f64::MAX),
-            "max_completion_tokens" => ("max_completion_tokens", 1.0, f64::MAX),
-            "stop" => {
+            b"temperature" => ("temperature", 0.0, 2.0),
+            b"top_p" => ("top_p", 0.0, 1.0),
+            b"presence_penalty" => ("presence_penalty", -2.0, 2.0),
+            b"frequency_penalty" => ("frequency_penalty", -2.0, 2.0),
+            b"max_tokens" => ("max_tokens", 1.0, f64::MAX),
+            b"max_completion_tokens" => ("max_completion_tokens", 1.0, f64::MAX),
+            b"stop" => {
                 stop(value)?;
                 continue;
             }

@@ -56,8 +56,7 @@ fn raise(count: &mut u64, value: &[u8]) -> bool {
 pub fn in_tail(tail: &[u8]) -> Option<Usage> {
     const NAME: &[u8] = b"\"usage\"";
     memchr::memmem::rfind_iter(tail, NAME).find_map(|at| {
-        let rest = tail[at + NAME.len()..].trim_ascii_start().strip_prefix(b":")?;
-        let mut values = serde_json::Deserializer::from_slice(rest).into_iter::<&serde_json::value::RawValue>();
-        parse(values.next()?.ok()?.get().as_bytes())
+        let value = tail[at + NAME.len()..].trim_ascii_start().strip_prefix(b":")?.trim_ascii_start();
+        parse(&value[..scan::value(value, 0).ok()?])
     })
 }
