@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::routing::get;
-use ferrogw::call::redact::Redactor;
 use ferrogw::config::{self, Env, Format};
+use ferrogw::server::build;
 use ferrogw::server::embed::embed;
 use ferrogw::telemetry::AccessLog;
 
@@ -22,8 +22,9 @@ aliases:
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let config = config::parse(CONFIG, Format::Yaml, "embedded")?.config;
-    let redactor = Arc::new(Redactor::new(std::env::vars()));
-    let gateway = embed(&config, &Env::of_process(), AccessLog::off(), &redactor)?;
+    let env = Env::of_process();
+    let redactor = Arc::new(build::redactor(&config, &env));
+    let gateway = embed(&config, &env, AccessLog::off(), &redactor)?;
     let app = Router::new().route("/", get(async || "an application")).fallback_service(gateway.router);
     let listener = tokio::net::TcpListener::bind("127.0.0.1:8080").await?;
     axum::serve(listener, app.into_make_service_with_connect_info::<SocketAddr>()).await?;

@@ -9,7 +9,7 @@ use super::choice::{Choice, Origin, choose};
 use super::output::{Failed, Output, say};
 use super::{Global, banner, later, listen};
 use crate::call::redact::Redactor;
-use crate::config::{self, Env, Text};
+use crate::config::{self, Env};
 use crate::http::edge::EdgeSettings;
 use crate::server::process::{self, Plan, Running, StartError};
 use crate::server::rehearsal::{Rehearsal, rehearse};
@@ -70,7 +70,7 @@ async fn serve(args: &Args, global: &Global, env: Env, output: Output) -> Result
     let (choice, listen) = settle(args, global, &env)?;
 
     let threads = Threads::default();
-    let redactor = Arc::new(redactor(&choice, &env));
+    let redactor = Arc::new(server::build::redactor(&choice.config, &env));
     let sink = Sink::stdout(threads.count())?;
     telemetry::logs::init(&sink, logs.level, logs.format, redactor.clone()).map_err(Failed::because)?;
     let (access, access_sink) = access_log(args, &sink, &logs, threads.count(), &redactor)?;
@@ -98,23 +98,6 @@ async fn serve(args: &Args, global: &Global, env: Env, output: Output) -> Result
     access.flush();
     sink.flush();
     Ok(())
-}
-
-/// Knows the secrets of the environment and those of the configuration.
-fn redactor(choice: &Choice, env: &Env) -> Redactor {
-    let resolved = |text: &Text| text.resolve(env).ok();
-    let targets = &choice.config.targets;
-    let headers = targets.iter().flat_map(|target| &target.headers).filter_map(|(name, text)| {
-        // A scheme, as `Bearer`, is no secret.
-        Some((name.clone(), resolved(text)?.expose().rsplit(' ').next()?.to_owned()))
-    });
-    let keys = targets.iter().filter_map(|target| resolved(target.api_key.as_ref()?));
-    let redactor = Redactor::new(std::env::vars_os().filter_map(utf8).chain(headers));
-    keys.fold(redactor, |redactor, key| redactor.with_secret(key.expose()))
-}
-
-fn utf8((name, value): (std::ffi::OsString, std::ffi::OsString)) -> Option<(String, String)> {
-    Some((name.into_string().ok()?, value.into_string().ok()?))
 }
 
 /// The configuration and the addresses. Fails with everything that keeps the gateway from starting here.

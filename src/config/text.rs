@@ -30,6 +30,11 @@ impl Env {
         self.raw(name).map(str::trim).filter(|value| !value.is_empty())
     }
 
+    /// All of them, as they stand. Some are secrets.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
     /// The variable as it stands, which may be empty.
     pub fn raw(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(String::as_str)

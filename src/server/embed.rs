@@ -35,7 +35,8 @@ pub struct Embedded {
 }
 
 /// Build a gateway to be served by the application. `env` holds the credentials and the edge's settings, as
-/// `MASTER_KEY`; `redactor` keeps its secrets out of what providers say. Call it inside a runtime: background work runs
+/// `MASTER_KEY`; `redactor`, best made by
+/// [`build::redactor`](super::build::redactor), keeps their secrets out of what providers say. Call it inside a runtime: background work runs
 /// there until the last clone of the router is gone. Fails with all that is wrong.
 pub fn embed(config: &Config, env: &Env, access: AccessLog, redactor: &Arc<Redactor>) -> Result<Embedded, StartError> {
     let stop = Stop::default();

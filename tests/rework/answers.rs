@@ -157,7 +157,8 @@ fn usage_means_the_same_everywhere() {
         )],
     );
     let read = |id: &str, event: &str| {
-        row(id).usage.unwrap_or(ferrogw::wire::openai::usage::read)(&object(event)).map(|usage| (usage.prompt, usage.completion, usage.cached))
+        row(id).usage.unwrap_or(ferrogw::wire::openai::usage::read)(&object(event))
+            .map(|usage| (usage.prompt, usage.completion, usage.cached))
     };
     assert_eq!(
         read("groq", r#"{"choices":[],"x_groq":{"usage":{"prompt_tokens":3,"completion_tokens":4}}}"#),

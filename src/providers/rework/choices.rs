@@ -243,7 +243,9 @@ pub fn deltas_only(body: &mut Object) -> Result<bool, Malformed> {
     if !choices_mention(body, "\"delta\"") {
         return Ok(false);
     }
-    each(body, |choice| Ok(given(choice, "delta") && choice.remove("message")))
+    // a whole answer may carry an empty delta beside its message
+    let chunk = body.raw("object") == Some(br#""chat.completion.chunk""#);
+    each(body, |choice| Ok(chunk && given(choice, "delta") && choice.remove("message")))
 }
 
 /// Cited addresses become annotations of the message, as OpenAI's search models have them; the lists stay too.
