@@ -79,6 +79,13 @@ pub(super) fn phrase(out: &mut Vec<u8>, text: &str) {
 
 /// Appends a number in decimal.
 pub(super) fn number(out: &mut Vec<u8>, mut number: u64) {
+    let digit = |unit| b'0' + (number / unit % 10) as u8;
+    match number {
+        0..10 => return out.push(digit(1)),
+        10..100 => return out.extend_from_slice(&[digit(10), digit(1)]),
+        100..1000 => return out.extend_from_slice(&[digit(100), digit(10), digit(1)]),
+        _ => {}
+    }
     let mut digits = [b'0'; 20];
     let mut from = digits.len() - 1;
     loop {
@@ -130,7 +137,7 @@ mod tests {
 
     #[test]
     fn numbers_and_addresses_read_as_the_standard_library_writes_them() {
-        for value in [0, 9, 10, 4_096, u64::MAX] {
+        for value in [0, 9, 10, 99, 100, 999, 1_000, 4_096, u64::MAX] {
             assert_eq!(written(|out| number(out, value)), value.to_string());
         }
         for text in ["127.0.0.1", "203.0.113.9", "255.255.255.255", "10.100.0.99", "2001:db8::1"] {

@@ -55,13 +55,18 @@ impl<'a> Members<'a> {
     /// Inlined, so that a constant name is a few stores instead of three copies of unknown length.
     #[inline(always)]
     fn name(&mut self, name: &str) {
-        let (before, after): (&[u8], &[u8]) = match self.format {
-            Format::Json => (b",\"", b"\":"),
-            Format::Text => (b" ", b"="),
-        };
-        self.out.extend_from_slice(before);
-        self.out.extend_from_slice(name.as_bytes());
-        self.out.extend_from_slice(after);
+        match self.format {
+            Format::Json => {
+                self.out.extend_from_slice(b",\"");
+                self.out.extend_from_slice(name.as_bytes());
+                self.out.extend_from_slice(b"\":");
+            }
+            Format::Text => {
+                self.out.push(b' ');
+                self.out.extend_from_slice(name.as_bytes());
+                self.out.push(b'=');
+            }
+        }
     }
 
     /// A value that others may have chosen: redacted and escaped.

@@ -93,16 +93,9 @@ impl Redactor {
 
     fn next(&self, text: &str, from: usize) -> Option<(usize, &Secret)> {
         let last = text.len().checked_sub(SHORTEST)?;
-        let mut at = from;
-        for byte in text.as_bytes().get(from..=last)? {
-            if self.starts[usize::from(*byte)]
-                && let Some(secret) = self.at(text, at)
-            {
-                return Some((at, secret));
-            }
-            at += 1;
-        }
-        None
+        let starts =
+            (from..).zip(text.as_bytes().get(from..=last)?).filter(|(_, byte)| self.starts[usize::from(**byte)]);
+        starts.into_iter().find_map(|(at, _)| Some((at, self.at(text, at)?)))
     }
 
     fn at(&self, text: &str, at: usize) -> Option<&Secret> {
