@@ -4,6 +4,7 @@ pub mod api;
 pub mod edge;
 pub mod error;
 pub mod extract;
+pub mod front;
 pub mod probes;
 
 use std::sync::Arc;

@@ -118,9 +118,9 @@ pub async fn start(plan: Plan) -> Result<Running, StartError> {
     }
     let connections = options.connections.clone();
     gateway.metrics.connections(Arc::new(move || connections.counts()));
-    let router = crate::http::router(gateway.clone());
+    let front = crate::http::front::Front::new(gateway.clone());
     let stop = options.stop.clone();
-    let handle = super::start(listeners, move |peer, _| edge.around(router.clone(), peer), options)?;
+    let handle = super::start(listeners, move |peer, _| edge.around(front.clone(), peer), options)?;
     behind.start(&gateway, stop.now);
     Ok(Running { gateway, handle, warnings })
 }

@@ -1,6 +1,7 @@
 //! An answer as a response: a body or a stream, with the headers that say how it came about.
 
 use std::convert::Infallible;
+use std::sync::LazyLock;
 use std::time::Instant;
 
 use axum::body::Body;
@@ -9,7 +10,8 @@ use futures_util::StreamExt;
 use http::HeaderMap;
 use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue};
 
-use crate::call::{Answer, Answered, Route};
+use crate::call::{Answer, Answered, Reply, Route};
+use crate::http::edge;
 use crate::http::error::{Failure, HEADERS};
 use crate::pipeline::Rules;
 use crate::pipeline::walk::Failed;
@@ -27,12 +29,36 @@ const BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 /// The response to a call.
 pub fn respond(answered: Result<Answered, Failed>, rules: &Rules, since: Instant, dialect: Dialect) -> Response {
     let (mut response, route) = match answered {
+        Ok(Answered { answer: Answer::Whole(reply), route }) if rules.expose_headers && route.attempts > 0 => {
+            return whole(reply, &route, since);
+        }
         Ok(Answered { answer, route }) => (body(answer, dialect), route),
         Err(Failed { error, route }) => (Failure::from(error).into_response(), route),
     };
     if rules.expose_headers {
         explain(&mut response, &route, since);
     }
+    response
+}
+
+/// What nearly all requests end with. The headers are those of [`explain`].
+fn whole(reply: Reply, route: &Route, since: Instant) -> Response {
+    static TEMPLATE: LazyLock<HeaderMap> =
+        LazyLock::new(|| edge::template([CONTENT_TYPE, OVERHEAD, PROVIDER, ATTEMPTS, TARGET, MODEL]));
+    let mut response = Response::new(Body::from(reply.body));
+    let (Ok(target), Ok(model)) = (HeaderValue::from_str(&route.target), HeaderValue::from_str(&route.model)) else {
+        response.headers_mut().insert(CONTENT_TYPE, reply.content_type);
+        explain(&mut response, route, since);
+        return response;
+    };
+    let (provider, attempts) = (HeaderValue::from_static(route.provider), number(route.attempts));
+    let values = [reply.content_type, overhead(route, since), provider, attempts, target, model];
+    let headers = response.headers_mut();
+    *headers = TEMPLATE.clone();
+    for (value, new) in headers.values_mut().skip(1).zip(values) {
+        *value = new;
+    }
+    warn(headers, route);
     response
 }
 
@@ -76,10 +102,7 @@ fn with_room(body: Body) -> Response {
 /// Say where the call went. Before anybody was asked there is nothing to say.
 fn explain(response: &mut Response, route: &Route, since: Instant) {
     let headers = response.headers_mut();
-    let overhead = since.elapsed().saturating_sub(route.upstream);
-    if let Ok(value) = HeaderValue::from_str(Millis::of(overhead).as_str()) {
-        headers.insert(OVERHEAD, value);
-    }
+    headers.insert(OVERHEAD, overhead(route, since));
     if route.attempts == 0 {
         return;
     }
@@ -90,9 +113,18 @@ fn explain(response: &mut Response, route: &Route, since: Instant) {
             headers.insert(name, value);
         }
     }
+    warn(headers, route);
+}
+
+fn warn(headers: &mut HeaderMap, route: &Route) {
     if let Some(Ok(value)) = (!route.warnings.is_empty()).then(|| HeaderValue::try_from(route.warnings.join(", "))) {
         headers.insert(WARNINGS, value);
     }
+}
+
+fn overhead(route: &Route, since: Instant) -> HeaderValue {
+    let overhead = Millis::of(since.elapsed().saturating_sub(route.upstream));
+    HeaderValue::from_bytes(overhead.as_bytes()).expect("digits and a point are fine in a header")
 }
 
 /// A number as a header; a small one needs no allocation.

@@ -19,8 +19,6 @@ const EXPOSED: HeaderValue = HeaderValue::from_static(
 
 const A_DAY: HeaderValue = HeaderValue::from_static("86400");
 
-const BY_ORIGIN: HeaderValue = HeaderValue::from_static("Origin");
-
 const REQUESTED: HeaderName = header::ACCESS_CONTROL_REQUEST_HEADERS;
 
 /// The request's origin, if it is on the list. Origins are compared literally: `*` is none.
@@ -50,9 +48,8 @@ pub(super) fn preflight<B>(origins: &[HeaderValue], request: &Request<B>) -> Opt
     Some(response)
 }
 
-/// Tells caches that answers depend on the origin, and lets an allowed one read this answer.
+/// Lets an allowed origin read this answer.
 pub(super) fn put(headers: &mut HeaderMap, allowed: Option<HeaderValue>) {
-    headers.append(header::VARY, BY_ORIGIN);
     if let Some(origin) = allowed {
         headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
         headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED);

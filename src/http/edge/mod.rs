@@ -30,6 +30,7 @@ use http::{HeaderValue, Request, Response};
 
 use self::access_log::Entry;
 pub use self::access_log::Log;
+pub use self::headers::template;
 use self::path::Scope;
 pub use self::settings::EdgeSettings;
 use super::error::Failure;
