@@ -244,8 +244,8 @@ pub fn deltas_only(body: &mut Object) -> Result<bool, Malformed> {
         return Ok(false);
     }
     // a whole answer may carry an empty delta beside its message
-    let chunk = body.raw("object") == Some(br#""chat.completion.chunk""#);
-    each(body, |choice| Ok(chunk && given(choice, "delta") && choice.remove("message")))
+    let whole = body.raw("object") == Some(br#""chat.completion""#);
+    each(body, |choice| Ok(!whole && given(choice, "delta") && choice.remove("message")))
 }
 
 /// Cited addresses become annotations of the message, as OpenAI's search models have them; the lists stay too.
