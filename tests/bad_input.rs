@@ -78,6 +78,15 @@ async fn many_members_and_deep_nesting_pass_in_linear_time() {
 }
 
 #[tokio::test]
+async fn a_body_that_is_nothing_but_members_is_refused() {
+    let (gateway, upstream) = gateway().await;
+    let members: String = (0..1_000_001).map(|n| format!(r#""{n:x}":0,"#)).collect();
+    let reply = gateway.post(CHAT, format!(r#"{{{members}"model":"m","messages":[{{}}]}}"#)).await;
+    assert_eq!((reply.status, reply.code().as_str()), (400, "invalid_request"), "{}", reply.body);
+    assert!(reply.body.contains("million") && upstream.seen().is_empty());
+}
+
+#[tokio::test]
 async fn a_body_over_the_limit_is_refused_declared_or_not() {
     let upstream = Upstream::says([Say::text("ok")]).await;
     let gateway = TestGateway::with(&[&upstream], "", "max_request_bytes: 1000\n").await;

@@ -65,6 +65,14 @@ pub struct Upstream {
     pub request_id: Option<String>,
 }
 
+impl Upstream {
+    /// A failure in our own words: the provider sent none.
+    pub fn new(provider: &'static str, target: Arc<str>, fault: Fault, message: String) -> Box<Self> {
+        let (status, param, code, retry_after, request_id) = (None, None, None, None, None);
+        Box::new(Self { provider, target, fault, status, message, param, code, retry_after, request_id })
+    }
+}
+
 /// Kinds of upstream failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Fault {

@@ -72,17 +72,7 @@ pub fn of_transport(provider: &Provider, error: &SendError) -> Box<Upstream> {
 
 /// A failure in our own words.
 pub fn ours(provider: &Provider, fault: Fault, message: String) -> Box<Upstream> {
-    Box::new(Upstream {
-        provider: provider.spec.id,
-        target: provider.target.clone(),
-        fault,
-        status: None,
-        message,
-        param: None,
-        code: None,
-        retry_after: None,
-        request_id: None,
-    })
+    Upstream::new(provider.spec.id, provider.target.clone(), fault, message)
 }
 
 fn classify(provider: &Provider, status: u16, said: &Complaint) -> Fault {

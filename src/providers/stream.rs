@@ -109,17 +109,7 @@ impl Name {
     }
 
     fn ours(&self, fault: Fault, message: String) -> Box<Upstream> {
-        Box::new(Upstream {
-            provider: self.id,
-            target: self.target.clone(),
-            fault,
-            status: None,
-            message,
-            param: None,
-            code: None,
-            retry_after: None,
-            request_id: None,
-        })
+        Upstream::new(self.id, self.target.clone(), fault, message)
     }
 
     fn broke(&self, error: &SendError) -> Box<Upstream> {

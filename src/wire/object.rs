@@ -14,6 +14,10 @@ use super::scan::{self, Extent, Fault};
 /// Up to this many members, names are compared with each other; beyond, they are hashed.
 const FEW: usize = 24;
 
+/// The most members, and the most elements of an array of objects: an index takes more memory than an empty member, so
+/// a body must not be nothing but members.
+const MOST: usize = 1_000_000;
+
 /// Room for members that a provider's copy gets in addition: growing would move all of them.
 const SPARE: usize = 2;
 
@@ -109,6 +113,9 @@ impl Object {
         let indexed = scan::members(&body, |Extent { name, escaped, value }| {
             let named = if escaped { unescaped(&body, &name)? } else { Slice::Body(name.clone()) };
             let bytes = named.of(&body);
+            if members.len() == MOST {
+                return Err(Fault { at: name.start, wants: "no more than a million members" });
+            }
             if members.len() == FEW {
                 hashed.extend(members.iter().map(|known| match &known.name {
                     Slice::Body(range) => Cow::Borrowed(&body[range.clone()]),
@@ -198,6 +205,9 @@ impl Object {
     pub fn objects(&self, name: &str) -> Result<Vec<Object>, Malformed> {
         let Some(member) = self.member(name) else { return Ok(Vec::new()) };
         let items: Vec<&RawValue> = self.get(name)?.unwrap_or_default();
+        if items.len() > MOST {
+            return Err(Malformed(format!("`{name}` has more than {MOST} elements")));
+        }
         let home = member.value.share(&self.body);
         items.into_iter().map(|item| Object::parse(home.slice_ref(item.get().as_bytes()))).collect()
     }

@@ -43,10 +43,16 @@ fn members(raw: &[u8], mut each: impl FnMut(&[u8], &[u8])) -> Result<(), Fault> 
 /// Take a count if it is larger; says whether it is one. Counts come as integers nearly everywhere, as floats at a few
 /// hosts, and as `null` where nothing was counted.
 fn raise(count: &mut u64, value: &[u8]) -> bool {
-    let text = std::str::from_utf8(value).unwrap_or_default();
-    let found = match text.parse::<u64>() {
-        Ok(whole) => Some(whole),
-        Err(_) => text.parse::<f64>().ok().filter(|number| number.is_finite()).map(|number| number.max(0.0) as u64),
+    let found = match value {
+        [] => None,
+        // what fits without a look at overflow, which is every count there is
+        whole if whole.len() < 19 && whole.iter().all(u8::is_ascii_digit) => {
+            Some(whole.iter().fold(0, |sum, byte| sum * 10 + u64::from(byte - b'0')))
+        }
+        other => {
+            let number = std::str::from_utf8(other).ok().and_then(|text| text.parse::<f64>().ok());
+            number.filter(|number| number.is_finite()).map(|number| number.max(0.0) as u64)
+        }
     };
     *count = found.unwrap_or_default().max(*count);
     found.is_some()
