@@ -43,6 +43,14 @@ async fn falls_back_to_the_second_target_when_the_first_is_down() {
 }
 
 #[tokio::test]
+async fn an_upstream_that_is_down_is_named_without_its_address() {
+    let down = Upstream::down().await;
+    let reply = TestGateway::fallback(&[&down]).await.chat().await;
+    assert_eq!((reply.status, reply.code().as_str()), (502, "upstream_unreachable"));
+    assert!(reply.body.contains("openai") && !reply.body.contains("127.0.0.1"), "{}", reply.body);
+}
+
+#[tokio::test]
 async fn what_is_the_callers_fault_goes_no_further() {
     let refuses = Upstream::says([Say::json(
         400,

@@ -67,7 +67,14 @@ pub fn of_nonsense(provider: &Provider, status: StatusCode, headers: &HeaderMap,
 
 /// No answer, or a broken one.
 pub fn of_transport(provider: &Provider, error: &SendError) -> Box<Upstream> {
-    ours(provider, error.fault(), error.to_string())
+    tracing::debug!(target = %provider.target, %error, "no answer");
+    ours(provider, error.fault(), without_address(error))
+}
+
+/// What went wrong on the way, without the address: callers need not know where the operator's upstreams stand.
+pub fn without_address(error: &SendError) -> String {
+    let text = error.to_string();
+    text.strip_prefix(error.host()).and_then(|rest| rest.strip_prefix(": ")).unwrap_or(&text).to_owned()
 }
 
 /// A failure in our own words.

@@ -114,7 +114,7 @@ impl Name {
 
     fn broke(&self, error: &SendError) -> Box<Upstream> {
         let fault = if error.fault() == Fault::Timeout { Fault::Timeout } else { Fault::Truncated };
-        self.ours(fault, error.to_string())
+        self.ours(fault, fault::without_address(error))
     }
 
     fn fault(&self, broken: Broken) -> Box<Upstream> {

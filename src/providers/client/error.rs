@@ -125,6 +125,21 @@ impl SendError {
         }
     }
 
+    /// Whom it happened with, as `host:port`.
+    pub fn host(&self) -> &str {
+        match self {
+            SendError::Resolve { host, .. }
+            | SendError::Connect { host, .. }
+            | SendError::Tls { host, .. }
+            | SendError::Proxy { host, .. }
+            | SendError::Timeout { host, .. }
+            | SendError::Closed { host, .. }
+            | SendError::Protocol { host, .. }
+            | SendError::Broken { host, .. }
+            | SendError::TooLarge { host, .. } => host,
+        }
+    }
+
     /// The kind of failure that retries, failover and the breaker decide on.
     pub fn fault(&self) -> Fault {
         match self {
