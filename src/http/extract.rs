@@ -22,7 +22,10 @@ const PAUSE: Duration = Duration::from_secs(30);
 /// No body grows its buffer by more than this at once: a declared length is a claim, bytes.
 const TRUST: usize = 1 << 20;
 
-/// Read a body of at most `limit` bytes, unpacked. A body that arrives in one piece is not copied.
+/// Bodies up to here are copied out of the buffer they arrived in, bytes: half of what hyper reads at first.
+const SMALL: usize = 4 << 10;
+
+/// Read a body of at most `limit` bytes, unpacked. A body that arrives in one piece is not copied unless it is small.
 /// The reservation returned with it holds its share of the memory for bodies until it is dropped.
 pub async fn body(
     headers: &HeaderMap,
@@ -58,7 +61,12 @@ pub async fn body(
             }
         }
     }
-    let packed = first.unwrap_or_else(|| rest.freeze());
+    let packed = match first {
+        // a slice would keep the connection's whole read buffer, and the connection would need another one
+        Some(small) if small.len() <= SMALL => Bytes::copy_from_slice(&small),
+        Some(piece) => piece,
+        None => rest.freeze(),
+    };
     let Some(encoding) = headers.get(CONTENT_ENCODING) else { return Ok((packed, reserved)) };
     let plain = unpack(encoding.as_bytes(), &packed, limit)?;
     if plain.len() > reserved.bytes() && !reserved.grow(plain.len()) {

@@ -30,14 +30,20 @@ fn fault<T>(at: usize, wants: &'static str) -> Result<T, Fault> {
 }
 
 /// Visit the members of a text that is exactly one object, in order; `each` may end the visit with a fault of its own.
-pub(super) fn members(text: &[u8], mut each: impl FnMut(Extent) -> Result<(), Fault>) -> Result<(), Fault> {
+pub(super) fn members(text: &[u8], each: impl FnMut(Extent) -> Result<(), Fault>) -> Result<(), Fault> {
+    let at = space(text, leading(text, each)?);
+    if at == text.len() { Ok(()) } else { fault(at, "the end of the body") }
+}
+
+/// The same for a text that begins with an object; returns where that ends.
+pub(super) fn leading(text: &[u8], mut each: impl FnMut(Extent) -> Result<(), Fault>) -> Step {
     let mut at = space(text, 0);
     if text.get(at) != Some(&b'{') {
         return fault(at, "a JSON object");
     }
     at = space(text, at + 1);
     if text.get(at) == Some(&b'}') {
-        return end(text, at + 1);
+        return Ok(at + 1);
     }
     loop {
         let from = at + 1;
@@ -48,15 +54,10 @@ pub(super) fn members(text: &[u8], mut each: impl FnMut(Extent) -> Result<(), Fa
         at = space(text, after);
         match text.get(at) {
             Some(b',') => at = space(text, at + 1),
-            Some(b'}') => return end(text, at + 1),
+            Some(b'}') => return Ok(at + 1),
             _ => return fault(at, "`,` or `}`"),
         }
     }
-}
-
-fn end(text: &[u8], at: usize) -> Result<(), Fault> {
-    let at = space(text, at);
-    if at == text.len() { Ok(()) } else { fault(at, "the end of the body") }
 }
 
 fn space(text: &[u8], mut at: usize) -> usize {
@@ -77,7 +78,7 @@ fn colon(text: &[u8], at: usize) -> Step {
 }
 
 /// The end of the value that begins here.
-pub(super) fn value(text: &[u8], mut at: usize) -> Step {
+fn value(text: &[u8], mut at: usize) -> Step {
     let mut open = Open::default();
     loop {
         at = match text.get(at) {

@@ -43,6 +43,8 @@ async fn serve(gateway: Arc<Gateway>, request: Request, op: Op, read: Read) -> R
         Ok(read) => read,
         Err(failure) => return failure.into_response(),
     };
+    // a call may take minutes: what it does not need is not kept for so long
+    drop(parts);
     let call = match call(op, body, &caller, read) {
         Ok(call) => call,
         Err(error) => return Failure::from(error).into_response(),

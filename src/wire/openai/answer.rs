@@ -1,9 +1,15 @@
 //! Whole answers: is it one, and what did it consume.
 
+use std::sync::LazyLock;
+
 use bytes::Bytes;
+use memchr::memmem::Finder;
 
 use super::errors::{self, Complaint};
 use crate::wire::{Malformed, Object};
+
+/// Made once: making a finder costs more than using it on a short answer.
+static FINDER: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"error\""));
 
 /// What a whole 2xx body turned out to be.
 #[derive(Debug)]
@@ -17,7 +23,7 @@ pub enum Whole {
 /// Whether an answer can be passed on without being read: it begins and ends as an object, and nothing in it speaks of
 /// an error. Its framing has been checked by whoever received it; reading it as well costs a tenth of a small request.
 pub fn looks_whole(body: &[u8]) -> bool {
-    matches!(body.trim_ascii(), [b'{', .., b'}']) && memchr::memmem::find(body, b"\"error\"").is_none()
+    matches!(body.trim_ascii(), [b'{', .., b'}']) && FINDER.find(body).is_none()
 }
 
 /// Index a whole answer. Some servers send blank lines while they work, so white space around it is fine.

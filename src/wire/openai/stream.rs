@@ -1,6 +1,7 @@
 //! A stream of chunks on its way through: what it says is noticed, what must not pass is held back, the rest goes as it came.
 
 use std::borrow::Cow;
+use std::sync::LazyLock;
 
 use bytes::{Bytes, BytesMut};
 use memchr::memmem::Finder;
@@ -16,6 +17,10 @@ const LONGEST: usize = 32 << 20;
 
 /// What a frame of one line has around its payload, bytes: `data: ` and two line ends.
 const ONE_LINE: usize = 10;
+
+/// What makes an event worth reading. Made once: making the finders costs more than a short stream's use of them.
+static FINDERS: LazyLock<[Finder<'static>; 3]> =
+    LazyLock::new(|| [&br#""finish_reason""#[..], br#""usage""#, br#""error""#].map(Finder::new));
 
 /// What ends every stream of this dialect that went well.
 pub const DONE: &[u8] = b"data: [DONE]\n\n";
@@ -64,7 +69,6 @@ pub struct Events {
     manner: Manner,
     trail: Trail,
     frames: sse::Frames,
-    finders: [Finder<'static>; 3],
     /// The first content has been seen.
     opened: bool,
     /// A finish reason has been seen.
@@ -87,13 +91,11 @@ enum Fate {
 impl Events {
     /// A stream that has not begun.
     pub fn new(manner: Manner) -> Self {
-        let finders = [&br#""finish_reason""#[..], br#""usage""#, br#""error""#].map(Finder::new);
         let (opened, finished, done) = (false, false, false);
         Self {
             manner,
             trail: Trail::default(),
             frames: sse::Frames::default(),
-            finders,
             opened,
             finished,
             done,
@@ -206,7 +208,7 @@ impl Events {
         }
         let mended = !self.manner.mends.is_empty() || !self.manner.follows.is_empty();
         let edited = mended || self.manner.completion.is_some();
-        let hits = [0, 1, 2].map(|at: usize| self.finders[at].find(&data).is_some());
+        let hits = [0, 1, 2].map(|at: usize| FINDERS[at].find(&data).is_some());
         if self.opened && !edited && hits == [false; 3] {
             self.chunks += 1;
             return Ok(Fate::Keep);

@@ -1,7 +1,16 @@
 //! The usage of an answer or event, in every spelling that servers of this dialect use.
 
+use std::sync::LazyLock;
+
+use memchr::memmem::Finder;
+
 use crate::wire::scan::{self, Fault};
 use crate::wire::{Object, Usage};
+
+const NAME: &[u8] = b"\"usage\"";
+
+/// Made once: making a finder costs more than using it on a short answer.
+static FINDER: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(NAME));
 
 /// The member `usage` of a whole answer or an event; `None` if it is absent, `null` or unreadable.
 pub fn read(body: &Object) -> Option<Usage> {
@@ -33,8 +42,9 @@ pub fn parse(raw: &[u8]) -> Option<Usage> {
     counted.then_some(usage)
 }
 
-fn members(raw: &[u8], mut each: impl FnMut(&[u8], &[u8])) -> Result<(), Fault> {
-    scan::members(raw, |extent| {
+/// The members of the object that the bytes begin with; what is behind it does not matter.
+fn members(raw: &[u8], mut each: impl FnMut(&[u8], &[u8])) -> Result<usize, Fault> {
+    scan::leading(raw, |extent| {
         each(&raw[extent.name], &raw[extent.value]);
         Ok(())
     })
@@ -60,11 +70,9 @@ fn raise(count: &mut u64, value: &[u8]) -> bool {
 
 /// The usage in the last bytes of an answer that was too long to be held: the last member of that name that is one.
 pub fn in_tail(tail: &[u8]) -> Option<Usage> {
-    const NAME: &[u8] = b"\"usage\"";
     // forwards: searching backwards is several times slower, and there is hardly ever more than one
-    let found = memchr::memmem::find_iter(tail, NAME).filter_map(|at| {
-        let value = tail[at + NAME.len()..].trim_ascii_start().strip_prefix(b":")?.trim_ascii_start();
-        parse(&value[..scan::value(value, 0).ok()?])
-    });
+    let found = FINDER
+        .find_iter(tail)
+        .filter_map(|at| parse(tail[at + NAME.len()..].trim_ascii_start().strip_prefix(b":")?.trim_ascii_start()));
     found.last()
 }
