@@ -13,30 +13,8 @@ use http::HeaderValue;
 
 pub use self::error::{Error, Fault, Upstream};
 pub use self::outcome::{Outcome, OutcomeSlot, Route};
-pub use crate::wire::Usage;
 use crate::wire::{Dialect, Object};
-
-/// What the caller wants done.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Op {
-    /// Chat completions, streamed or whole.
-    Chat,
-    /// Legacy text completions, streamed or whole.
-    Complete,
-    /// Embeddings.
-    Embed,
-}
-
-impl Op {
-    /// The name of the surface in metrics, logs and capability tables.
-    pub fn name(self) -> &'static str {
-        match self {
-            Op::Chat => "chat",
-            Op::Complete => "completions",
-            Op::Embed => "embeddings",
-        }
-    }
-}
+pub use crate::wire::{Op, Usage};
 
 /// One request, from the handler to the provider. Cheap to clone: every field is shared.
 #[derive(Clone, Debug)]

@@ -1,12 +1,15 @@
 //! Wire formats, and nothing else: functions from bytes to bytes that have never heard of a socket or a clock.
 
+pub mod native;
 pub mod object;
+pub mod op;
 pub mod openai;
 mod scan;
 pub mod sse;
 pub mod usage;
 
 pub use self::object::{Malformed, Object};
+pub use self::op::Op;
 pub use self::usage::Usage;
 
 /// A wire format a caller or a provider speaks.

@@ -1,0 +1,103 @@
+//! What the translations between OpenAI's formats and another have in common.
+//!
+//! A dialect's folder holds, for each operation it translates: `request` (an OpenAI body to what the provider is sent),
+//! `answer` (what it answers to an OpenAI body) and, for chat, `stream::Decoder` (its stream to OpenAI's events).
+
+use bytes::Bytes;
+
+use super::{Malformed, Object, Op};
+
+/// What a translation is told beside the request.
+#[derive(Clone, Copy, Debug)]
+pub struct Terms<'a> {
+    /// What is asked for.
+    pub op: Op,
+    /// The provider's own name for the model.
+    pub model: &'a str,
+    /// Whether the answer shall be a stream.
+    pub stream: bool,
+    /// The id of the answer, where the provider gives none.
+    pub id: &'a str,
+    /// Now, in seconds of Unix time: when the answer was created, where the provider does not say.
+    pub created: u64,
+    /// The most tokens the model can answer with, if that is known.
+    pub most_output: Option<u64>,
+}
+
+/// A request in another format.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// What is sent.
+    pub body: Bytes,
+    /// Headers that this request needs beside those of every request, as `anthropic-beta`.
+    pub headers: Vec<(&'static str, String)>,
+    /// What could not be carried over: reported to the caller, or a refusal under `on_unsupported_param: reject`.
+    pub losses: Vec<Loss>,
+    /// What the way back needs to know.
+    pub back: Back,
+}
+
+/// A parameter that the other format has no word for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Loss {
+    /// Its path in the OpenAI body, as `messages[0].name` or `logit_bias`.
+    pub param: String,
+    /// What became of it, as in `x-ferro-warnings`: `dropped`, `clamped`, `converted`.
+    pub action: &'static str,
+}
+
+/// What the answer's translation needs to know of the request.
+#[derive(Clone, Debug, Default)]
+pub struct Back {
+    /// The id of the answer, where the provider gives none.
+    pub id: String,
+    /// When the answer was created, where the provider does not say; seconds of Unix time.
+    pub created: u64,
+    /// The model, as the provider was asked for it.
+    pub model: String,
+    /// The tool that stands for a JSON schema the provider has no other word for: its arguments are the answer's text.
+    pub json_tool: Option<String>,
+    /// Tools whose names the provider would not take: what it was told, and what the caller called them.
+    pub tools: Vec<(String, String)>,
+}
+
+impl Back {
+    /// What every way back begins with.
+    pub fn new(terms: &Terms<'_>) -> Self {
+        let (id, model) = (terms.id.to_owned(), terms.model.to_owned());
+        Self { id, created: terms.created, model, ..Self::default() }
+    }
+
+    /// The caller's name for a tool.
+    pub fn tool<'a>(&'a self, sent: &'a str) -> &'a str {
+        self.tools.iter().find(|(told, _)| told == sent).map_or(sent, |(_, own)| own)
+    }
+}
+
+/// A request that can't be translated.
+#[derive(Debug)]
+pub enum Refused {
+    /// The caller's body can't be read.
+    Malformed(Malformed),
+    /// A member is not what it must be.
+    Invalid {
+        /// Its path in the body, as `messages[2].content[0].image_url`.
+        param: String,
+        /// What is wrong and what would be right.
+        message: String,
+    },
+    /// The format has no word for a member that can't be left out without changing what is asked.
+    Unsupported {
+        /// Its path in the body.
+        param: String,
+    },
+}
+
+impl From<Malformed> for Refused {
+    fn from(malformed: Malformed) -> Self {
+        Refused::Malformed(malformed)
+    }
+}
+
+/// A whole answer, translated: an OpenAI body, usage included as OpenAI has it.
+pub type Translated = Result<Object, super::openai::stream::Broken>;
