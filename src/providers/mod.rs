@@ -167,7 +167,7 @@ impl Provider {
                     Credential::Fixed(..) | Credential::None => None,
                 };
                 let headers = || self.headers_of(call, &token);
-                let answer = origin.ask(&Method::POST, &path, headers, sent.body).await;
+                let answer = origin.ask(&Method::POST, &path, headers, sent.body.into()).await;
                 answer.map_err(|error| fault::of_transport(self, &error))?.map(Inbound::Net)
             }
         };

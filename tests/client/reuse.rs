@@ -213,7 +213,8 @@ fn a_request_on_a_pooled_connection_takes_few_allocations() {
     let path = "/v1/chat/completions".parse().unwrap();
     let exchange = || {
         runtime.block_on(async {
-            let answer = origin.ask(&Method::POST, &path, || headers.clone(), Bytes::from_static(b"{}")).await.unwrap();
+            let answer =
+                origin.ask(&Method::POST, &path, || headers.clone(), Bytes::from_static(b"{}").into()).await.unwrap();
             assert_eq!(collect(answer.into_body(), 100).await.unwrap(), "hello");
         });
     };

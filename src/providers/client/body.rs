@@ -1,28 +1,34 @@
-//! The body of an upstream's answer: drives its connection while it is read, and says what becomes of it after.
+//! The body of an upstream's answer: reads its connection, and says what becomes of it after.
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http_body::{Body, Frame, SizeHint};
-use hyper::body::Incoming as HyperBody;
 use tokio::time::Instant;
 
 use super::error::{Phase, SendError, words};
-use super::link::{Link, hushed};
+use super::framing::Framing;
+use super::link::{GLANCE, Link};
 use super::origin::Origin;
 
-/// Answers longer than this (bytes) leave hyper with large buffers, which a connection at rest has no use for.
-const LARGE: usize = 64 * 1024;
+/// Largest read, and so most memory an answer in flight holds, bytes: large reads are what makes large answers cheap.
+const LARGEST_READ: usize = 256 * 1024;
 
 /// The body of an answer. Its connection goes back to the pool at a clean end and is closed at once when the body is
 /// dropped before, which is how a client that leaves stops the upstream.
 pub struct Incoming {
-    /// `None` once given back or closed. First, so that it is dropped before the body.
+    /// `None` once given back or closed.
     link: Option<Box<Link>>,
-    body: HyperBody,
+    /// What has been read and not been passed on.
+    ready: Bytes,
+    framing: Framing,
+    /// Whether the connection can be used again after it.
+    keeps: bool,
+    /// The last read found more than it could take.
+    ample: bool,
     origin: Arc<Origin>,
     /// When the silence that we are in becomes too long.
     silence: Option<Instant>,
@@ -32,16 +38,25 @@ pub struct Incoming {
     since: Instant,
     /// Bytes passed on so far.
     seen: usize,
-    over: bool,
+    /// What is wrong with what came behind `ready`.
+    broken: Option<&'static str>,
 }
 
 impl Incoming {
-    pub(super) fn new(link: Option<Box<Link>>, body: HyperBody, origin: Arc<Origin>, since: Instant) -> Self {
-        let mut incoming = Self { link, body, origin, silence: None, total: None, since, seen: 0, over: false };
-        if incoming.body.is_end_stream() {
-            incoming.release();
-        }
-        incoming
+    /// A body of which `rest` has come with the head.
+    pub(super) fn new(
+        link: Box<Link>,
+        rest: Bytes,
+        framing: Framing,
+        keeps: bool,
+        origin: Arc<Origin>,
+        since: Instant,
+    ) -> Self {
+        let (link, ready, ample) = (Some(link), Bytes::new(), false);
+        let (silence, total, seen, broken) = (None, None, 0, None);
+        let mut body = Self { link, ready, framing, keeps, ample, origin, silence, total, since, seen, broken };
+        body.take(rest);
+        body
     }
 
     /// The upstream it comes from.
@@ -49,66 +64,78 @@ impl Incoming {
         &self.origin
     }
 
-    /// Gives the connection back if it can be used again, else closes it.
-    fn release(&mut self) {
-        self.over = true;
-        if let Some(mut link) = self.link.take()
+    /// Takes what has been read. At the end of the body the connection is given back if it can be used again.
+    fn take(&mut self, read: Bytes) {
+        match self.framing.take(read) {
+            Ok((body, beyond)) => {
+                self.ready = body;
+                self.keeps &= beyond == 0;
+            }
+            Err(cause) => self.broken = Some(cause),
+        }
+        if self.framing.is_over()
+            && let Some(mut link) = self.link.take()
+            && self.keeps
             && link.is_at_rest()
         {
-            link.forget_task();
-            self.origin.rest(link, self.seen > LARGE);
+            self.origin.rest(link);
         }
     }
 
-    /// What hyper has for us already.
-    fn poll_body(&mut self) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        hushed(|| Pin::new(&mut self.body).poll_frame(&mut Context::from_waker(Waker::noop())))
-    }
-
-    fn settle(
-        &mut self,
-        frame: Option<Result<Frame<Bytes>, hyper::Error>>,
-    ) -> Poll<Option<Result<Frame<Bytes>, SendError>>> {
-        match frame {
-            Some(Ok(frame)) => {
+    /// The next piece, as it came; `None` at the end, or after a failure.
+    pub fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, SendError>>> {
+        loop {
+            if !self.ready.is_empty() {
                 self.silence = None;
-                self.seen += frame.data_ref().map_or(0, Bytes::len);
-                if self.body.is_end_stream() {
-                    self.release();
+                self.seen += self.ready.len();
+                return Poll::Ready(Some(Ok(std::mem::take(&mut self.ready))));
+            }
+            if let Some(cause) = self.broken.take() {
+                return self.fail(cause.into());
+            }
+            let Some(link) = &mut self.link else { return Poll::Ready(None) };
+            let much = match self.framing {
+                Framing::Length(left) => usize::try_from(left).unwrap_or(LARGEST_READ).min(LARGEST_READ),
+                Framing::Chunked(_) | Framing::Close if self.ample => LARGEST_READ / 2,
+                Framing::Chunked(_) | Framing::Close => 0,
+            };
+            let read = if much > GLANCE { link.poll_much(cx, much) } else { link.poll_glance(cx) };
+            match read {
+                Poll::Pending => return self.poll_late(cx),
+                Poll::Ready(Ok(read)) if read.is_empty() => {
+                    self.link = None;
+                    if matches!(self.framing, Framing::Close) {
+                        return Poll::Ready(None);
+                    }
+                    return self.fail("the connection closed in the middle of it".into());
                 }
-                Poll::Ready(Some(Ok(frame)))
-            }
-            Some(Err(error)) => {
-                let cause = words(&error);
-                self.fail(SendError::Broken { host: self.origin.name().clone(), cause })
-            }
-            None => {
-                self.release();
-                Poll::Ready(None)
+                Poll::Ready(Ok(read)) => {
+                    self.ample = read.len() >= GLANCE;
+                    self.take(read);
+                }
+                Poll::Ready(Err(error)) => return self.fail(words(&error)),
             }
         }
     }
 
-    fn fail(&mut self, error: SendError) -> Poll<Option<Result<Frame<Bytes>, SendError>>> {
-        self.over = true;
-        self.link = None;
-        Poll::Ready(Some(Err(error)))
-    }
-
-    fn late(&mut self, deadline: Instant) -> Poll<Option<Result<Frame<Bytes>, SendError>>> {
+    fn poll_late(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, SendError>>> {
         let timeouts = self.origin.timeouts();
+        let idle: Duration = timeouts.idle;
+        let silence = *self.silence.get_or_insert_with(|| Instant::now() + idle);
+        let deadline = self.total.map_or(silence, |total| total.min(silence));
+        let Some(link) = &mut self.link else { return Poll::Ready(None) };
+        std::task::ready!(link.poll_late(cx, deadline));
+        self.link = None;
         let (phase, after) = match timeouts.total {
             Some(total) if self.total == Some(deadline) => (Phase::Total, total),
-            _ => (Phase::Idle, timeouts.idle),
+            _ => (Phase::Idle, idle),
         };
-        self.fail(SendError::Timeout { host: self.origin.name().clone(), phase, after })
+        Poll::Ready(Some(Err(SendError::Timeout { host: self.origin.name().clone(), phase, after })))
     }
 
-    /// The time at which waiting any longer is too long.
-    fn deadline(&mut self) -> Instant {
-        let idle: Duration = self.origin.timeouts().idle;
-        let silence = *self.silence.get_or_insert_with(|| Instant::now() + idle);
-        self.total.map_or(silence, |total| total.min(silence))
+    fn fail(&mut self, cause: Box<str>) -> Poll<Option<Result<Bytes, SendError>>> {
+        self.link = None;
+        Poll::Ready(Some(Err(SendError::Broken { host: self.origin.name().clone(), cause })))
     }
 }
 
@@ -117,42 +144,18 @@ impl Body for Incoming {
     type Error = SendError;
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
-        let this = self.get_mut();
-        if this.over {
-            return Poll::Ready(None);
-        }
-        if let Poll::Ready(frame) = this.poll_body() {
-            return this.settle(frame);
-        }
-        if let Some(link) = &mut this.link {
-            link.belongs_to(cx);
-            if link.poll().is_ready() {
-                this.link = None;
-            }
-            if let Poll::Ready(frame) = this.poll_body() {
-                return this.settle(frame);
-            }
-        }
-        let deadline = this.deadline();
-        match &mut this.link {
-            Some(link) => match link.poll_late(deadline) {
-                Poll::Pending => Poll::Pending,
-                Poll::Ready(()) => this.late(deadline),
-            },
-            // The driver is gone and left neither an end nor an error behind: cannot be, and must not hang.
-            None => {
-                let cause = "connection closed".into();
-                this.fail(SendError::Broken { host: this.origin.name().clone(), cause })
-            }
-        }
+        self.get_mut().poll_data(cx).map(|piece| piece.map(|piece| piece.map(Frame::data)))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.over || self.body.is_end_stream()
+        self.ready.is_empty() && self.link.is_none() && self.broken.is_none()
     }
 
     fn size_hint(&self) -> SizeHint {
-        if self.over { SizeHint::with_exact(0) } else { self.body.size_hint() }
+        match self.framing {
+            Framing::Length(left) => SizeHint::with_exact(left + self.ready.len() as u64),
+            Framing::Chunked(_) | Framing::Close => SizeHint::default(),
+        }
     }
 }
 
@@ -169,20 +172,20 @@ pub async fn collect(mut body: Incoming, limit: usize) -> Result<Bytes, SendErro
     body.total = body.origin.timeouts().total.map(|total| body.since + total);
     let mut first = Bytes::new();
     let mut whole = BytesMut::new();
-    while let Some(frame) = std::future::poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
-        let Ok(data) = frame?.into_data() else { continue };
+    while let Some(piece) = std::future::poll_fn(|cx| body.poll_data(cx)).await {
+        let piece = piece?;
         if body.seen > limit {
             return Err(too_large(&body));
         }
         if first.is_empty() {
-            first = data;
+            first = piece;
             continue;
         }
         if whole.is_empty() {
             whole.reserve(expected.max(body.seen));
             whole.extend_from_slice(&first);
         }
-        whole.extend_from_slice(&data);
+        whole.extend_from_slice(&piece);
     }
     Ok(if whole.is_empty() { first } else { whole.freeze() })
 }

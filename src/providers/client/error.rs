@@ -104,6 +104,14 @@ pub enum SendError {
         /// How it broke.
         cause: Box<str>,
     },
+    /// The body of the request could not be read to its end.
+    #[error("{host}: the request's body: {cause}")]
+    Body {
+        /// The upstream.
+        host: Arc<str>,
+        /// What was wrong with it.
+        cause: Box<str>,
+    },
     /// The answer is larger than the caller of [`collect`](super::collect) takes.
     #[error("{host}: answer larger than {limit} bytes")]
     TooLarge {
@@ -136,6 +144,7 @@ impl SendError {
             | SendError::Closed { host, .. }
             | SendError::Protocol { host, .. }
             | SendError::Broken { host, .. }
+            | SendError::Body { host, .. }
             | SendError::TooLarge { host, .. } => host,
         }
     }
@@ -151,11 +160,13 @@ impl SendError {
             SendError::Timeout { .. } => Fault::Timeout,
             SendError::Broken { .. } => Fault::Truncated,
             SendError::Protocol { .. } | SendError::TooLarge { .. } => Fault::Server,
+            // what we keep of it is broken, and no other target would get more
+            SendError::Body { .. } => Fault::BadRequest,
         }
     }
 }
 
-/// An error and its causes on one line. hyper and rustls keep the interesting part in the source.
+/// An error and its causes on one line. rustls keeps the interesting part in the source.
 pub(super) fn words(error: &(dyn StdError + 'static)) -> Box<str> {
     let mut words = one(error);
     let mut next = error.source();

@@ -1,4 +1,4 @@
-//! The client of the data path: hyper connections driven inside the request's own task, in pools per worker.
+//! The client of the data path: HTTP/1.1 spoken inside the request's own task, on connections pooled per worker.
 //!
 //! [`Client`] knows what all upstreams share (roots of trust, egress proxies, workers), [`Origin`] is one upstream host
 //! with its connections, [`Incoming`] the body of an answer. No task is spawned and no channel crosses tasks: whoever
@@ -7,8 +7,11 @@
 mod body;
 mod connect;
 mod error;
+mod framing;
+mod head;
 mod link;
 mod origin;
+mod outgoing;
 mod pool;
 mod stream;
 mod tls;
@@ -29,6 +32,7 @@ use self::connect::{Place, Proxy, Tls, Way};
 pub use self::error::{Phase, SendError};
 use self::origin::Keep;
 pub use self::origin::{Origin, Timeouts};
+pub use self::outgoing::{Outgoing, Pieces};
 use self::pool::Shard;
 
 /// What all upstreams share.

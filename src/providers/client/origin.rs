@@ -1,23 +1,25 @@
 //! One upstream host: where it is, how patient we are with it, and its connections.
 
-use std::error::Error as StdError;
 use std::fmt;
-use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{HOST, PROXY_AUTHORIZATION};
+use http::header::{CONTENT_LENGTH, HOST, PROXY_AUTHORIZATION, TRANSFER_ENCODING};
 use http::uri::{Authority, PathAndQuery, Scheme};
-use http::{HeaderMap, HeaderValue, Method, Request, Response, Uri};
-use http_body_util::Full;
+use http::{HeaderMap, HeaderValue, Method, Request, Response};
 use tokio::time::{Instant, timeout};
 
 use super::body::Incoming;
 use super::connect::Way;
 use super::error::{Phase, SendError, words};
-use super::link::{Failure, Link};
-use super::pool::{Connection, Shard};
+use super::head;
+use super::link::{Answer, Failure, Link};
+use super::outgoing::{Outgoing, Sending};
+use super::pool::Shard;
+
+/// Room for the head of a request, bytes.
+const HEAD: usize = 1024;
 
 /// A reused connection that closes later than this after the request was sent was not a stale one: the upstream took
 /// the request and died on it, and sending it again is for the retry rules to decide.
@@ -90,8 +92,7 @@ impl Origin {
         self.shards.iter().map(Shard::len).sum()
     }
 
-    /// Closes connections that rested for too long, and takes the buffers from those that rest for a while. Safe from
-    /// any thread.
+    /// Closes connections that rested for too long. Safe from any thread.
     pub fn sweep(&self, now: std::time::Instant) {
         for shard in &self.shards {
             shard.sweep(now.into(), self.keep.age);
@@ -104,7 +105,7 @@ impl Origin {
         let (head, body) = request.into_parts();
         let root = PathAndQuery::from_static("/");
         let path = head.uri.path_and_query().unwrap_or(&root);
-        self.ask(&head.method, path, || head.headers.clone(), body).await
+        self.ask(&head.method, path, || head.headers.clone(), body.into()).await
     }
 
     /// Sends a request and waits for the head of the answer. `headers` is called once for each connection tried, so
@@ -118,44 +119,42 @@ impl Origin {
         method: &Method,
         path: &PathAndQuery,
         headers: impl Fn() -> HeaderMap,
-        body: Bytes,
+        body: Outgoing,
     ) -> Result<Response<Incoming>, SendError> {
         let since = Instant::now();
         let home = (self.keep.worker)() % self.shards.len();
-        if let Some(link) = self.rested(home, since).await {
-            let request = self.request(method, path, headers(), body.clone());
-            match link.exchange(request, since + self.timeouts.first_byte).await {
-                Ok((answer, link)) => return Ok(self.answer(answer, link, since)),
+        if let Some(mut link) = self.rested(home, since) {
+            let sending = self.sending(method, path, &headers(), &body);
+            match link.exchange(sending, since + self.timeouts.first_byte).await {
+                Ok(answer) => return Ok(self.answer(answer, link, since)),
                 Err(failure) if is_stale(&failure, since) => {}
                 Err(failure) => return Err(self.blame(failure)),
             }
         }
         // boxed: connecting is rare, and its state would make every request's future three times as large
-        let link = Box::pin(self.connect(home)).await?;
-        let request = self.request(method, path, headers(), body);
-        match link.exchange(request, Instant::now() + self.timeouts.first_byte).await {
-            Ok((answer, link)) => Ok(self.answer(answer, link, since)),
+        let mut link = Box::pin(self.connect(home)).await?;
+        let sending = self.sending(method, path, &headers(), &body);
+        match link.exchange(sending, Instant::now() + self.timeouts.first_byte).await {
+            Ok(answer) => Ok(self.answer(answer, link, since)),
             Err(failure) => Err(self.blame(failure)),
         }
     }
 
-    /// Keeps a connection whose exchange is over; only its socket, if hyper's buffers have grown.
-    pub(super) fn rest(&self, link: Box<Link>, large: bool) {
-        let Some(shard) = self.shards.get(link.home) else { return };
-        let connection = match large {
-            false => Connection::Warm(link),
-            true => match link.into_stream() {
-                Some(stream) => Connection::Cold(stream),
-                None => return,
-            },
-        };
-        shard.put(connection, Instant::now(), self.keep.limit);
+    /// Keeps a connection whose exchange is over.
+    pub(super) fn rest(&self, link: Box<Link>) {
+        if let Some(shard) = self.shards.get(link.home) {
+            shard.put(link, Instant::now(), self.keep.limit);
+        }
     }
 
-    async fn rested(&self, home: usize, now: Instant) -> Option<Box<Link>> {
-        match self.shards.get(home)?.take(now, self.keep.age)? {
-            Connection::Warm(link) => Some(link),
-            Connection::Cold(stream) => Box::pin(Link::new(stream, home)).await.ok(),
+    /// A connection at rest whose other side is still there, as far as the reactor knows.
+    fn rested(&self, home: usize, now: Instant) -> Option<Box<Link>> {
+        let shard = self.shards.get(home)?;
+        loop {
+            let mut link = shard.take(now, self.keep.age)?;
+            if link.is_at_rest() {
+                return Some(link);
+            }
         }
     }
 
@@ -164,48 +163,55 @@ impl Origin {
         let stream = timeout(within, self.way.connect(within)).await.unwrap_or_else(|_elapsed| {
             Err(SendError::Timeout { host: self.name().clone(), phase: Phase::Connect, after: within })
         })?;
-        Link::new(stream, home).await.map_err(|error| self.blame(Failure::Hyper { error, heard: false }))
+        Ok(Link::new(stream, home))
     }
 
-    fn request(&self, method: &Method, path: &PathAndQuery, headers: HeaderMap, body: Bytes) -> Request<Full<Bytes>> {
-        let mut request = Request::new(Full::new(body));
-        *request.method_mut() = method.clone();
-        *request.headers_mut() = headers;
-        let headers = request.headers_mut();
-        if !headers.contains_key(HOST) {
-            headers.insert(HOST, self.host.clone());
+    /// The request as it goes out.
+    fn sending(&self, method: &Method, path: &PathAndQuery, headers: &HeaderMap, body: &Outgoing) -> Sending {
+        let mut out = Vec::with_capacity(HEAD);
+        // through a tunnel the proxy is not spoken to
+        let proxy = self.way.proxy.as_ref().filter(|_| self.way.tls.is_none());
+        match proxy {
+            Some(_) => head::begin(&mut out, method, &format!("{}://{}{path}", self.scheme, self.authority)),
+            None => head::begin(&mut out, method, path.as_str()),
         }
-        *request.uri_mut() = match &self.way.proxy {
-            Some(proxy) if self.way.tls.is_none() => {
-                if let Some(auth) = &proxy.auth {
-                    request.headers_mut().insert(PROXY_AUTHORIZATION, auth.clone());
-                }
-                let mut parts = http::uri::Parts::default();
-                parts.scheme = Some(self.scheme.clone());
-                parts.authority = Some(self.authority.clone());
-                parts.path_and_query = Some(path.clone());
-                Uri::from_parts(parts).unwrap_or_else(|_invalid| Uri::from(path.clone()))
+        for (name, value) in headers {
+            // how long the body is and how it is framed is for us to say
+            if *name != CONTENT_LENGTH && *name != TRANSFER_ENCODING {
+                head::field(&mut out, name, value);
             }
-            _ => Uri::from(path.clone()),
-        };
-        request
+        }
+        if !headers.contains_key(HOST) {
+            head::field(&mut out, &HOST, &self.host);
+        }
+        if let Some(auth) = proxy.and_then(|proxy| proxy.auth.as_ref()) {
+            head::field(&mut out, &PROXY_AUTHORIZATION, auth);
+        }
+        Sending::new(out, body, !matches!(*method, Method::GET | Method::HEAD | Method::DELETE | Method::OPTIONS))
     }
 
-    fn answer(
-        self: &Arc<Self>,
-        answer: Response<hyper::body::Incoming>,
-        link: Option<Box<Link>>,
-        since: Instant,
-    ) -> Response<Incoming> {
-        answer.map(|body| Incoming::new(link, body, self.clone(), since))
+    fn answer(self: &Arc<Self>, answer: Answer, link: Box<Link>, since: Instant) -> Response<Incoming> {
+        let Answer { head, rest, sent } = answer;
+        let body = Incoming::new(link, rest, head.framing, head.keeps && sent, self.clone(), since);
+        let mut response = Response::new(body);
+        *response.status_mut() = head.status;
+        *response.headers_mut() = head.headers;
+        response
     }
 
     fn blame(&self, failure: Failure) -> SendError {
         let host = self.name().clone();
         match failure {
             Failure::Late => SendError::Timeout { host, phase: Phase::FirstByte, after: self.timeouts.first_byte },
-            Failure::Hyper { error, .. } if is_closed(&error) => SendError::Closed { host, cause: words(&error) },
-            Failure::Hyper { error, .. } => SendError::Protocol { host, cause: words(&error) },
+            Failure::Closed { cause: Some(error), .. } => SendError::Closed { host, cause: words(&error) },
+            Failure::Closed { cause: None, heard: false } => {
+                SendError::Closed { host, cause: "the connection ended".into() }
+            }
+            Failure::Closed { cause: None, heard: true } => {
+                SendError::Closed { host, cause: "the connection ended within its head".into() }
+            }
+            Failure::Nonsense(cause) => SendError::Protocol { host, cause: cause.into() },
+            Failure::Body(error) => SendError::Body { host, cause: words(&error) },
         }
     }
 }
@@ -218,17 +224,5 @@ impl fmt::Debug for Origin {
 
 /// Whether a reused connection failed as one does that the upstream closed while it rested.
 fn is_stale(failure: &Failure, since: Instant) -> bool {
-    match failure {
-        Failure::Hyper { error, heard: false } => is_closed(error) && since.elapsed() < STALE,
-        _ => false,
-    }
-}
-
-/// Whether the connection closed, in one of the ways a socket can.
-fn is_closed(error: &hyper::Error) -> bool {
-    let closed = error.is_canceled() || error.is_closed() || error.is_incomplete_message();
-    closed || {
-        let io = error.source().and_then(|source| source.downcast_ref::<io::Error>());
-        io.is_some_and(|io| io.kind() != io::ErrorKind::InvalidData)
-    }
+    matches!(failure, Failure::Closed { heard: false, .. }) && since.elapsed() < STALE
 }
