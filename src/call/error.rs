@@ -27,6 +27,14 @@ pub enum Error {
         /// The provider's id.
         provider: &'static str,
     },
+    /// The provider cannot take a part of the content, and without it another question would be asked.
+    #[error("{provider} cannot take `{param}`: leave it out, or ask a model that takes it")]
+    UnsupportedContent {
+        /// The part's path in the body, as `messages[1].content[0]`.
+        param: String,
+        /// The provider's id.
+        provider: &'static str,
+    },
     /// Nothing serves the model.
     #[error("no target serves the model `{0}`")]
     NoTarget(Arc<str>),
@@ -156,6 +164,7 @@ impl Error {
         match self {
             Error::Malformed(_) | Error::Invalid { .. } => "invalid_request",
             Error::Unsupported { .. } => "unsupported_parameter",
+            Error::UnsupportedContent { .. } => "unsupported_content",
             Error::NoTarget(_) => "model_not_found",
             Error::Deadline(_) => "gateway_timeout",
             Error::Draining => "shutting_down",

@@ -144,9 +144,10 @@ impl Failure {
             Failure::Panic => (S::INTERNAL_SERVER_ERROR, SERVER, "internal_error"),
             Failure::Call(error) => {
                 let (status, kind) = match error {
-                    call::Error::Malformed(_) | call::Error::Invalid { .. } | call::Error::Unsupported { .. } => {
-                        (S::BAD_REQUEST, INVALID)
-                    }
+                    call::Error::Malformed(_)
+                    | call::Error::Invalid { .. }
+                    | call::Error::Unsupported { .. }
+                    | call::Error::UnsupportedContent { .. } => (S::BAD_REQUEST, INVALID),
                     call::Error::NoTarget(_) => (S::NOT_FOUND, INVALID),
                     call::Error::Deadline(_) => (S::GATEWAY_TIMEOUT, UPSTREAM),
                     call::Error::Draining => (S::SERVICE_UNAVAILABLE, SERVER),
@@ -174,7 +175,8 @@ impl Failure {
     /// The error as one server-sent event of a stream in `dialect`; no `[DONE]` follows it.
     pub fn event(&self, dialect: Dialect) -> Bytes {
         match dialect {
-            Dialect::OpenAi => {
+            // callers speak no other dialect yet
+            Dialect::OpenAi | Dialect::Native(_) => {
                 let body = self.body();
                 let mut event = BytesMut::with_capacity(body.len() + 8);
                 event.put_slice(b"data: ");
@@ -211,7 +213,11 @@ impl Failure {
 
     fn param(&self) -> Option<&str> {
         match self {
-            Failure::Call(call::Error::Invalid { param, .. } | call::Error::Unsupported { param, .. }) => Some(param),
+            Failure::Call(
+                call::Error::Invalid { param, .. }
+                | call::Error::Unsupported { param, .. }
+                | call::Error::UnsupportedContent { param, .. },
+            ) => Some(param),
             Failure::Call(call::Error::NoTarget(_)) => Some("model"),
             _ => self.upstream()?.param.as_deref(),
         }
@@ -296,6 +302,7 @@ fn call_message(error: &call::Error) -> String {
         call::Error::Malformed(_)
         | call::Error::Invalid { .. }
         | call::Error::Unsupported { .. }
+        | call::Error::UnsupportedContent { .. }
         | call::Error::Deadline(_)
         | call::Error::Draining => error.to_string(),
     }

@@ -1,15 +1,19 @@
-//! A call as one provider is sent it: the row's changes, made on a copy of the body's index.
+//! A call as one provider is sent it: the row's changes, made on a copy of the body's index, and a translation where the
+//! provider speaks another format.
 
-use std::time::Instant;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
+use http::header::ACCEPT;
+use http::{HeaderName, HeaderValue};
 
 use super::Provider;
-use super::rework;
-use super::spec::Notes;
+use super::rework::{self, options};
+use super::spec::{Notes, Way};
 use crate::call::{Call, Error, Op};
-use crate::wire::Dialect;
+use crate::wire::native::{self, Native, Refused, Terms};
 use crate::wire::openai::completions::{self, Echo};
+use crate::wire::{Dialect, Object};
 
 /// What goes out.
 pub struct Sent {
@@ -17,16 +21,39 @@ pub struct Sent {
     pub op: Op,
     /// The body.
     pub body: Bytes,
-    /// The way back to the operation the caller asked for, if that is another one.
-    pub back: Option<Echo>,
+    /// The way back to what the caller asked for.
+    pub back: Back,
     /// What the provider is asked for instead of the model.
     pub model: Option<String>,
+    /// The path below the root, where it is not that of the operation.
+    pub path: Option<&'static str>,
+    /// Headers of this request alone.
+    pub headers: Vec<(HeaderName, HeaderValue)>,
+}
+
+/// The way from what the provider answers to what the caller asked for.
+#[derive(Default)]
+pub struct Back {
+    /// To the operation the caller asked for, if that is another one.
+    pub completion: Option<Echo>,
+    /// Out of the provider's format, if it has one of its own.
+    pub native: Option<Box<Foreign>>,
+}
+
+/// What an answer in another format is read by.
+pub struct Foreign {
+    /// The format.
+    pub native: Native,
+    /// What the provider was asked for.
+    pub op: Op,
+    /// What is known of the request.
+    pub back: native::Back,
 }
 
 /// Encode a call for a provider. Fails on what it can't be asked for.
 pub fn encode(provider: &Provider, call: &Call, model: &str, warnings: &mut Vec<String>) -> Result<Sent, Error> {
     let spec = provider.spec;
-    let (op, mut body, back) = match call.op {
+    let (op, mut body, completion) = match call.op {
         Op::Complete if spec.path(Op::Complete).is_none() => {
             let (chat, echo) = completions::to_chat(&call.body)
                 .map_err(|beyond| Error::Invalid { param: beyond.param.to_owned(), message: beyond.message })?;
@@ -34,9 +61,8 @@ pub fn encode(provider: &Provider, call: &Call, model: &str, warnings: &mut Vec<
         }
         op => (op, call.body.clone(), None),
     };
-    match (call.dialect, spec.dialect) {
-        (Dialect::OpenAi, Dialect::OpenAi) => {}
-    }
+    let way = spec.ways.and_then(|ways| ways(op, model, call.stream, &provider.settings));
+    let path = way.map(|way: Way| way.path);
     let other = (spec.model)(model, op, &provider.settings);
     let model = other.as_deref().unwrap_or(model);
     let mut notes = Notes {
@@ -47,6 +73,12 @@ pub fn encode(provider: &Provider, call: &Call, model: &str, warnings: &mut Vec<
         policy: provider.policy,
         warnings,
     };
+    if let Dialect::Native(native) = way.map_or(spec.dialect, |way| way.dialect) {
+        let translated = translate(provider, native, op, body, &mut notes)?;
+        let headers = headers(provider, &translated.headers)?;
+        let native = Some(Box::new(Foreign { native, op, back: translated.back }));
+        return Ok(Sent { op, body: translated.body, back: Back { completion, native }, model: other, path, headers });
+    }
     rework::request(spec, op, &mut body, &mut notes)?;
     if call.model.as_ref() != model || body.raw("model").is_none_or(|raw| !is_text(raw, model)) {
         body.set_text("model", model);
@@ -64,9 +96,80 @@ pub fn encode(provider: &Provider, call: &Call, model: &str, warnings: &mut Vec<
     if !provider.learned.is_empty() {
         provider.learned.apply(&mut body, &mut notes, Instant::now());
     }
-    Ok(Sent { op, body: body.encode(), back, model: other })
+    let back = Back { completion, native: None };
+    Ok(Sent { op, body: body.encode(), back, model: other, path, headers: Vec::new() })
 }
 
 fn is_text(raw: &[u8], text: &str) -> bool {
     matches!(raw, [b'"', inner @ .., b'"'] if inner == text.as_bytes())
+}
+
+/// The same call in the provider's own format: the row's changes are made before, its options put in behind.
+fn translate(
+    provider: &Provider,
+    native: Native,
+    op: Op,
+    mut body: Object,
+    notes: &mut Notes<'_>,
+) -> Result<native::Request, Error> {
+    let options = options::take(&mut body, provider.spec.id)?;
+    rework::fit(provider.spec, op, &mut body, notes)?;
+    if !provider.learned.is_empty() {
+        provider.learned.apply(&mut body, notes, Instant::now());
+    }
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let (id, created) = (id(), now.as_secs());
+    let terms = Terms { op, model: notes.model, stream: notes.stream, id: &id, created, most_output: None };
+    let mut request = native.encode(&body, &terms).map_err(|refused| refusal(provider, refused))?;
+    for loss in &request.losses {
+        notes.lost(&body, loss)?;
+    }
+    if let Some(options) = options {
+        let mut sent = Object::parse(request.body)?;
+        options::merge(&mut sent, &options)?;
+        request.body = sent.encode();
+    }
+    Ok(request)
+}
+
+/// What the caller is told of a body that can't be translated.
+fn refusal(provider: &Provider, refused: Refused) -> Error {
+    let provider = provider.spec.id;
+    match refused {
+        Refused::Malformed(malformed) => Error::Malformed(malformed),
+        Refused::Invalid { param, message } => Error::Invalid { param, message },
+        Refused::Unsupported { param } if param.starts_with("messages") || param.starts_with("input") => {
+            Error::UnsupportedContent { param, provider }
+        }
+        Refused::Unsupported { param } => Error::Unsupported { param, provider },
+    }
+}
+
+/// A translation's headers. Where the target sends one of that name too, both are in it, as a list. Fails on values that
+/// no header can carry: they are made of what the caller said.
+fn headers(provider: &Provider, wanted: &[(&'static str, String)]) -> Result<Vec<(HeaderName, HeaderValue)>, Error> {
+    let mut headers = Vec::with_capacity(wanted.len());
+    for (name, value) in wanted {
+        let name = HeaderName::from_static(name);
+        let own = provider.headers.get(&name).filter(|_| name != ACCEPT).and_then(|own| own.to_str().ok());
+        let value = own.map_or_else(|| value.clone(), |own| format!("{own},{value}"));
+        let value = HeaderValue::try_from(value).map_err(|_| {
+            let message = format!("the header `{name}`, which follows from this request, would not be one");
+            Error::Invalid { param: name.to_string(), message }
+        })?;
+        headers.push((name, value));
+    }
+    Ok(headers)
+}
+
+/// An id for an answer whose provider gives none, as OpenAI's look.
+fn id() -> String {
+    const DIGITS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+    let mut noise = [0; 24];
+    // without randomness the id is a poor one, and the answer still good
+    let _filled = getrandom::fill(&mut noise);
+    let mut id = String::with_capacity(33);
+    id.push_str("chatcmpl-");
+    id.extend(noise.iter().map(|byte| char::from(DIGITS[usize::from(*byte) % DIGITS.len()])));
+    id
 }

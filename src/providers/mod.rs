@@ -1,6 +1,7 @@
 //! Whom we can call: a row, made concrete by a target's settings, with its credential and its pool.
 
 pub mod auth;
+pub mod batch;
 pub mod client;
 pub mod demo;
 pub mod discover;
@@ -8,6 +9,8 @@ pub mod encode;
 pub mod fault;
 pub mod inbound;
 pub mod learned;
+pub mod notes;
+pub mod paths;
 pub mod receive;
 pub mod rework;
 pub mod settings;
@@ -20,18 +23,19 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
-use http::uri::PathAndQuery;
 use http::{Method, Uri};
 
 use self::auth::{Credential, Fetcher};
 use self::client::{Client, Origin, Timeouts};
+use self::encode::Sent;
 use self::inbound::Inbound;
 use self::learned::Learned;
+use self::paths::Paths;
 use self::receive::Got;
 use self::settings::Settings;
 use self::spec::{Place, Policy, Root, Spec};
 use crate::call::redact::Redactor;
-use crate::call::{Call, Error, Op, Upstream};
+use crate::call::{Call, Error, Upstream};
 use crate::config::Invalid;
 
 /// One provider as one target uses it.
@@ -44,7 +48,7 @@ pub struct Provider {
     policy: Policy,
     redactor: Arc<Redactor>,
     link: Link,
-    paths: Vec<(Op, Path)>,
+    paths: Paths,
     headers: HeaderMap,
     credential: Credential,
     place: Option<Place>,
@@ -56,12 +60,6 @@ pub struct Provider {
 enum Link {
     Net(Arc<Origin>),
     Inside,
-}
-
-/// The path and query of an operation.
-enum Path {
-    Fixed(PathAndQuery),
-    PerModel(String),
 }
 
 /// What a target adds to a row.
@@ -89,7 +87,7 @@ impl Provider {
         let total = timeouts.total.unwrap_or(spec.pace.total());
         let place = match spec.root {
             Root::Inside => {
-                let (paths, headers, credential) = (Vec::new(), HeaderMap::new(), Credential::None);
+                let (paths, headers, credential) = (Paths::default(), HeaderMap::new(), Credential::None);
                 return Ok(Self {
                     spec,
                     target,
@@ -110,11 +108,7 @@ impl Provider {
         };
         let base: Uri = place.base.replace("{model}", "model").parse().map_err(|_| invalid_root(&place.base))?;
         let origin = client.origin(&base, timeouts).map_err(|error| Invalid::at("base_url", error.to_string()))?;
-        let paths = spec
-            .ops
-            .iter()
-            .map(|(op, path)| Ok((*op, Path::of(&place, path)?)))
-            .collect::<Result<Vec<_>, Invalid>>()?;
+        let paths = Paths::of(spec, &place)?;
         let mut headers = base_headers(spec, &settings)?;
         let credential = auth::credential(spec, &settings, &place, &fetcher)?;
         if let Credential::Fixed(name, value) = &credential {
@@ -139,14 +133,22 @@ impl Provider {
 
     /// Ask the provider once. `model` is its own name for the model; what can't be sent as asked is added to `warnings`.
     /// An answer that is streamed is returned with its first content, so that every failure before it can still be
-    /// answered by somebody else. A refusal that teaches something about the model is asked again at once.
+    /// answered by somebody else. A refusal that teaches something about the model is asked again at once; a list of
+    /// inputs that is too long is asked for in parts.
     pub async fn ask(&self, call: &Call, model: &str, warnings: &mut Vec<String>) -> Result<Got, Error> {
+        if let Some(parts) = batch::split(self.spec, call, model)? {
+            return Box::pin(batch::ask(self, &parts, model, warnings)).await;
+        }
+        self.ask_whole(call, model, warnings).await
+    }
+
+    async fn ask_whole(&self, call: &Call, model: &str, warnings: &mut Vec<String>) -> Result<Got, Error> {
         let sent = encode::encode(self, call, model, warnings)?;
         let (name, body) = (sent.model.clone(), sent.body.clone());
         let asked = self.exchange(call, sent, model).await;
         let Err(Error::Upstream(failed)) = &asked else { return asked };
-        let model = name.as_deref().unwrap_or(model);
-        if !self.learned.learn(failed, model, &body, self.policy, Instant::now()) {
+        let name = name.as_deref().unwrap_or(model);
+        if !self.learned.learn(failed, name, &body, self.policy, Instant::now()) {
             return asked;
         }
         warnings.clear();
@@ -155,23 +157,23 @@ impl Provider {
         Box::pin(self.exchange(call, sent, model)).await
     }
 
-    async fn exchange(&self, call: &Call, sent: encode::Sent, model: &str) -> Result<Got, Error> {
+    async fn exchange(&self, call: &Call, sent: Sent, model: &str) -> Result<Got, Error> {
+        let Sent { op, body, back, model: name, path, headers: mut more } = sent;
         let response = match &self.link {
-            Link::Inside => demo::answer(sent.op, &sent.body, call.stream),
+            Link::Inside => demo::answer(op, &body, call.stream),
             Link::Net(origin) => {
-                let model = sent.model.as_deref().unwrap_or(model);
-                let path = self.paths.iter().find(|(op, _)| *op == sent.op).and_then(|(_, path)| path.of_model(model));
+                let path = self.paths.find(op, path, name.as_deref().unwrap_or(model));
                 let path = path.ok_or_else(|| Error::NoTarget(call.model.clone()))?;
-                let token = match &self.credential {
-                    Credential::Token(_) => Box::pin(self.token()).await?,
-                    Credential::Fixed(..) | Credential::None => None,
-                };
-                let headers = || self.headers_of(call, &token);
-                let answer = origin.ask(&Method::POST, &path, headers, sent.body.into()).await;
+                match &self.credential {
+                    Credential::Token(_) => more.extend(Box::pin(self.token()).await?),
+                    Credential::Fixed(..) | Credential::None => {}
+                }
+                let headers = || self.headers_of(call, &more);
+                let answer = origin.ask(&Method::POST, &path, headers, body.into()).await;
                 answer.map_err(|error| fault::of_transport(self, &error))?.map(Inbound::Net)
             }
         };
-        Ok(receive::receive(self, call, response, sent.back).await?)
+        Ok(receive::receive(self, call, response, back).await?)
     }
 
     /// A credential that has to be fetched; the others are among the headers of every request.
@@ -185,7 +187,7 @@ impl Provider {
         }
     }
 
-    fn headers_of(&self, call: &Call, token: &Option<(HeaderName, HeaderValue)>) -> HeaderMap {
+    fn headers_of(&self, call: &Call, more: &[(HeaderName, HeaderValue)]) -> HeaderMap {
         let mut headers = self.headers.clone();
         if call.stream {
             headers.insert(ACCEPT, HeaderValue::from_static("text/event-stream"));
@@ -193,7 +195,7 @@ impl Provider {
         if let Ok(id) = HeaderValue::from_maybe_shared(Bytes::copy_from_slice(call.id.as_bytes())) {
             headers.insert(REQUEST_ID, id);
         }
-        if let Some((name, value)) = token {
+        for (name, value) in more {
             headers.insert(name, value.clone());
         }
         headers
@@ -201,37 +203,6 @@ impl Provider {
 }
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-client-request-id");
-
-impl Path {
-    fn of(place: &Place, path: &str) -> Result<Self, Invalid> {
-        let full = match &place.query {
-            Some(query) => format!("{}{path}?{query}", place.base),
-            None => format!("{}{path}", place.base),
-        };
-        let below = full.splitn(4, '/').nth(3).map(|below| format!("/{below}")).unwrap_or_default();
-        let known = PathAndQuery::try_from(below.replace("{model}", "model")).map_err(|_| invalid_root(&place.base))?;
-        Ok(if below.contains("{model}") { Path::PerModel(below) } else { Path::Fixed(known) })
-    }
-
-    fn of_model(&self, model: &str) -> Option<PathAndQuery> {
-        match self {
-            Path::Fixed(path) => Some(path.clone()),
-            Path::PerModel(template) => template.replace("{model}", &escape(model)).try_into().ok(),
-        }
-    }
-}
-
-/// Percent-encode a model's name as one path segment.
-fn escape(model: &str) -> String {
-    let mut out = String::with_capacity(model.len());
-    for byte in model.bytes() {
-        match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => out.push(char::from(byte)),
-            _ => out.push_str(&format!("%{byte:02X}")),
-        }
-    }
-    out
-}
 
 fn invalid_root(base: &str) -> Invalid {
     Invalid::at("base_url".to_owned(), format!("`{base}` is not an API root: it must look like https://host/v1"))

@@ -8,18 +8,18 @@ use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, He
 use http::{Response, StatusCode};
 
 use super::Provider;
+use super::encode::{Back, Foreign};
 use super::fault;
 use super::inbound::{Gathered, Inbound};
 use super::rework::{self, embeddings};
 use super::spec::Trail;
-use super::stream::{Flow, Long};
+use super::stream::{Flow, Long, Source};
 use crate::call::{Call, Fault, Upstream, Usage};
 use crate::wire::openai::answer::{self, Whole};
-use crate::wire::openai::completions::Echo;
 use crate::wire::openai::errors::{self, Complaint};
-use crate::wire::openai::stream::{DONE, Events, Manner};
+use crate::wire::openai::stream::{Broken, DONE, Events, Manner};
 use crate::wire::openai::usage;
-use crate::wire::{Object, sse};
+use crate::wire::{Malformed, Object, sse};
 
 /// Whole answers up to here are held and read; longer ones pass through, bytes.
 const SHORT: usize = 64 << 10;
@@ -29,6 +29,9 @@ const LONGEST: usize = 64 << 20;
 
 /// Error bodies are read up to here, bytes.
 const COMPLAINT: usize = 64 << 10;
+
+/// The content type of most streams.
+const EVENTS: &str = "text/event-stream";
 
 /// What came of asking.
 pub enum Got {
@@ -45,7 +48,7 @@ pub async fn receive(
     provider: &Provider,
     call: &Call,
     response: Response<Inbound>,
-    back: Option<Echo>,
+    back: Back,
 ) -> Result<Got, Box<Upstream>> {
     let (head, body) = response.into_parts();
     let (status, headers) = (head.status, head.headers);
@@ -72,14 +75,18 @@ pub async fn receive(
         follows: provider.spec.follows,
         usage: provider.spec.usage.unwrap_or(usage::read),
         wants_usage: call.wants_usage,
-        completion: back,
+        completion: back.completion,
     };
+    let reader = Reader { provider, status, headers: &headers, foreign: back.native };
     match (call.stream, kind) {
-        (true, "text/event-stream" | "") => Box::pin(open(provider, Events::new(manner), body)).await,
-        (true, "application/json") => Box::pin(replay(provider, status, &headers, manner, body)).await,
+        (true, "application/json") => Box::pin(replay(reader, manner, body)).await,
+        (true, kind) if kind == reader.stream_type() || kind.is_empty() => {
+            let decoder = reader.foreign.map(|foreign| foreign.native.decoder(foreign.back));
+            Box::pin(open(provider, Source::new(Events::new(manner), decoder), body)).await
+        }
         (false, "application/json" | "text/plain" | "") => {
             let base64 = embeddings::wants_base64(provider.spec, call);
-            whole(provider, status, &headers, manner, body, base64).await
+            whole(reader, manner, body, base64).await
         }
         (true, other) => Err(nonsense(format!("answered with {other} where a stream of events was asked for"))),
         (false, other) => Err(nonsense(format!("answered with {other} where JSON was asked for"))),
@@ -87,22 +94,22 @@ pub async fn receive(
 }
 
 /// Hold a stream back until it says something: until then it can fail with a true status.
-async fn open(provider: &Provider, mut events: Events, mut body: Inbound) -> Result<Got, Box<Upstream>> {
+async fn open(provider: &Provider, mut source: Source, mut body: Inbound) -> Result<Got, Box<Upstream>> {
     let mut held: Vec<Bytes> = Vec::new();
-    while !events.opened() && !events.done() {
+    while !source.opened() && !source.done() {
         let passed = match body.next().await {
-            Some(Ok(chunk)) => events.push(chunk),
+            Some(Ok(chunk)) => source.push(chunk),
             Some(Err(error)) => return Err(fault::of_transport(provider, &error)),
             None => {
-                let rest = events.end();
-                if rest.is_ok() && !events.opened() {
+                let rest = source.end();
+                if rest.is_ok() && !source.opened() {
                     return Err(fault::ours(provider, Fault::Server, "answered with an empty stream".to_owned()));
                 }
                 rest
             }
         };
         // nothing has been passed on yet, so a failure right behind the first content is still a failure before it
-        let passed = match events.broken() {
+        let passed = match source.broken() {
             Some(broken) => Err(broken),
             None => passed,
         };
@@ -112,19 +119,13 @@ async fn open(provider: &Provider, mut events: Events, mut body: Inbound) -> Res
         }
     }
     let first = if held.len() == 1 { held.remove(0) } else { held.concat().into() };
-    Ok(Got::Flow(Box::new(Flow::new(provider, events, body, first))))
+    Ok(Got::Flow(Box::new(Flow::new(provider, source, body, first))))
 }
 
 /// A whole answer where a stream was asked for, as the events it would have been.
-async fn replay(
-    provider: &Provider,
-    status: StatusCode,
-    headers: &HeaderMap,
-    manner: Manner,
-    body: Inbound,
-) -> Result<Got, Box<Upstream>> {
-    let object = read(provider, status, headers, body).await?;
-    let nonsense = |error: crate::wire::Malformed| fault::of_nonsense(provider, status, headers, error.to_string());
+async fn replay(reader: Reader<'_>, manner: Manner, body: Inbound) -> Result<Got, Box<Upstream>> {
+    let object = reader.read(body).await?;
+    let nonsense = |error: Malformed| reader.nonsense(error.to_string());
     let mut event = object.clone();
     event.set("object", &"chat.completion.chunk");
     let mut choices = object.objects("choices").map_err(nonsense)?;
@@ -149,20 +150,14 @@ async fn replay(
         chunks.push(sse::frame(&event.encode()));
     }
     chunks.push(Bytes::from_static(DONE));
-    open(provider, Events::new(manner), Inbound::Local(chunks.into())).await
+    open(reader.provider, Source::new(Events::new(manner), None), Inbound::Local(chunks.into())).await
 }
 
 /// A whole answer: read if it is short or must be changed, passed on if it is long.
-async fn whole(
-    provider: &Provider,
-    status: StatusCode,
-    headers: &HeaderMap,
-    manner: Manner,
-    body: Inbound,
-    base64: bool,
-) -> Result<Got, Box<Upstream>> {
+async fn whole(reader: Reader<'_>, manner: Manner, body: Inbound, base64: bool) -> Result<Got, Box<Upstream>> {
+    let Reader { provider, headers, .. } = reader;
     let mended = !manner.mends.is_empty() || !manner.follows.is_empty();
-    let changed = mended || base64 || manner.completion.is_some();
+    let changed = mended || base64 || manner.completion.is_some() || reader.foreign.is_some();
     let length = length(headers).filter(|_| !headers.contains_key(CONTENT_ENCODING));
     let limit = if changed { LONGEST } else { SHORT };
     let mut gathered = pin!(body.gather(limit, length));
@@ -183,20 +178,15 @@ async fn whole(
             return Ok(Got::Long(Box::new(Long::new(provider, first, rest, kind, length))));
         }
         Ok(Ok(Gathered::Beyond(..))) => {
-            return Err(fault::of_nonsense(
-                provider,
-                status,
-                headers,
-                format!("answered with more than {LONGEST} bytes"),
-            ));
+            return Err(reader.nonsense(format!("answered with more than {LONGEST} bytes")));
         }
     };
     if !changed && answer::looks_whole(&bytes) {
         let usage = usage::in_tail(&bytes);
         return Ok(Got::Whole(bytes, usage));
     }
-    let mut object = judge(provider, status, headers, bytes)?;
-    let nonsense = |error: crate::wire::Malformed| fault::of_nonsense(provider, status, headers, error.to_string());
+    let mut object = reader.judge(bytes)?;
+    let nonsense = |error: Malformed| reader.nonsense(error.to_string());
     rework::answer(provider.spec, &mut object, &mut Trail::default()).map_err(nonsense)?;
     if base64 {
         embeddings::to_base64(&mut object).map_err(nonsense)?;
@@ -209,36 +199,57 @@ async fn whole(
     Ok(Got::Whole(body, usage))
 }
 
-async fn read(
-    provider: &Provider,
+/// Reads whole answers of one provider.
+struct Reader<'a> {
+    provider: &'a Provider,
     status: StatusCode,
-    headers: &HeaderMap,
-    body: Inbound,
-) -> Result<Object, Box<Upstream>> {
-    match body.gather(LONGEST, length(headers)).await {
-        Ok(Gathered::All(bytes)) => judge(provider, status, headers, bytes),
-        Ok(Gathered::Beyond(..)) => {
-            Err(fault::of_nonsense(provider, status, headers, format!("answered with more than {LONGEST} bytes")))
-        }
-        Err(error) => Err(fault::of_transport(provider, &error)),
-    }
+    headers: &'a HeaderMap,
+    foreign: Option<Box<Foreign>>,
 }
 
-fn judge(provider: &Provider, status: StatusCode, headers: &HeaderMap, bytes: Bytes) -> Result<Object, Box<Upstream>> {
-    if bytes.trim_ascii().is_empty() {
-        return Err(fault::of_nonsense(provider, status, headers, "answered with an empty body".to_owned()));
+impl Reader<'_> {
+    /// The content type of a stream.
+    fn stream_type(&self) -> &'static str {
+        self.foreign.as_ref().map_or(EVENTS, |foreign| foreign.native.stream_type())
     }
-    match answer::read(bytes) {
-        Ok(Whole::Good(object)) => Ok(object),
-        Ok(Whole::Error(said)) => Err(fault::of_answer(provider, status, headers, said)),
-        Err(error) => Err(fault::of_nonsense(provider, status, headers, format!("the answer can't be read: {error}"))),
+
+    async fn read(&self, body: Inbound) -> Result<Object, Box<Upstream>> {
+        match body.gather(LONGEST, length(self.headers)).await {
+            Ok(Gathered::All(bytes)) => self.judge(bytes),
+            Ok(Gathered::Beyond(..)) => Err(self.nonsense(format!("answered with more than {LONGEST} bytes"))),
+            Err(error) => Err(fault::of_transport(self.provider, &error)),
+        }
+    }
+
+    /// An answer, as OpenAI's. Fails if it is none, and if it is an error under a good status.
+    fn judge(&self, bytes: Bytes) -> Result<Object, Box<Upstream>> {
+        if bytes.trim_ascii().is_empty() {
+            return Err(self.nonsense("answered with an empty body".to_owned()));
+        }
+        let read = match &self.foreign {
+            Some(foreign) => foreign.native.answer(foreign.op, bytes, &foreign.back),
+            None => match answer::read(bytes) {
+                Ok(Whole::Good(object)) => Ok(object),
+                Ok(Whole::Error(said)) => Err(Broken::Said(said)),
+                Err(error) => Err(Broken::Malformed(error)),
+            },
+        };
+        read.map_err(|broken| match broken {
+            Broken::Said(said) => fault::of_answer(self.provider, self.status, self.headers, said),
+            Broken::Malformed(error) => self.nonsense(format!("the answer can't be read: {error}")),
+            Broken::Truncated => self.nonsense("the answer is not finished".to_owned()),
+        })
+    }
+
+    fn nonsense(&self, message: String) -> Box<Upstream> {
+        fault::of_nonsense(self.provider, self.status, self.headers, message)
     }
 }
 
 fn media_type(headers: &HeaderMap) -> &str {
     let kind = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let kind = kind.split(';').next().unwrap_or_default().trim();
-    ["application/json", "text/event-stream", "text/plain"]
+    ["application/json", EVENTS, "text/plain"]
         .into_iter()
         .find(|known| known.eq_ignore_ascii_case(kind))
         .unwrap_or(kind)

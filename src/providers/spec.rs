@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+pub use super::notes::{Notes, Policy};
 use super::settings::Settings;
 use crate::call::{Error, Fault, Op, Usage};
 use crate::config::{Env, Invalid};
 pub use crate::wire::openai::stream::{Follow, Mend, Trail};
-use crate::wire::{Dialect, Object};
+use crate::wire::{Dialect, Native, Object};
 
 /// A provider, as data. A new one that speaks a known dialect is a row and its fixtures.
 #[derive(Clone, Copy)]
@@ -15,7 +16,7 @@ pub struct Spec {
     pub id: &'static str,
     /// Other names under which configurations and `provider/model` know it.
     pub aliases: &'static [&'static str],
-    /// The wire format of its operations.
+    /// The wire format of its operations, where `ways` says nothing else.
     pub dialect: Dialect,
     /// Where its API stands.
     pub root: Root,
@@ -27,6 +28,11 @@ pub struct Spec {
     pub auth: Auth,
     /// What it can do natively, and the path below the root (`{model}` is filled in, percent-encoded).
     pub ops: &'static [(Op, &'static str)],
+    /// Where one operation goes different ways, by the model as the row is asked for it, and by whether the answer is
+    /// streamed: other formats, other paths. What it says nothing about goes as `dialect` and `ops` say.
+    pub ways: Option<Ways>,
+    /// The most inputs that a request for embeddings may have, by model: longer lists are asked for in parts.
+    pub batch: Option<fn(&str) -> usize>,
     /// Settings sent as headers of every request: header name and setting.
     pub headers: &'static [(&'static str, &'static str)],
     /// Headers of every request with a value that is always the same; a header of the target's wins.
@@ -69,6 +75,19 @@ pub struct Spec {
     /// What to look at when it refuses the credential, for the operator.
     pub hint: &'static str,
 }
+
+/// One of the ways in which an operation is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Way {
+    /// The wire format.
+    pub dialect: Dialect,
+    /// The path below the root, with a query if it needs one. `{model}` is filled in percent-encoded, `{path}` is the
+    /// model with its slashes left as they are.
+    pub path: &'static str,
+}
+
+/// The way of an operation for a model, streamed or not; `None` for the usual one.
+pub type Ways = fn(Op, &str, bool, &Settings) -> Option<Way>;
 
 /// Where an API stands.
 #[derive(Clone, Copy)]
@@ -226,107 +245,6 @@ impl Pace {
     }
 }
 
-/// What to do with a parameter the provider does not take.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Policy {
-    /// Leave it out where it would be refused, send it where it is ignored, and warn.
-    #[default]
-    Warn,
-    /// Leave it out, and warn.
-    Drop,
-    /// Refuse the request with 400.
-    Reject,
-}
-
-/// A request has no more warnings than this: the names in it are the caller's.
-const MOST_WARNINGS: usize = 32;
-
-/// What a row's changes know and report.
-pub struct Notes<'a> {
-    /// The model the provider is asked for.
-    pub model: &'a str,
-    /// Whether the answer is streamed.
-    pub stream: bool,
-    /// The provider's settings.
-    pub settings: &'a Settings,
-    /// The provider's id.
-    pub provider: &'static str,
-    /// The operator's choice.
-    pub policy: Policy,
-    /// Filled with what could not be sent as asked.
-    pub warnings: &'a mut Vec<String>,
-}
-
-impl Notes<'_> {
-    /// Leave a parameter out that the provider would refuse. Fails under [`Policy::Reject`].
-    pub fn lacks(&mut self, body: &mut Object, param: &str) -> Result<(), Error> {
-        self.lose(body, param, true)
-    }
-
-    /// Leave every parameter out that is not known. Fails under [`Policy::Reject`].
-    pub fn lacks_all_but(&mut self, body: &mut Object, known: &[&str]) -> Result<(), Error> {
-        let strange = |(name, value): &(&str, &[u8])| !known.contains(name) && !says_nothing(name, value);
-        let (policy, provider) = (self.policy, self.provider);
-        let lost: Vec<String> = body.members().filter(strange).map(|(name, _)| name.to_owned()).collect();
-        match lost.first() {
-            Some(param) if policy == Policy::Reject => {
-                return Err(Error::Unsupported { param: param.clone(), provider });
-            }
-            _ => lost.iter().for_each(|param| self.warn(param, "dropped")),
-        }
-        body.retain(|name| known.contains(&name));
-        Ok(())
-    }
-
-    /// Say that a parameter has no effect. Fails under [`Policy::Reject`].
-    pub fn ignores(&mut self, body: &mut Object, param: &str) -> Result<(), Error> {
-        self.lose(body, param, self.policy == Policy::Drop)
-    }
-
-    /// Report what became of a parameter: in a header, so its name is kept short and plain, and there are not many.
-    pub fn warn(&mut self, param: &str, action: &str) {
-        if self.warnings.len() >= MOST_WARNINGS {
-            return;
-        }
-        let plain = |c: char| if c.is_ascii_graphic() && !matches!(c, ';' | ',') { c } else { '?' };
-        let param: String = param.chars().take(64).map(plain).collect();
-        self.warnings.push(format!("param={param};provider={};action={action}", self.provider));
-    }
-
-    fn lose(&mut self, body: &mut Object, param: &str, remove: bool) -> Result<(), Error> {
-        let Some(value) = body.raw(param) else { return Ok(()) };
-        let idle = says_nothing(param, value);
-        if !idle && self.policy == Policy::Reject {
-            return Err(Error::Unsupported { param: param.to_owned(), provider: self.provider });
-        }
-        if remove || idle {
-            body.remove(param);
-        }
-        if !idle {
-            self.warn(param, if remove { "dropped" } else { "ignored" });
-        }
-        Ok(())
-    }
-}
-
-/// Whether a parameter has the value it would have if it were absent.
-fn says_nothing(param: &str, value: &[u8]) -> bool {
-    let neutral = match param {
-        "n" => value == b"1",
-        "presence_penalty" | "frequency_penalty" => matches!(value, b"0" | b"0.0"),
-        "logprobs" | "store" | "echo" => value == b"false",
-        "logit_bias" | "metadata" => value == b"{}",
-        "top_logprobs" => value == b"0",
-        "parallel_tool_calls" => value == b"true",
-        "tool_choice" | "service_tier" => value == br#""auto""#,
-        "tools" | "stop" => value == b"[]",
-        "modalities" => value == br#"["text"]"#,
-        "response_format" => value == br#"{"type":"text"}"#,
-        _ => false,
-    };
-    neutral || value == b"null"
-}
-
 impl Spec {
     /// A row with the defaults of a hosted provider that speaks OpenAI's dialect.
     pub const fn openai(id: &'static str, root: &'static str, vars: &'static [Var]) -> Self {
@@ -339,6 +257,8 @@ impl Spec {
             any_of: &[],
             auth: Auth::Bearer,
             ops: &[(Op::Chat, "/chat/completions")],
+            ways: None,
+            batch: None,
             headers: &[],
             fixed_headers: &[],
             model: |_, _, _| None,
@@ -360,6 +280,11 @@ impl Spec {
             pace: Pace::Hosted,
             hint: "",
         }
+    }
+
+    /// A row with the defaults of a hosted provider that speaks a format of its own.
+    pub const fn native(native: Native, id: &'static str, root: &'static str, vars: &'static [Var]) -> Self {
+        Self { dialect: Dialect::Native(native), ops: &[], asks_usage: false, ..Self::openai(id, root, vars) }
     }
 
     /// The path of an operation, if the provider has it natively.

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use bytes::{Buf, Bytes};
+use bytes::{Buf, Bytes, BytesMut};
 use http::header::HeaderValue;
 use http::{HeaderMap, StatusCode};
 
@@ -14,16 +14,76 @@ use super::fault;
 use super::inbound::Inbound;
 use crate::call::redact::Redactor;
 use crate::call::{Fault, Upstream, Usage};
+use crate::wire::native::Decoder;
 use crate::wire::openai::stream::{Broken, Events};
 use crate::wire::openai::usage;
 
 /// How much of a long answer's end is kept to find its usage in, bytes.
 const TAIL: usize = 4096;
 
+/// The events of a stream, in whatever format they arrive.
+pub struct Source {
+    decoder: Option<Box<Decoder>>,
+    events: Events,
+    /// What the decoder makes of a chunk.
+    decoded: BytesMut,
+    /// Found by the decoder behind events that can still be passed on.
+    broken: Option<Broken>,
+}
+
+impl Source {
+    /// A stream that has not begun; without a decoder it is OpenAI's.
+    pub fn new(events: Events, decoder: Option<Decoder>) -> Self {
+        Self { decoder: decoder.map(Box::new), events, decoded: BytesMut::new(), broken: None }
+    }
+
+    /// As [`Events::push`].
+    pub fn push(&mut self, chunk: Bytes) -> Result<Bytes, Broken> {
+        let Some(decoder) = &mut self.decoder else { return self.events.push(chunk) };
+        let decoded = decoder.push(chunk, &mut self.decoded);
+        let passed = self.events.push(self.decoded.split().freeze())?;
+        self.passed(passed, decoded)
+    }
+
+    /// As [`Events::end`].
+    pub fn end(&mut self) -> Result<Bytes, Broken> {
+        let Some(decoder) = &mut self.decoder else { return self.events.end() };
+        let decoded = if self.events.done() { Ok(()) } else { decoder.end(&mut self.decoded) };
+        let passed = self.events.push(self.decoded.split().freeze())?;
+        self.passed(passed, decoded)
+    }
+
+    fn passed(&mut self, passed: Bytes, decoded: Result<(), Broken>) -> Result<Bytes, Broken> {
+        match decoded {
+            Err(broken) if passed.is_empty() => Err(broken),
+            Err(broken) => {
+                self.broken = Some(broken);
+                Ok(passed)
+            }
+            Ok(()) => Ok(passed),
+        }
+    }
+
+    /// What broke the stream behind the frames that were returned last: nothing follows them.
+    pub fn broken(&mut self) -> Option<Broken> {
+        self.events.broken().or_else(|| self.broken.take())
+    }
+
+    /// Whether the first content has been seen.
+    pub fn opened(&self) -> bool {
+        self.events.opened()
+    }
+
+    /// Whether the end mark has been seen: nothing more is expected.
+    pub fn done(&self) -> bool {
+        self.events.done()
+    }
+}
+
 /// A stream of events that has begun to say something.
 pub struct Flow {
     provider: Name,
-    events: Events,
+    source: Source,
     /// `None` once the stream has ended.
     body: Option<Inbound>,
     /// The frames up to the first content.
@@ -39,23 +99,23 @@ struct Name {
 
 impl Flow {
     /// A stream whose beginning has been judged.
-    pub fn new(provider: &Provider, events: Events, body: Inbound, first: Bytes) -> Self {
-        Self { provider: Name::of(provider), events, body: Some(body), first: Some(first) }
+    pub fn new(provider: &Provider, source: Source, body: Inbound, first: Bytes) -> Self {
+        Self { provider: Name::of(provider), source, body: Some(body), first: Some(first) }
     }
 
     /// The tokens, as far as the provider has told them.
     pub fn usage(&self) -> Option<Usage> {
-        self.events.usage()
+        self.source.events.usage()
     }
 
     /// How many events with content came.
     pub fn chunks(&self) -> u64 {
-        self.events.chunks()
+        self.source.events.chunks()
     }
 
     /// Whether the provider has said everything, so that only its end is missing.
     pub fn done(&self) -> bool {
-        self.events.done()
+        self.source.done()
     }
 
     /// The next whole frames for the caller; `None` at a good end. After a failure there is nothing more.
@@ -64,22 +124,22 @@ impl Flow {
             return Poll::Ready(Some(Ok(first)));
         }
         loop {
-            let Some(body) = &mut self.body else { return Poll::Ready(None) };
-            if let Some(broken) = self.events.broken() {
+            if let Some(broken) = self.source.broken() {
                 self.body = None;
                 return Poll::Ready(Some(Err(self.provider.fault(broken))));
             }
+            let Some(body) = &mut self.body else { return Poll::Ready(None) };
             let passed = match ready!(body.poll(cx)) {
-                Some(Ok(chunk)) => self.events.push(chunk),
+                Some(Ok(chunk)) => self.source.push(chunk),
                 // the provider has said everything: how it closes does not matter
-                Some(Err(_)) if self.events.done() => Ok(Bytes::new()),
+                Some(Err(_)) if self.source.done() => Ok(Bytes::new()),
                 Some(Err(error)) => {
                     self.body = None;
                     return Poll::Ready(Some(Err(self.provider.broke(&error))));
                 }
                 None => {
                     self.body = None;
-                    self.events.end()
+                    self.source.end()
                 }
             };
             match passed {

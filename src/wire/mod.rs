@@ -1,5 +1,6 @@
 //! Wire formats, and nothing else: functions from bytes to bytes that have never heard of a socket or a clock.
 
+pub mod cohere;
 pub mod native;
 pub mod object;
 pub mod op;
@@ -8,6 +9,7 @@ mod scan;
 pub mod sse;
 pub mod usage;
 
+pub use self::native::Native;
 pub use self::object::{Malformed, Object};
 pub use self::op::Op;
 pub use self::usage::Usage;
@@ -17,4 +19,6 @@ pub use self::usage::Usage;
 pub enum Dialect {
     /// OpenAI's chat completions, completions and embeddings.
     OpenAi,
+    /// One that is translated.
+    Native(Native),
 }

@@ -21,12 +21,21 @@ use super::spec::{Edit, Notes, Spec, Trail};
 use crate::call::{Error, Op};
 use crate::wire::{Malformed, Object};
 
-/// Make a request fit a row. In order: `provider_options` are taken out, `edits`, `ignores`, `lacks`, `knows` (for chat;
-/// the other operations have `completes` and `embeds` alone), and the options meant for this provider are put in. The
-/// model and `stream_options` are set by the caller, afterwards. A request that is served through another operation is
-/// given as that operation. Fails if the caller asked for what the provider cannot do and that may not be dropped.
+/// Make a request fit a row, with the options that are meant for its provider. The model and `stream_options` are set by
+/// the caller, afterwards. A request that is served through another operation is given as that operation. Fails if the
+/// caller asked for what the provider cannot do and that may not be dropped.
 pub fn request(spec: &Spec, op: Op, body: &mut Object, notes: &mut Notes<'_>) -> Result<(), Error> {
     let options = options::take(body, spec.id)?;
+    fit(spec, op, body, notes)?;
+    if let Some(options) = options {
+        options::merge(body, &options)?;
+    }
+    Ok(())
+}
+
+/// Carry out a row's words. In order: `edits`, `ignores`, `lacks`, `knows` for chat; the other operations have
+/// `completes` and `embeds` alone. Fails as [`request`] does.
+pub fn fit(spec: &Spec, op: Op, body: &mut Object, notes: &mut Notes<'_>) -> Result<(), Error> {
     match op {
         Op::Chat => {
             edit(spec.edits, body, notes)?;
@@ -47,9 +56,6 @@ pub fn request(spec: &Spec, op: Op, body: &mut Object, notes: &mut Notes<'_>) ->
                 body.remove("encoding_format");
             }
         }
-    }
-    if let Some(options) = options {
-        options::merge(body, &options)?;
     }
     Ok(())
 }

@@ -9,8 +9,22 @@ use crate::wire::Object;
 const MEMBER: &str = "provider_options";
 
 /// What options may not say: it would change whose call this is, or what the gateway checked.
-const NOT_OURS_TO_SET: &[&str] =
-    &["model", "messages", "input", "prompt", "stream", "stream_options", "api_key", "base_url", MEMBER];
+const NOT_OURS_TO_SET: &[&str] = &[
+    "model",
+    "messages",
+    "input",
+    "prompt",
+    "stream",
+    "stream_options",
+    "api_key",
+    "base_url",
+    // the same in other formats
+    "contents",
+    "inputs",
+    "texts",
+    "version",
+    MEMBER,
+];
 
 /// Take the options out of a body; returns those of this provider. Fails if they are not objects, or would set what
 /// options may not set.

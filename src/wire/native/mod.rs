@@ -3,9 +3,76 @@
 //! A dialect's folder holds, for each operation it translates: `request` (an OpenAI body to what the provider is sent),
 //! `answer` (what it answers to an OpenAI body) and, for chat, `stream::Decoder` (its stream to OpenAI's events).
 
-use bytes::Bytes;
+pub mod finish;
 
-use super::{Malformed, Object, Op};
+use bytes::{Bytes, BytesMut};
+
+use super::openai::stream::Broken;
+use super::{Malformed, Object, Op, cohere};
+
+/// A wire format that is translated to and from OpenAI's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Native {
+    /// Cohere's second version.
+    Cohere,
+}
+
+impl Native {
+    /// What the provider is sent of an OpenAI body. Fails on what can't be said in this format.
+    pub fn encode(self, ask: &Object, terms: &Terms<'_>) -> Result<Request, Refused> {
+        match (self, terms.op) {
+            (Native::Cohere, Op::Chat) => cohere::request::request(ask, terms),
+            (Native::Cohere, Op::Embed) => cohere::embeddings::request(ask, terms),
+            (_, op) => Err(Refused::none(op)),
+        }
+    }
+
+    /// A whole answer as OpenAI's. Fails on what is none, and with what the provider reports in a good answer's place.
+    pub fn answer(self, op: Op, body: Bytes, back: &Back) -> Translated {
+        match (self, op) {
+            (Native::Cohere, Op::Chat) => cohere::answer::answer(body, back),
+            (Native::Cohere, Op::Embed) => cohere::embeddings::answer(body, back),
+            (_, op) => Err(Broken::Malformed(Malformed::new(format!("{} can't be read in this format", op.name())))),
+        }
+    }
+
+    /// The content type of its streams.
+    pub fn stream_type(self) -> &'static str {
+        match self {
+            Native::Cohere => "text/event-stream",
+        }
+    }
+
+    /// What reads a chat's stream.
+    pub fn decoder(self, back: Back) -> Decoder {
+        match self {
+            Native::Cohere => Decoder::Cohere(cohere::stream::Decoder::new(back)),
+        }
+    }
+}
+
+/// The state of one stream in another format.
+pub enum Decoder {
+    /// Cohere's.
+    Cohere(cohere::stream::Decoder),
+}
+
+impl Decoder {
+    /// Take what arrived, and append the OpenAI events that are whole now. When it fails, what was appended before still
+    /// counts.
+    pub fn push(&mut self, chunk: Bytes, out: &mut BytesMut) -> Result<(), Broken> {
+        match self {
+            Decoder::Cohere(decoder) => decoder.push(chunk, out),
+        }
+    }
+
+    /// The provider has closed the stream: append what is left. Fails if its end mark never came.
+    pub fn end(&mut self, out: &mut BytesMut) -> Result<(), Broken> {
+        match self {
+            Decoder::Cohere(decoder) => decoder.end(out),
+        }
+    }
+}
 
 /// What a translation is told beside the request.
 #[derive(Clone, Copy, Debug)]
@@ -93,6 +160,13 @@ pub enum Refused {
     },
 }
 
+impl Refused {
+    /// An operation that the format does not have.
+    fn none(op: Op) -> Self {
+        Refused::Invalid { param: "model".to_owned(), message: format!("this provider has no {}", op.name()) }
+    }
+}
+
 impl From<Malformed> for Refused {
     fn from(malformed: Malformed) -> Self {
         Refused::Malformed(malformed)
@@ -100,4 +174,4 @@ impl From<Malformed> for Refused {
 }
 
 /// A whole answer, translated: an OpenAI body, usage included as OpenAI has it.
-pub type Translated = Result<Object, super::openai::stream::Broken>;
+pub type Translated = Result<Object, Broken>;

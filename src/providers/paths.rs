@@ -1,0 +1,102 @@
+//! Where requests go below a provider's host: the path and query of each operation, made once where that is possible.
+
+use http::uri::PathAndQuery;
+
+use super::invalid_root;
+use super::spec::{Place, Spec};
+use crate::call::Op;
+use crate::config::Invalid;
+
+/// The paths of one target.
+#[derive(Default)]
+pub struct Paths {
+    /// What stands before every path: that of the root.
+    root: String,
+    /// What stands behind every path.
+    query: Option<String>,
+    known: Vec<(Op, Path)>,
+}
+
+/// The path and query of an operation.
+enum Path {
+    Fixed(PathAndQuery),
+    PerModel(String),
+}
+
+impl Paths {
+    /// Those of a row at a place. Fails if they are none, naming the root.
+    pub fn of(spec: &Spec, place: &Place) -> Result<Self, Invalid> {
+        let root = place.base.splitn(4, '/').nth(3).map(|below| format!("/{below}")).unwrap_or_default();
+        let mut paths = Self { root, query: place.query.clone(), known: Vec::new() };
+        for (op, path) in spec.ops {
+            let full = paths.full(path);
+            let sample = PathAndQuery::try_from(fill(&full, "model")).map_err(|_| invalid_root(&place.base))?;
+            let varies = full.contains("{model}") || full.contains("{path}");
+            paths.known.push((*op, if varies { Path::PerModel(full) } else { Path::Fixed(sample) }));
+        }
+        Ok(paths)
+    }
+
+    /// The path of an operation for a model; `way` where the row says that it goes another one than usual. `None` if the
+    /// provider has no such operation, or no path can be made of the model's name.
+    pub fn find(&self, op: Op, way: Option<&'static str>, model: &str) -> Option<PathAndQuery> {
+        if let Some(way) = way {
+            return fill(&self.full(way), model).try_into().ok();
+        }
+        match self.known.iter().find(|(known, _)| *known == op).map(|(_, path)| path)? {
+            Path::Fixed(path) => Some(path.clone()),
+            Path::PerModel(template) => fill(template, model).try_into().ok(),
+        }
+    }
+
+    fn full(&self, path: &str) -> String {
+        let root = &self.root;
+        match &self.query {
+            None => format!("{root}{path}"),
+            Some(query) if path.contains('?') => format!("{root}{path}&{query}"),
+            Some(query) => format!("{root}{path}?{query}"),
+        }
+    }
+}
+
+/// Fill the model in: percent-encoded as one segment, or with its slashes.
+fn fill(template: &str, model: &str) -> String {
+    template.replace("{model}", &escape(model, false)).replace("{path}", &escape(model, true))
+}
+
+/// Percent-encode a model's name; with `slashes`, as several segments, of which none may climb.
+fn escape(model: &str, slashes: bool) -> String {
+    let mut out = String::with_capacity(model.len());
+    let climbs = model.split('/').any(|segment| matches!(segment, "." | ".." | ""));
+    for byte in model.bytes() {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => out.push(char::from(byte)),
+            b'/' if slashes && !climbs => out.push('/'),
+            _ => out.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_filled_with_the_models_name() {
+        let check = |root: &str, query: Option<&str>, way: &'static str, model: &str, expected: &str| {
+            let paths = Paths { root: root.to_owned(), query: query.map(str::to_owned), known: Vec::new() };
+            let found = paths.find(Op::Chat, Some(way), model);
+            assert_eq!(found.map(|path| path.to_string()), Some(expected.to_owned()), "{way} {model}");
+        };
+        let sse = "/models/{model}:streamGenerateContent?alt=sse";
+        check("/v1beta", None, sse, "gemini-3-pro", "/v1beta/models/gemini-3-pro:streamGenerateContent?alt=sse");
+        check("", Some("v=1"), sse, "a b", "/models/a%20b:streamGenerateContent?alt=sse&v=1");
+        check("", Some("v=1"), "/chat", "m", "/chat?v=1");
+        let arn = "arn:aws:bedrock:eu-west-1:1:inference-profile/eu.x-v1:0";
+        let escaped = "/model/arn%3Aaws%3Abedrock%3Aeu-west-1%3A1%3Ainference-profile%2Feu.x-v1%3A0/converse";
+        check("", None, "/model/{model}/converse", arn, escaped);
+        check("/v1", None, "/models/{path}/predictions", "meta/llama 3", "/v1/models/meta/llama%203/predictions");
+        check("/v1", None, "/models/{path}/predictions", "../x", "/v1/models/..%2Fx/predictions");
+    }
+}

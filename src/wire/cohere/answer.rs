@@ -1,0 +1,277 @@
+//! Cohere's whole answers as OpenAI's.
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use super::FORMAT;
+use crate::wire::Object;
+use crate::wire::native::finish::Finish;
+use crate::wire::native::{Back, Translated};
+use crate::wire::openai::errors::{self, Complaint};
+use crate::wire::openai::stream::Broken;
+
+#[derive(Deserialize)]
+struct Answer<'a> {
+    #[serde(default)]
+    id: Option<String>,
+    #[serde(borrow, default)]
+    message: Option<&'a RawValue>,
+    #[serde(default)]
+    finish_reason: Option<String>,
+    #[serde(default, borrow)]
+    usage: Option<Used<'a>>,
+    #[serde(default, borrow)]
+    logprobs: Option<Vec<Logprob<'a>>>,
+}
+
+#[derive(Deserialize)]
+struct Message<'a> {
+    #[serde(borrow, default)]
+    content: Option<Vec<Block<'a>>>,
+    #[serde(default)]
+    tool_plan: Option<String>,
+    #[serde(borrow, default)]
+    tool_calls: Option<Vec<ToolCall<'a>>>,
+    #[serde(borrow, default)]
+    citations: Option<Vec<&'a RawValue>>,
+}
+
+#[derive(Deserialize)]
+struct Block<'a> {
+    #[serde(borrow, default)]
+    text: Option<&'a RawValue>,
+    #[serde(default)]
+    thinking: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct ToolCall<'a> {
+    #[serde(borrow, default)]
+    id: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    function: Option<Function<'a>>,
+}
+
+#[derive(Deserialize)]
+struct Function<'a> {
+    #[serde(default)]
+    name: String,
+    #[serde(borrow, default)]
+    arguments: Option<&'a RawValue>,
+}
+
+/// What was consumed: counted as the model sees it, and as it is billed.
+#[derive(Deserialize)]
+pub(super) struct Used<'a> {
+    #[serde(default)]
+    tokens: Option<Tokens>,
+    #[serde(borrow, default)]
+    billed_units: Option<&'a RawValue>,
+    #[serde(default)]
+    cached_tokens: Option<f64>,
+}
+
+#[derive(Clone, Copy, Default, Deserialize)]
+struct Tokens {
+    #[serde(default)]
+    input_tokens: Option<f64>,
+    #[serde(default)]
+    output_tokens: Option<f64>,
+}
+
+#[derive(Serialize)]
+pub(super) struct Usage<'a> {
+    prompt_tokens: u64,
+    completion_tokens: u64,
+    total_tokens: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    prompt_tokens_details: Option<Cached>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    billed_units: Option<&'a RawValue>,
+}
+
+#[derive(Serialize)]
+struct Cached {
+    cached_tokens: u64,
+}
+
+impl<'a> Used<'a> {
+    /// In OpenAI's members, beside what is billed. Numbers come as floats.
+    pub(super) fn usage(&self) -> Usage<'a> {
+        let billed: Option<Tokens> = self.billed_units.and_then(|raw| serde_json::from_str(raw.get()).ok());
+        let tokens = self.tokens.filter(|tokens| tokens.input_tokens.is_some()).or(billed).unwrap_or_default();
+        let count = |number: Option<f64>| number.unwrap_or_default().max(0.0) as u64;
+        let (prompt, completion) = (count(tokens.input_tokens), count(tokens.output_tokens));
+        Usage {
+            prompt_tokens: prompt,
+            completion_tokens: completion,
+            total_tokens: prompt + completion,
+            prompt_tokens_details: self.cached_tokens.map(|cached| Cached { cached_tokens: count(Some(cached)) }),
+            billed_units: self.billed_units,
+        }
+    }
+}
+
+/// The probability of a piece of text.
+#[derive(Deserialize)]
+pub(super) struct Logprob<'a> {
+    #[serde(borrow, default)]
+    text: Option<&'a RawValue>,
+    #[serde(default)]
+    logprobs: Vec<f64>,
+}
+
+#[derive(Serialize)]
+pub(super) struct Token<'a> {
+    token: Option<&'a RawValue>,
+    logprob: f64,
+    bytes: Option<Vec<u8>>,
+    top_logprobs: [(); 0],
+}
+
+impl<'a> Logprob<'a> {
+    /// In OpenAI's members. A piece of several tokens has the probability of all of them together.
+    pub(super) fn token(&self) -> Token<'a> {
+        let bytes = self.text.and_then(|raw| serde_json::from_str::<String>(raw.get()).ok()).map(String::into_bytes);
+        Token { token: self.text, logprob: self.logprobs.iter().sum(), bytes, top_logprobs: [] }
+    }
+}
+
+/// One replayable thought.
+#[derive(Serialize)]
+pub(super) struct Detail<'a> {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    text: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    summary: Option<&'a str>,
+    format: &'static str,
+    index: usize,
+}
+
+impl<'a> Detail<'a> {
+    /// What the model thought.
+    pub(super) fn thinking(text: &'a str, index: usize) -> Self {
+        Self { kind: "reasoning.text", text: Some(text), summary: None, format: FORMAT, index }
+    }
+
+    /// What it said it would do with its tools.
+    pub(super) fn plan(text: &'a str, index: usize) -> Self {
+        Self { kind: "reasoning.summary", text: None, summary: Some(text), format: FORMAT, index }
+    }
+}
+
+/// A failure that comes in an answer's place.
+pub(super) fn failed(reason: &str, said: Option<&[u8]>) -> Broken {
+    let said = said.map(errors::read).unwrap_or_default();
+    let message = said.message.unwrap_or_else(|| format!("the model stopped with {reason}"));
+    let (code, status) = (said.code.or_else(|| Some(reason.to_ascii_lowercase())), said.status.or(Some(502)));
+    Broken::Said(Complaint { message: Some(message), code, status, ..said })
+}
+
+/// A whole answer of `POST /v2/chat`. Fails on what is none, and on an answer that is a failure.
+pub fn answer(body: Bytes, back: &Back) -> Translated {
+    let malformed = |error: serde_json::Error| Broken::Malformed(error.into());
+    let read: Answer<'_> = serde_json::from_slice(&body).map_err(malformed)?;
+    let Some(message) = read.message.filter(|raw| raw.get().starts_with('{')) else {
+        // an error's message is a text
+        return Err(Broken::Said(errors::read(&body)));
+    };
+    let message: Message<'_> = serde_json::from_str(message.get()).map_err(malformed)?;
+    let blocks = message.content.as_deref().unwrap_or_default();
+    let calls = message.tool_calls.as_deref().unwrap_or_default();
+    let text = text(blocks);
+    let native = read.finish_reason.as_deref().unwrap_or("COMPLETE");
+    let finish = Finish::of(native);
+    if finish == Some(Finish::Failed) && text.is_none() && calls.is_empty() {
+        return Err(failed(native, None));
+    }
+    let mut said = Object::default();
+    said.set("role", &"assistant");
+    match (text, calls.is_empty()) {
+        (Some(text), _) => said.set_raw("content", text.into()),
+        (None, true) => said.set("content", &""),
+        (None, false) => said.set("content", &()),
+    }
+    said.set("refusal", &());
+    reason(&mut said, blocks, message.tool_plan.as_deref());
+    if !calls.is_empty() {
+        let calls: Vec<Object> = calls.iter().enumerate().map(|(at, call)| tool_call(at, call, back)).collect();
+        said.set_objects("tool_calls", &calls);
+    }
+    let mut choice = Object::default();
+    choice.set("index", &0);
+    choice.set_raw("message", said.encode());
+    choice.set("logprobs", &());
+    if let Some(logprobs) = &read.logprobs {
+        let mut found = Object::default();
+        found.set("content", &logprobs.iter().map(Logprob::token).collect::<Vec<_>>());
+        choice.set_raw("logprobs", found.encode());
+    }
+    let word = match (calls.is_empty(), finish.map(Finish::word)) {
+        (false, Some("stop")) => "tool_calls",
+        (true, Some("tool_calls")) => "stop",
+        (_, word) => word.unwrap_or(native),
+    };
+    choice.set("finish_reason", &word);
+    choice.set("native_finish_reason", &native);
+    let mut out = Object::default();
+    out.set_text("id", read.id.as_deref().unwrap_or(&back.id));
+    out.set("object", &"chat.completion");
+    out.set("created", &back.created);
+    out.set_text("model", &back.model);
+    out.set_objects("choices", &[choice]);
+    if let Some(used) = &read.usage {
+        out.set("usage", &used.usage());
+    }
+    if let Some(citations) = message.citations.filter(|citations| !citations.is_empty()) {
+        out.set("citations", &citations);
+    }
+    Ok(out)
+}
+
+/// The text of all blocks, as the JSON of one.
+fn text(blocks: &[Block<'_>]) -> Option<Vec<u8>> {
+    let mut out = vec![b'"'];
+    for raw in blocks.iter().filter_map(|block| block.text) {
+        let inner = raw.get().strip_prefix('"').and_then(|raw| raw.strip_suffix('"'));
+        out.extend_from_slice(inner.unwrap_or_default().as_bytes());
+    }
+    out.push(b'"');
+    (out.len() > 2).then_some(out)
+}
+
+fn reason(said: &mut Object, blocks: &[Block<'_>], plan: Option<&str>) {
+    let thoughts = blocks.iter().filter_map(|block| block.thinking.as_deref()).filter(|text| !text.is_empty());
+    let plan = plan.filter(|plan| !plan.is_empty());
+    let all: Vec<&str> = thoughts.clone().chain(plan).collect();
+    if all.is_empty() {
+        return;
+    }
+    said.set("reasoning_content", &all.join("\n\n"));
+    let mut details: Vec<Detail<'_>> = thoughts.enumerate().map(|(at, text)| Detail::thinking(text, at)).collect();
+    details.extend(plan.map(|plan| Detail::plan(plan, details.len())));
+    said.set("reasoning_details", &details);
+}
+
+fn tool_call(at: usize, call: &ToolCall<'_>, back: &Back) -> Object {
+    let mut function = Object::default();
+    let name = call.function.as_ref().map_or("", |function| &function.name);
+    function.set_text("name", back.tool(name));
+    let given = call.function.as_ref().and_then(|function| function.arguments);
+    match given.map(RawValue::get) {
+        None | Some("null" | "\"\"") => function.set("arguments", &"{}"),
+        Some(text) if text.starts_with('"') => function.set_raw("arguments", Bytes::copy_from_slice(text.as_bytes())),
+        Some(object) => function.set_text("arguments", object),
+    }
+    let mut out = Object::default();
+    match call.id.filter(|id| id.get() != "null") {
+        Some(id) => out.set("id", &id),
+        None => out.set_text("id", &format!("call_{}_{at}", back.id)),
+    }
+    out.set("type", &"function");
+    out.set_raw("function", function.encode());
+    out
+}
