@@ -6,6 +6,7 @@ mod bad_input;
 mod chat;
 mod cli;
 mod client;
+mod cohere;
 mod config;
 mod edge;
 mod embed;

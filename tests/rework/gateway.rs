@@ -2,6 +2,7 @@
 
 use ferrogw::call::Op;
 use ferrogw::providers::table::PROVIDERS;
+use ferrogw::wire::Dialect;
 use serde_json::{Value, json};
 
 use crate::support::{ASK, Say, TestGateway, Upstream, events};
@@ -19,7 +20,8 @@ async fn gateway(id: &str, upstream: &Upstream, more: &str) -> TestGateway {
 
 #[tokio::test]
 async fn every_row_carries_a_chat_and_a_stream() {
-    for spec in PROVIDERS {
+    // rows with formats of their own are asked in those
+    for spec in PROVIDERS.iter().filter(|spec| spec.dialect == Dialect::OpenAi) {
         let upstream = Upstream::says([Say::text("hello"), Say::words(&["hel", "lo"])]).await;
         let gateway = gateway(spec.id, &upstream, "    base_url: URL/root\n    api_key: sk-test-0123456789\n").await;
         let reply = gateway.post(CHAT, ASK).await;

@@ -3,6 +3,7 @@
 mod azure;
 mod china;
 mod clouds;
+mod cohere;
 mod faults;
 mod hosts;
 mod labs;
@@ -23,6 +24,7 @@ pub static PROVIDERS: &[&Spec] = &[
     &azure::OPENAI,
     &silicon::CEREBRAS,
     &clouds::CLOUDFLARE,
+    &cohere::COHERE,
     &clouds::DATABRICKS,
     &hosts::DEEPINFRA,
     &china::DEEPSEEK,

@@ -1,0 +1,23 @@
+//! Cohere.
+
+use super::faults::on;
+use crate::call::{Fault, Op};
+use crate::providers::spec::{Discover, Owns, Spec, may, need};
+use crate::wire::Native;
+
+/// <https://docs.cohere.com/reference/about>, <https://docs.cohere.com/reference/errors>. Versions are part of the paths.
+pub(super) static COHERE: Spec = Spec {
+    ops: &[(Op::Chat, "/v2/chat"), (Op::Embed, "/v2/embed")],
+    batch: Some(|_| 96),
+    fixed_headers: &[("x-client-name", "ferrogw")],
+    faults: &[on(498, "", Fault::Auth), on(499, "", Fault::Server), on(0, "too many tokens", Fault::ContextLength)],
+    discover: Discover::Under("/v1/models?page_size=1000", "models", "name"),
+    owns: Owns::Prefixes(&["command", "embed-", "rerank-", "c4ai-", "aya-"]),
+    hint: "check COHERE_API_KEY",
+    ..Spec::native(
+        Native::Cohere,
+        "cohere",
+        "https://api.cohere.com",
+        &[need("api_key", &["COHERE_API_KEY", "CO_API_KEY"]), may("base_url", &["COHERE_BASE_URL"])],
+    )
+};
