@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use http::Method;
+use http::uri::PathAndQuery;
 use serde_json::json;
 
 use super::checks::{Checks, Mark};
@@ -13,6 +15,7 @@ use super::output::{Failed, Output};
 use super::{Global, credentials, later, listen};
 use crate::config::{Env, Problem};
 use crate::http::edge::EdgeSettings;
+use crate::providers::client::Lines;
 use crate::routing::Target;
 use crate::server::process;
 use crate::server::rehearsal::rehearse;
@@ -128,10 +131,10 @@ async fn upstreams(checks: &mut Checks, targets: Vec<Arc<Target>>) {
 /// Whether the target's host speaks HTTP with us; what it says to a stranger does not matter.
 async fn reach(target: &Target) -> (Mark, String) {
     let Some(origin) = target.provider.origin() else { return (Mark::Ok, "built in".to_owned()) };
-    let mut request = http::Request::new(Bytes::new());
-    *request.method_mut() = http::Method::HEAD;
+    let (path, none) = (PathAndQuery::from_static("/"), Lines::default());
     let since = Instant::now();
-    match tokio::time::timeout(PATIENCE, origin.send(request)).await {
+    let asked = origin.ask(&Method::HEAD, &path, &none, &none, Bytes::new().into());
+    match tokio::time::timeout(PATIENCE, asked).await {
         Ok(Ok(_)) => (Mark::Ok, format!("{} answers ({} ms)", origin.name(), since.elapsed().as_millis())),
         Ok(Err(error)) => (Mark::Broken, error.to_string()),
         Err(_) => (Mark::Broken, format!("{}: no answer within {} s", origin.name(), PATIENCE.as_secs())),

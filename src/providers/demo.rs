@@ -1,11 +1,11 @@
 //! The built-in `demo` provider: deterministic answers without a network, for a first run before any key is set.
 
 use bytes::Bytes;
-use http::Response;
-use http::header::CONTENT_TYPE;
+use http::StatusCode;
 use serde_json::{Value, json};
 
-use super::inbound::Inbound;
+use super::client::Fields;
+use super::inbound::{Inbound, Response};
 use super::spec::{Auth, Discover, Owns, Root, Spec};
 use crate::call::Op;
 use crate::wire::{openai, sse};
@@ -27,16 +27,14 @@ const NOTICE: &str = "This is ferrogw's built-in demo, not a language model. Set
                       OPENAI_API_KEY, and restart to get real answers.";
 
 /// Answer a request as a provider of OpenAI's dialect would.
-pub fn answer(op: Op, body: &Bytes, stream: bool) -> Response<Inbound> {
+pub fn answer(op: Op, body: &Bytes, stream: bool) -> Response {
     let ask: Value = serde_json::from_slice(body).unwrap_or_default();
     let (kind, chunks) = match op {
         Op::Embed => ("application/json", vec![embeddings(&ask)]),
         _ if stream => ("text/event-stream", events(&ask)),
         _ => ("application/json", vec![chat(&ask).to_string().into()]),
     };
-    let mut response = Response::new(Inbound::Local(chunks.into()));
-    response.headers_mut().insert(CONTENT_TYPE, http::HeaderValue::from_static(kind));
-    response
+    Response { status: StatusCode::OK, fields: Fields::of_kind(kind), body: Inbound::Local(chunks.into()) }
 }
 
 /// The last thing the user said, in text.

@@ -52,7 +52,7 @@ pub async fn models(provider: &Provider, http: &reqwest::Client) -> Result<Optio
         }
     };
     let mut headers: HeaderMap = provider.headers.clone();
-    for of_calls in [CONTENT_TYPE, HOST, super::REQUEST_ID] {
+    for of_calls in [CONTENT_TYPE, HOST] {
         headers.remove(of_calls);
     }
     if let Some((name, value)) = provider.token().await.map_err(|failed| DiscoverError::Credential(failed.message))? {

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use http::{HeaderMap, StatusCode};
+use http::StatusCode;
 
 use super::Provider;
-use super::client::SendError;
+use super::client::{Fields, SendError};
 use crate::call::{Fault, Upstream};
 use crate::wire::openai::errors::Complaint;
 
@@ -30,7 +30,7 @@ const TOO_LONG: &[&str] = &[
 ];
 
 /// An error status with its body read.
-pub fn of_answer(provider: &Provider, status: StatusCode, headers: &HeaderMap, said: Complaint) -> Box<Upstream> {
+pub fn of_answer(provider: &Provider, status: StatusCode, fields: &Fields, said: Complaint) -> Box<Upstream> {
     let told = said.status.filter(|_| status.is_success()).unwrap_or(status.as_u16());
     let fault = classify(provider, told, &said);
     let message = match &said.message {
@@ -43,7 +43,7 @@ pub fn of_answer(provider: &Provider, status: StatusCode, headers: &HeaderMap, s
             StatusCode::from_u16(told).map_or(told.to_string(), |s| s.to_string())
         ),
     };
-    let wait = hint(headers).or_else(|| said.wait.and_then(|secs| Duration::try_from_secs_f64(secs).ok()));
+    let wait = hint(fields).or_else(|| said.wait.and_then(|secs| Duration::try_from_secs_f64(secs).ok()));
     Box::new(Upstream {
         provider: provider.spec.id,
         target: provider.target.clone(),
@@ -53,15 +53,15 @@ pub fn of_answer(provider: &Provider, status: StatusCode, headers: &HeaderMap, s
         param: said.param,
         code: said.code.or(said.kind).map(|code| provider.redactor.error_text(&code).into_owned()),
         retry_after: wait.filter(|wait| !wait.is_zero() && *wait <= LATEST),
-        request_id: request_id(headers),
+        request_id: request_id(fields),
     })
 }
 
 /// An answer with a good status that is none.
-pub fn of_nonsense(provider: &Provider, status: StatusCode, headers: &HeaderMap, message: String) -> Box<Upstream> {
+pub fn of_nonsense(provider: &Provider, status: StatusCode, fields: &Fields, message: String) -> Box<Upstream> {
     let mut upstream = ours(provider, Fault::Server, message);
     upstream.status = Some(status.as_u16());
-    upstream.request_id = request_id(headers);
+    upstream.request_id = request_id(fields);
     upstream
 }
 
@@ -115,17 +115,16 @@ fn classify(provider: &Provider, status: u16, said: &Complaint) -> Fault {
 }
 
 /// When the provider says to come back: `retry-after-ms`, `retry-after` in seconds or as a date, or a reset header.
-fn hint(headers: &HeaderMap) -> Option<Duration> {
-    let text = |name: &str| headers.get(name)?.to_str().ok().map(str::trim);
+fn hint(fields: &Fields) -> Option<Duration> {
     let seconds = |text: &str| text.parse().ok().and_then(|secs: f64| Duration::try_from_secs_f64(secs).ok());
-    if let Some(wait) = text("retry-after-ms").and_then(seconds) {
+    if let Some(wait) = fields.get("retry-after-ms").and_then(seconds) {
         return Some(wait / 1000);
     }
-    if let Some(value) = text("retry-after") {
+    if let Some(value) = fields.get("retry-after") {
         return seconds(value).or_else(|| until(jiff::fmt::rfc2822::parse(value).ok()?.timestamp()));
     }
-    let reset =
-        ["x-ratelimit-reset", "x-ratelimit-reset-requests", "x-ratelimit-reset-tokens"].into_iter().find_map(text)?;
+    let resets = ["x-ratelimit-reset", "x-ratelimit-reset-requests", "x-ratelimit-reset-tokens"];
+    let reset = resets.into_iter().find_map(|name| fields.get(name))?;
     match reset.parse::<i64>() {
         // an epoch, in milliseconds (OpenRouter) or seconds; small numbers are a delay
         Ok(epoch) if epoch >= 100_000_000_000 => until(jiff::Timestamp::from_millisecond(epoch).ok()?),
@@ -139,10 +138,10 @@ fn until(moment: jiff::Timestamp) -> Option<Duration> {
 }
 
 /// The provider's id of the request.
-pub fn request_id(headers: &HeaderMap) -> Option<String> {
+pub fn request_id(fields: &Fields) -> Option<String> {
     ["x-request-id", "request-id", "apim-request-id", "x-ds-trace-id", "cf-ray", "x-amzn-requestid"]
         .into_iter()
-        .find_map(|name| headers.get(name)?.to_str().ok())
+        .find_map(|name| fields.get(name))
         .filter(|id| id.len() <= 128)
         .map(str::to_owned)
 }

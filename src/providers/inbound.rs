@@ -2,14 +2,23 @@
 
 use std::collections::VecDeque;
 use std::io::Write;
-use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Bytes, BytesMut};
 use flate2::write::{GzDecoder, ZlibDecoder};
-use http_body::Body;
+use http::StatusCode;
 
-use super::client::{Incoming, SendError};
+use super::client::{Fields, Incoming, SendError};
+
+/// An answer whose body is arriving.
+pub struct Response {
+    /// Its status.
+    pub status: StatusCode,
+    /// Its fields.
+    pub fields: Fields,
+    /// Its body.
+    pub body: Inbound,
+}
 
 /// A body that is arriving.
 pub enum Inbound {
@@ -31,11 +40,11 @@ pub enum Unpack {
 
 impl Inbound {
     /// The same body, read through the decompressor its `content-encoding` names. `None` if we have none.
-    pub fn unpacked(self, encoding: &[u8]) -> Option<Self> {
+    pub fn unpacked(self, encoding: &str) -> Option<Self> {
         let unpack = match encoding {
-            b"identity" => return Some(self),
-            b"gzip" | b"x-gzip" => Unpack::Gzip(GzDecoder::new(Vec::new())),
-            b"deflate" => Unpack::Zlib(ZlibDecoder::new(Vec::new())),
+            "identity" => return Some(self),
+            "gzip" | "x-gzip" => Unpack::Gzip(GzDecoder::new(Vec::new())),
+            "deflate" => Unpack::Zlib(ZlibDecoder::new(Vec::new())),
             _ => return None,
         };
         match self {
@@ -48,9 +57,9 @@ impl Inbound {
     pub fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, SendError>>> {
         match self {
             Inbound::Local(chunks) => Poll::Ready(chunks.pop_front().map(Ok)),
-            Inbound::Net(incoming) => poll_data(incoming, cx),
+            Inbound::Net(incoming) => incoming.poll(cx),
             Inbound::Packed(incoming, unpack) => loop {
-                let Some(chunk) = ready!(poll_data(incoming, cx)) else { return Poll::Ready(None) };
+                let Some(chunk) = ready!(incoming.poll(cx)) else { return Poll::Ready(None) };
                 let plain = chunk.and_then(|chunk| {
                     let host = incoming.origin().name().clone();
                     unpack.push(&chunk).map_err(|error| SendError::Broken { host, cause: error.to_string().into() })
@@ -102,20 +111,6 @@ pub enum Gathered {
     All(Bytes),
     /// More than the limit: what was read, and the rest.
     Beyond(Bytes, Inbound),
-}
-
-fn poll_data(incoming: &mut Incoming, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, SendError>>> {
-    loop {
-        match ready!(Pin::new(&mut *incoming).poll_frame(cx)) {
-            None => return Poll::Ready(None),
-            Some(Err(error)) => return Poll::Ready(Some(Err(error))),
-            Some(Ok(frame)) => {
-                if let Ok(data) = frame.into_data() {
-                    return Poll::Ready(Some(Ok(data)));
-                }
-            }
-        }
-    }
 }
 
 impl Unpack {

@@ -21,14 +21,13 @@ pub mod table;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
 use http::{Method, Uri};
 
 use self::auth::{Credential, Fetcher};
-use self::client::{Client, Origin, Timeouts};
+use self::client::{Client, Lines, Origin, Timeouts};
 use self::encode::Sent;
-use self::inbound::Inbound;
+use self::inbound::{Inbound, Response};
 use self::learned::Learned;
 use self::paths::Paths;
 use self::receive::Got;
@@ -50,6 +49,7 @@ pub struct Provider {
     link: Link,
     paths: Paths,
     headers: HeaderMap,
+    lines: Ready,
     credential: Credential,
     place: Option<Place>,
     learned: Learned,
@@ -97,6 +97,7 @@ impl Provider {
                     link: Link::Inside,
                     paths,
                     headers,
+                    lines: Ready::default(),
                     credential,
                     place: None,
                     learned: Learned::default(),
@@ -115,12 +116,24 @@ impl Provider {
             headers.insert(name, value.clone());
         }
         headers.extend(own);
-        // members that each request sets are there from the start: replacing them does not grow the map
         headers.entry(HOST).or_insert_with(|| origin.host().clone());
-        headers.insert(REQUEST_ID, HeaderValue::from_static(""));
-        let link = Link::Net(origin);
+        let (link, lines) = (Link::Net(origin), Ready::new(&headers));
         let (place, learned) = (Some(place), Learned::default());
-        Ok(Self { spec, target, settings, policy, redactor, link, paths, headers, credential, place, learned, total })
+        Ok(Self {
+            spec,
+            target,
+            settings,
+            policy,
+            redactor,
+            link,
+            paths,
+            headers,
+            lines,
+            credential,
+            place,
+            learned,
+            total,
+        })
     }
 
     /// The host it asks; `None` for a provider inside the process.
@@ -168,9 +181,13 @@ impl Provider {
                     Credential::Token(_) => more.extend(Box::pin(self.token()).await?),
                     Credential::Fixed(..) | Credential::None => {}
                 }
-                let headers = || self.headers_of(call, &more);
-                let answer = origin.ask(&Method::POST, &path, headers, body.into()).await;
-                answer.map_err(|error| fault::of_transport(self, &error))?.map(Inbound::Net)
+                let mut own = Lines::default();
+                own.text(REQUEST_ID, &call.id);
+                let replaced = self.lines.add(&self.headers, more, call.stream, &mut own);
+                let ready = replaced.as_ref().unwrap_or(self.lines.of(call.stream));
+                let answer = origin.ask(&Method::POST, &path, ready, &own, body.into()).await;
+                let answer = answer.map_err(|error| fault::of_transport(self, &error))?;
+                Response { status: answer.status, fields: answer.fields, body: Inbound::Net(answer.body) }
             }
         };
         Ok(receive::receive(self, call, response, back).await?)
@@ -186,23 +203,48 @@ impl Provider {
             Credential::Fixed(..) | Credential::None => Ok(None),
         }
     }
-
-    fn headers_of(&self, call: &Call, more: &[(HeaderName, HeaderValue)]) -> HeaderMap {
-        let mut headers = self.headers.clone();
-        if call.stream {
-            headers.insert(ACCEPT, HeaderValue::from_static("text/event-stream"));
-        }
-        if let Ok(id) = HeaderValue::from_maybe_shared(Bytes::copy_from_slice(call.id.as_bytes())) {
-            headers.insert(REQUEST_ID, id);
-        }
-        for (name, value) in more {
-            headers.insert(name, value.clone());
-        }
-        headers
-    }
 }
 
-const REQUEST_ID: HeaderName = HeaderName::from_static("x-client-request-id");
+const REQUEST_ID: &str = "x-client-request-id";
+
+/// The fields of every request of a provider, as they are sent.
+#[derive(Default)]
+struct Ready {
+    whole: Lines,
+    streamed: Lines,
+}
+
+impl Ready {
+    fn new(headers: &HeaderMap) -> Self {
+        let mut streamed = headers.clone();
+        streamed.insert(ACCEPT, HeaderValue::from_static("text/event-stream"));
+        Self { whole: Lines::from(headers), streamed: Lines::from(&streamed) }
+    }
+
+    fn of(&self, stream: bool) -> &Lines {
+        if stream { &self.streamed } else { &self.whole }
+    }
+
+    /// Adds the fields of one request to its `own`; returns those of every request anew if one of them is replaced.
+    fn add(
+        &self,
+        headers: &HeaderMap,
+        more: Vec<(HeaderName, HeaderValue)>,
+        stream: bool,
+        own: &mut Lines,
+    ) -> Option<Lines> {
+        if !more.iter().any(|(name, _)| headers.contains_key(name)) {
+            more.iter().for_each(|(name, value)| own.push(name, value));
+            return None;
+        }
+        let mut headers = headers.clone();
+        if stream {
+            headers.insert(ACCEPT, HeaderValue::from_static("text/event-stream"));
+        }
+        headers.extend(more);
+        Some(Lines::from(&headers))
+    }
+}
 
 fn invalid_root(base: &str) -> Invalid {
     Invalid::at("base_url".to_owned(), format!("`{base}` is not an API root: it must look like https://host/v1"))

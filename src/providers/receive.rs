@@ -4,13 +4,14 @@ use std::pin::pin;
 use std::task::Poll;
 
 use bytes::Bytes;
-use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue};
-use http::{Response, StatusCode};
+use http::StatusCode;
+use http::header::HeaderValue;
 
 use super::Provider;
+use super::client::Fields;
 use super::encode::{Back, Foreign};
 use super::fault;
-use super::inbound::{Gathered, Inbound};
+use super::inbound::{Gathered, Inbound, Response};
 use super::rework::{self, embeddings};
 use super::spec::Trail;
 use super::stream::{Flow, Long, Source};
@@ -44,19 +45,13 @@ pub enum Got {
 }
 
 /// Judge an answer by status, content type and beginning, and turn it into what the caller asked for.
-pub async fn receive(
-    provider: &Provider,
-    call: &Call,
-    response: Response<Inbound>,
-    back: Back,
-) -> Result<Got, Box<Upstream>> {
-    let (head, body) = response.into_parts();
-    let (status, headers) = (head.status, head.headers);
-    let nonsense = |message: String| fault::of_nonsense(provider, status, &headers, message);
-    let body = match headers.get(CONTENT_ENCODING) {
+pub async fn receive(provider: &Provider, call: &Call, response: Response, back: Back) -> Result<Got, Box<Upstream>> {
+    let Response { status, fields, body } = response;
+    let nonsense = |message: String| fault::of_nonsense(provider, status, &fields, message);
+    let body = match fields.content_encoding() {
         None => body,
         Some(encoding) => body
-            .unpacked(encoding.as_bytes())
+            .unpacked(encoding)
             .ok_or_else(|| nonsense(format!("answered with content-encoding {encoding:?}, which nobody asked for")))?,
     };
     if !status.is_success() {
@@ -64,12 +59,12 @@ pub async fn receive(
             Ok(Gathered::All(body) | Gathered::Beyond(body, _)) => errors::read(&body),
             Err(_) => Complaint::default(),
         };
-        return Err(fault::of_answer(provider, status, &headers, said));
+        return Err(fault::of_answer(provider, status, &fields, said));
     }
     if status == StatusCode::ACCEPTED {
         return Err(nonsense("accepted the request (202) instead of answering it".to_owned()));
     }
-    let kind = media_type(&headers);
+    let kind = media_type(&fields);
     let manner = Manner {
         mends: provider.spec.mends,
         follows: provider.spec.follows,
@@ -77,7 +72,7 @@ pub async fn receive(
         wants_usage: call.wants_usage,
         completion: back.completion,
     };
-    let reader = Reader { provider, status, headers: &headers, foreign: back.native };
+    let reader = Reader { provider, status, fields: &fields, foreign: back.native };
     match (call.stream, kind) {
         (true, "application/json") => Box::pin(replay(reader, manner, body)).await,
         (true, kind) if kind == reader.stream_type() || kind.is_empty() => {
@@ -155,10 +150,10 @@ async fn replay(reader: Reader<'_>, manner: Manner, body: Inbound) -> Result<Got
 
 /// A whole answer: read if it is short or must be changed, passed on if it is long.
 async fn whole(reader: Reader<'_>, manner: Manner, body: Inbound, base64: bool) -> Result<Got, Box<Upstream>> {
-    let Reader { provider, headers, .. } = reader;
+    let Reader { provider, fields, .. } = reader;
     let mended = !manner.mends.is_empty() || !manner.follows.is_empty();
     let changed = mended || base64 || manner.completion.is_some() || reader.foreign.is_some();
-    let length = length(headers).filter(|_| !headers.contains_key(CONTENT_ENCODING));
+    let length = length(fields).filter(|_| fields.content_encoding().is_none());
     let limit = if changed { LONGEST } else { SHORT };
     let mut gathered = pin!(body.gather(limit, length));
     // most answers are there with their head: only the others need a timer
@@ -174,7 +169,8 @@ async fn whole(reader: Reader<'_>, manner: Manner, body: Inbound, base64: bool) 
         Ok(Err(error)) => return Err(fault::of_transport(provider, &error)),
         Ok(Ok(Gathered::All(bytes))) => bytes,
         Ok(Ok(Gathered::Beyond(first, rest))) if !changed => {
-            let kind = headers.get(CONTENT_TYPE).cloned().unwrap_or(HeaderValue::from_static("application/json"));
+            let kind = HeaderValue::from_str(fields.content_type()).ok().filter(|kind| !kind.is_empty());
+            let kind = kind.unwrap_or(HeaderValue::from_static("application/json"));
             return Ok(Got::Long(Box::new(Long::new(provider, first, rest, kind, length))));
         }
         Ok(Ok(Gathered::Beyond(..))) => {
@@ -203,7 +199,7 @@ async fn whole(reader: Reader<'_>, manner: Manner, body: Inbound, base64: bool) 
 struct Reader<'a> {
     provider: &'a Provider,
     status: StatusCode,
-    headers: &'a HeaderMap,
+    fields: &'a Fields,
     foreign: Option<Box<Foreign>>,
 }
 
@@ -214,7 +210,7 @@ impl Reader<'_> {
     }
 
     async fn read(&self, body: Inbound) -> Result<Object, Box<Upstream>> {
-        match body.gather(LONGEST, length(self.headers)).await {
+        match body.gather(LONGEST, length(self.fields)).await {
             Ok(Gathered::All(bytes)) => self.judge(bytes),
             Ok(Gathered::Beyond(..)) => Err(self.nonsense(format!("answered with more than {LONGEST} bytes"))),
             Err(error) => Err(fault::of_transport(self.provider, &error)),
@@ -235,26 +231,25 @@ impl Reader<'_> {
             },
         };
         read.map_err(|broken| match broken {
-            Broken::Said(said) => fault::of_answer(self.provider, self.status, self.headers, said),
+            Broken::Said(said) => fault::of_answer(self.provider, self.status, self.fields, said),
             Broken::Malformed(error) => self.nonsense(format!("the answer can't be read: {error}")),
             Broken::Truncated => self.nonsense("the answer is not finished".to_owned()),
         })
     }
 
     fn nonsense(&self, message: String) -> Box<Upstream> {
-        fault::of_nonsense(self.provider, self.status, self.headers, message)
+        fault::of_nonsense(self.provider, self.status, self.fields, message)
     }
 }
 
-fn media_type(headers: &HeaderMap) -> &str {
-    let kind = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let kind = kind.split(';').next().unwrap_or_default().trim();
+fn media_type(fields: &Fields) -> &str {
+    let kind = fields.content_type().split(';').next().unwrap_or_default().trim();
     ["application/json", EVENTS, "text/plain"]
         .into_iter()
         .find(|known| known.eq_ignore_ascii_case(kind))
         .unwrap_or(kind)
 }
 
-fn length(headers: &HeaderMap) -> Option<usize> {
-    headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+fn length(fields: &Fields) -> Option<usize> {
+    fields.content_length().and_then(|length| length.try_into().ok())
 }

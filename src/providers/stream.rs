@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes, BytesMut};
+use http::StatusCode;
 use http::header::HeaderValue;
-use http::{HeaderMap, StatusCode};
 
 use super::Provider;
-use super::client::SendError;
+use super::client::{Fields, SendError};
 use super::fault;
 use super::inbound::Inbound;
 use crate::call::redact::Redactor;
@@ -156,7 +156,7 @@ impl Flow {
     /// A stream that can't be passed on, as a failure of its provider.
     pub fn fault(provider: &Provider, broken: Broken) -> Box<Upstream> {
         match broken {
-            Broken::Said(said) => fault::of_answer(provider, StatusCode::OK, &HeaderMap::new(), said),
+            Broken::Said(said) => fault::of_answer(provider, StatusCode::OK, &Fields::default(), said),
             other => Name::of(provider).fault(other),
         }
     }

@@ -210,12 +210,12 @@ fn a_request_on_a_pooled_connection_takes_few_allocations() {
         headers.insert(name, "value".parse().unwrap());
     }
     headers.insert("host", origin.host().clone());
-    let path = "/v1/chat/completions".parse().unwrap();
+    let (path, ready) = ("/v1/chat/completions".parse().unwrap(), Lines::from(&headers));
     let exchange = || {
         runtime.block_on(async {
-            let answer =
-                origin.ask(&Method::POST, &path, || headers.clone(), Bytes::from_static(b"{}").into()).await.unwrap();
-            assert_eq!(collect(answer.into_body(), 100).await.unwrap(), "hello");
+            let body = Bytes::from_static(b"{}");
+            let answer = origin.ask(&Method::POST, &path, &ready, &Lines::default(), body.into()).await.unwrap();
+            assert_eq!(text(answer).await.unwrap(), "hello");
         });
     };
     exchange();

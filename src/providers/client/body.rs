@@ -1,12 +1,9 @@
 //! The body of an upstream's answer: reads its connection, and says what becomes of it after.
 
-use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
-use http_body::{Body, Frame, SizeHint};
+use bytes::Bytes;
 use tokio::time::Instant;
 
 use super::error::{Phase, SendError, words};
@@ -32,29 +29,16 @@ pub struct Incoming {
     origin: Arc<Origin>,
     /// When the silence that we are in becomes too long.
     silence: Option<Instant>,
-    /// When the whole answer is late, for [`collect`] alone.
-    total: Option<Instant>,
-    /// When the exchange began.
-    since: Instant,
-    /// Bytes passed on so far.
-    seen: usize,
     /// What is wrong with what came behind `ready`.
     broken: Option<&'static str>,
 }
 
 impl Incoming {
     /// A body of which `rest` has come with the head.
-    pub(super) fn new(
-        link: Box<Link>,
-        rest: Bytes,
-        framing: Framing,
-        keeps: bool,
-        origin: Arc<Origin>,
-        since: Instant,
-    ) -> Self {
+    pub(super) fn new(link: Box<Link>, rest: Bytes, framing: Framing, keeps: bool, origin: Arc<Origin>) -> Self {
         let (link, ready, ample) = (Some(link), Bytes::new(), false);
-        let (silence, total, seen, broken) = (None, None, 0, None);
-        let mut body = Self { link, ready, framing, keeps, ample, origin, silence, total, since, seen, broken };
+        let (silence, broken) = (None, None);
+        let mut body = Self { link, ready, framing, keeps, ample, origin, silence, broken };
         body.take(rest);
         body
     }
@@ -83,11 +67,10 @@ impl Incoming {
     }
 
     /// The next piece, as it came; `None` at the end, or after a failure.
-    pub fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, SendError>>> {
+    pub fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, SendError>>> {
         loop {
             if !self.ready.is_empty() {
                 self.silence = None;
-                self.seen += self.ready.len();
                 return Poll::Ready(Some(Ok(std::mem::take(&mut self.ready))));
             }
             if let Some(cause) = self.broken.take() {
@@ -119,73 +102,17 @@ impl Incoming {
     }
 
     fn poll_late(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, SendError>>> {
-        let timeouts = self.origin.timeouts();
-        let idle: Duration = timeouts.idle;
-        let silence = *self.silence.get_or_insert_with(|| Instant::now() + idle);
-        let deadline = self.total.map_or(silence, |total| total.min(silence));
+        let after = self.origin.timeouts().idle;
+        let deadline = *self.silence.get_or_insert_with(|| Instant::now() + after);
         let Some(link) = &mut self.link else { return Poll::Ready(None) };
         std::task::ready!(link.poll_late(cx, deadline));
         self.link = None;
-        let (phase, after) = match timeouts.total {
-            Some(total) if self.total == Some(deadline) => (Phase::Total, total),
-            _ => (Phase::Idle, idle),
-        };
-        Poll::Ready(Some(Err(SendError::Timeout { host: self.origin.name().clone(), phase, after })))
+        let (host, phase) = (self.origin.name().clone(), Phase::Idle);
+        Poll::Ready(Some(Err(SendError::Timeout { host, phase, after })))
     }
 
     fn fail(&mut self, cause: Box<str>) -> Poll<Option<Result<Bytes, SendError>>> {
         self.link = None;
         Poll::Ready(Some(Err(SendError::Broken { host: self.origin.name().clone(), cause })))
     }
-}
-
-impl Body for Incoming {
-    type Data = Bytes;
-    type Error = SendError;
-
-    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
-        self.get_mut().poll_data(cx).map(|piece| piece.map(|piece| piece.map(Frame::data)))
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.ready.is_empty() && self.link.is_none() && self.broken.is_none()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        match self.framing {
-            Framing::Length(left) => SizeHint::with_exact(left + self.ready.len() as u64),
-            Framing::Chunked(_) | Framing::Close => SizeHint::default(),
-        }
-    }
-}
-
-/// Reads an answer to its end. A body that came in one piece is passed on without a copy.
-///
-/// Fails when the answer breaks off, pauses for too long, takes longer than [`Timeouts::total`](super::Timeouts) from
-/// the beginning of the exchange, or has more than `limit` bytes.
-pub async fn collect(mut body: Incoming, limit: usize) -> Result<Bytes, SendError> {
-    let too_large = |body: &Incoming| SendError::TooLarge { host: body.origin.name().clone(), limit };
-    let expected = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
-    if expected > limit {
-        return Err(too_large(&body));
-    }
-    body.total = body.origin.timeouts().total.map(|total| body.since + total);
-    let mut first = Bytes::new();
-    let mut whole = BytesMut::new();
-    while let Some(piece) = std::future::poll_fn(|cx| body.poll_data(cx)).await {
-        let piece = piece?;
-        if body.seen > limit {
-            return Err(too_large(&body));
-        }
-        if first.is_empty() {
-            first = piece;
-            continue;
-        }
-        if whole.is_empty() {
-            whole.reserve(expected.max(body.seen));
-            whole.extend_from_slice(&first);
-        }
-        whole.extend_from_slice(&piece);
-    }
-    Ok(if whole.is_empty() { first } else { whole.freeze() })
 }

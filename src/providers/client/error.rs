@@ -17,8 +17,6 @@ pub enum Phase {
     FirstByte,
     /// Between two pieces of the answer's body.
     Idle,
-    /// The whole exchange: only [`collect`](super::collect) holds answers to it.
-    Total,
 }
 
 impl Phase {
@@ -28,7 +26,6 @@ impl Phase {
             Phase::Connect => "no connection within",
             Phase::FirstByte => "no answer within",
             Phase::Idle => "the answer paused for",
-            Phase::Total => "the answer was not complete within",
         }
     }
 }
@@ -112,14 +109,6 @@ pub enum SendError {
         /// What was wrong with it.
         cause: Box<str>,
     },
-    /// The answer is larger than the caller of [`collect`](super::collect) takes.
-    #[error("{host}: answer larger than {limit} bytes")]
-    TooLarge {
-        /// The upstream.
-        host: Arc<str>,
-        /// The limit in bytes.
-        limit: usize,
-    },
 }
 
 impl SendError {
@@ -144,8 +133,7 @@ impl SendError {
             | SendError::Closed { host, .. }
             | SendError::Protocol { host, .. }
             | SendError::Broken { host, .. }
-            | SendError::Body { host, .. }
-            | SendError::TooLarge { host, .. } => host,
+            | SendError::Body { host, .. } => host,
         }
     }
 
@@ -159,7 +147,7 @@ impl SendError {
             | SendError::Closed { .. } => Fault::Unreachable,
             SendError::Timeout { .. } => Fault::Timeout,
             SendError::Broken { .. } => Fault::Truncated,
-            SendError::Protocol { .. } | SendError::TooLarge { .. } => Fault::Server,
+            SendError::Protocol { .. } => Fault::Server,
             // what we keep of it is broken, and no other target would get more
             SendError::Body { .. } => Fault::BadRequest,
         }

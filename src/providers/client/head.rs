@@ -4,11 +4,11 @@ use std::borrow::Cow;
 use std::mem::MaybeUninit;
 
 use bytes::Bytes;
-use http::header::{CONNECTION, CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, TRANSFER_ENCODING};
 use http::{Method, StatusCode};
 use httparse::Status;
 use memchr::memmem;
 
+use super::fields::Fields;
 use super::framing::Framing;
 
 /// Largest head of an answer, bytes.
@@ -27,23 +27,10 @@ pub(super) fn begin(out: &mut Vec<u8>, method: &Method, target: &str) {
     out.extend_from_slice(b" HTTP/1.1\r\n");
 }
 
-/// One field of a request's head.
-pub(super) fn field(out: &mut Vec<u8>, name: &HeaderName, value: &HeaderValue) {
-    line(out, name.as_str(), value.as_bytes());
-}
-
-/// A field whose value is known to be one.
-pub(super) fn line(out: &mut Vec<u8>, name: &str, value: &[u8]) {
-    out.extend_from_slice(name.as_bytes());
-    out.extend_from_slice(b": ");
-    out.extend_from_slice(value);
-    out.extend_from_slice(b"\r\n");
-}
-
 /// The head of an answer.
 pub(super) struct Head {
     pub(super) status: StatusCode,
-    pub(super) headers: HeaderMap,
+    pub(super) fields: Fields,
     pub(super) framing: Framing,
     /// Whether the connection can be used again after the answer.
     pub(super) keeps: bool,
@@ -92,54 +79,70 @@ fn one(heard: &Bytes) -> Result<Option<Head>, Nonsense> {
         Err(error) => return Err(format!("not HTTP: {error}").into()),
     };
     let status = answer.code.and_then(|code| StatusCode::from_u16(code).ok()).ok_or("its status is none")?;
-    let mut keeps = answer.version == Some(1);
-    let mut headers = HeaderMap::with_capacity(answer.headers.len());
+    let version = answer.version;
+    // the first line has no field
+    let begin = memchr::memchr(b'\n', heard).map_or(0, |end| end + 1);
+    let mut fields = Fields::new(heard.slice(begin..length));
+    let mut delimited = Delimited::default();
+    let (mut closes, mut stays) = (false, false);
     for field in answer.headers.iter() {
-        let name = HeaderName::from_bytes(field.name.as_bytes()).map_err(|_| "a header has no valid name")?;
-        let value = HeaderValue::from_maybe_shared(heard.slice_ref(field.value));
-        headers.append(name, value.map_err(|_| "a header has no valid value")?);
-    }
-    let mut closes = false;
-    for value in headers.get_all(CONNECTION) {
-        for word in value.as_bytes().split(|byte| *byte == b',').map(<[u8]>::trim_ascii) {
-            closes |= word.eq_ignore_ascii_case(b"close");
-            keeps |= word.eq_ignore_ascii_case(b"keep-alive");
+        match field.name.len() {
+            10 if field.name.eq_ignore_ascii_case("connection") => {
+                for word in field.value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii) {
+                    closes |= word.eq_ignore_ascii_case(b"close");
+                    stays |= word.eq_ignore_ascii_case(b"keep-alive");
+                }
+            }
+            14 if field.name.eq_ignore_ascii_case("content-length") => delimited.length(field.value)?,
+            17 if field.name.eq_ignore_ascii_case("transfer-encoding") => delimited.coding(field.value)?,
+            12 | 16 => fields.note(field.name, field.value),
+            _ => {}
         }
     }
     let framing = match status {
         StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED => Framing::Length(0),
         status if status.is_informational() => Framing::Length(0),
-        _ => framing(&headers, answer.version == Some(1), &mut closes)?,
+        _ if delimited.chunked && version != Some(1) => return Err("it is in chunks, which HTTP/1.0 has not".into()),
+        // the length is void beside chunks, and whoever sends both may have been fooled
+        _ if delimited.chunked => Framing::chunked(),
+        _ => delimited.length.map_or(Framing::Close, Framing::Length),
     };
-    let keeps = keeps && !closes && !matches!(framing, Framing::Close);
-    Ok(Some(Head { status, headers, framing, keeps, length }))
+    fields.length = match framing {
+        Framing::Length(length) => Some(length),
+        Framing::Chunked(_) | Framing::Close => None,
+    };
+    closes |= delimited.chunked && delimited.length.is_some() || matches!(framing, Framing::Close);
+    let keeps = (version == Some(1) || stays) && !closes;
+    Ok(Some(Head { status, fields, framing, keeps, length }))
 }
 
 /// How the body is delimited (RFC 9112, 6.3). What is ambiguous is refused: two readers that disagree about where an
 /// answer ends is how one caller gets the answer of another.
-fn framing(headers: &HeaderMap, is_1_1: bool, closes: &mut bool) -> Result<Framing, Nonsense> {
-    let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
-    if let Some(coding) = codings.next() {
-        if !is_1_1 || codings.next().is_some() || !coding.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked") {
-            return Err(format!("its transfer-encoding {coding:?} is not understood").into());
+#[derive(Default)]
+struct Delimited {
+    chunked: bool,
+    length: Option<u64>,
+}
+
+impl Delimited {
+    fn coding(&mut self, value: &[u8]) -> Result<(), Nonsense> {
+        if self.chunked || !value.trim_ascii().eq_ignore_ascii_case(b"chunked") {
+            return Err(format!("its transfer-encoding `{}` is not understood", value.escape_ascii()).into());
         }
-        // the length is void beside it, and whoever sends both may have been fooled
-        *closes |= headers.contains_key(CONTENT_LENGTH);
-        return Ok(Framing::chunked());
+        self.chunked = true;
+        Ok(())
     }
-    let mut length = None;
-    for value in headers.get_all(CONTENT_LENGTH) {
-        for text in value.as_bytes().split(|byte| *byte == b',').map(<[u8]>::trim_ascii) {
-            let digits = !text.is_empty() && text.len() < 19 && text.iter().all(u8::is_ascii_digit);
-            let one = digits.then(|| text.iter().fold(0, |sum, byte| sum * 10 + u64::from(byte - b'0')));
-            match (one, length) {
-                (None, _) => return Err(format!("its content-length {value:?} is no length").into()),
-                (one, known) if known.is_some() && one != known => {
-                    return Err("it has two different content-lengths".into());
-                }
-                (one, _) => length = one,
+
+    fn length(&mut self, value: &[u8]) -> Result<(), Nonsense> {
+        for text in value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii) {
+            if text.is_empty() || text.len() > 18 || !text.iter().all(u8::is_ascii_digit) {
+                return Err(format!("its content-length `{}` is no length", value.escape_ascii()).into());
+            }
+            let length = text.iter().fold(0, |sum, byte| sum * 10 + u64::from(byte - b'0'));
+            if self.length.replace(length).is_some_and(|known| known != length) {
+                return Err("it has two different content-lengths".into());
             }
         }
+        Ok(())
     }
-    Ok(length.map_or(Framing::Close, Framing::Length))
 }

@@ -40,7 +40,7 @@ pub(super) enum Failure {
 }
 
 /// The answer to a request, as far as it has come.
-pub(super) struct Answer {
+pub(super) struct Heard {
     pub(super) head: Head,
     /// What came behind the head.
     pub(super) rest: Bytes,
@@ -54,7 +54,7 @@ impl Link {
     }
 
     /// Sends a request and waits for the head of the answer until `deadline`.
-    pub(super) async fn exchange(&mut self, mut sending: Sending, deadline: Instant) -> Result<Answer, Failure> {
+    pub(super) async fn exchange(&mut self, mut sending: Sending, deadline: Instant) -> Result<Heard, Failure> {
         let mut heard = Bytes::new();
         let mut sent = false;
         let mut broken = None;
@@ -80,7 +80,7 @@ impl Link {
                 match head::read(&heard, known) {
                     Ok(Some(head)) => {
                         let rest = heard.slice(head.length..);
-                        return Poll::Ready(Ok(Answer { head, rest, sent }));
+                        return Poll::Ready(Ok(Heard { head, rest, sent }));
                     }
                     Ok(None) => {}
                     Err(nonsense) => return Poll::Ready(Err(Failure::Nonsense(nonsense))),

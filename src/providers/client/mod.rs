@@ -1,12 +1,13 @@
 //! The client of the data path: HTTP/1.1 spoken inside the request's own task, on connections pooled per worker.
 //!
 //! [`Client`] knows what all upstreams share (roots of trust, egress proxies, workers), [`Origin`] is one upstream host
-//! with its connections, [`Incoming`] the body of an answer. No task is spawned and no channel crosses tasks: whoever
+//! with its connections, [`Answer`] what it says. No task is spawned and no channel crosses tasks: whoever
 //! awaits an answer or reads a body drives the connection. Redirects are never followed.
 
 mod body;
 mod connect;
 mod error;
+mod fields;
 mod framing;
 mod head;
 mod link;
@@ -27,11 +28,12 @@ use hyper_util::client::proxy::matcher::Matcher;
 use rustls::ClientConfig;
 use rustls::pki_types::{CertificateDer, ServerName};
 
-pub use self::body::{Incoming, collect};
+pub use self::body::Incoming;
 use self::connect::{Place, Proxy, Tls, Way};
 pub use self::error::{Phase, SendError};
+pub use self::fields::{Fields, Lines};
 use self::origin::Keep;
-pub use self::origin::{Origin, Timeouts};
+pub use self::origin::{Answer, Origin, Timeouts};
 pub use self::outgoing::{Outgoing, Pieces};
 use self::pool::Shard;
 

@@ -4,17 +4,18 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
-use http::header::{CONTENT_LENGTH, HOST, PROXY_AUTHORIZATION, TRANSFER_ENCODING};
+use http::header::{HOST, HeaderValue, PROXY_AUTHORIZATION};
 use http::uri::{Authority, PathAndQuery, Scheme};
-use http::{HeaderMap, HeaderValue, Method, Request, Response};
+use http::{Method, StatusCode};
 use tokio::time::{Instant, timeout};
 
 use super::body::Incoming;
 use super::connect::Way;
 use super::error::{Phase, SendError, words};
+use super::fields::{Fields, Lines, line};
+use super::framing::Framing;
 use super::head;
-use super::link::{Answer, Failure, Link};
+use super::link::{Failure, Heard, Link};
 use super::outgoing::{Outgoing, Sending};
 use super::pool::Shard;
 
@@ -34,7 +35,7 @@ pub struct Timeouts {
     pub first_byte: Duration,
     /// Between two pieces of the answer's body.
     pub idle: Duration,
-    /// For a whole exchange. Streams are never cut by it: only [`collect`](super::collect) applies it.
+    /// For a whole answer. Streams are never cut by it: whoever gathers an answer applies it.
     pub total: Option<Duration>,
 }
 
@@ -71,6 +72,16 @@ pub struct Origin {
     pub(super) shards: Box<[Shard]>,
 }
 
+/// The answer to a request.
+pub struct Answer {
+    /// Its status.
+    pub status: StatusCode,
+    /// Its fields.
+    pub fields: Fields,
+    /// Its body, as it arrives.
+    pub body: Incoming,
+}
+
 impl Origin {
     /// `host:port`, as error messages name it.
     pub fn name(&self) -> &Arc<str> {
@@ -99,18 +110,8 @@ impl Origin {
         }
     }
 
-    /// Sends `request` and waits for the head of the answer; of its URI only path and query matter.
-    /// [`Origin::ask`] saves a copy of the headers.
-    pub async fn send(self: &Arc<Self>, request: Request<Bytes>) -> Result<Response<Incoming>, SendError> {
-        let (head, body) = request.into_parts();
-        let root = PathAndQuery::from_static("/");
-        let path = head.uri.path_and_query().unwrap_or(&root);
-        self.ask(&head.method, path, || head.headers.clone(), body.into()).await
-    }
-
-    /// Sends a request and waits for the head of the answer. `headers` is called once for each connection tried, so
-    /// that the usual request makes its headers once. `Host` is set unless they have it, `Content-Length` always;
-    /// redirects are not followed.
+    /// Sends a request and waits for the head of the answer. `ready` are the fields of every such request, `more` those
+    /// of this one; `Host` is set unless they have it, what frames the body always. Redirects are not followed.
     ///
     /// A pooled connection that turns out to be closed before any byte of an answer is replaced by a fresh one, once.
     /// Dropping the future or the body before its end closes the connection.
@@ -118,24 +119,25 @@ impl Origin {
         self: &Arc<Self>,
         method: &Method,
         path: &PathAndQuery,
-        headers: impl Fn() -> HeaderMap,
+        ready: &Lines,
+        more: &Lines,
         body: Outgoing,
-    ) -> Result<Response<Incoming>, SendError> {
+    ) -> Result<Answer, SendError> {
         let since = Instant::now();
         let home = (self.keep.worker)() % self.shards.len();
         if let Some(mut link) = self.rested(home, since) {
-            let sending = self.sending(method, path, &headers(), &body);
+            let sending = self.sending(method, path, (ready, more), &body);
             match link.exchange(sending, since + self.timeouts.first_byte).await {
-                Ok(answer) => return Ok(self.answer(answer, link, since)),
+                Ok(heard) => return Ok(self.answer(heard, method, link)),
                 Err(failure) if is_stale(&failure, since) => {}
                 Err(failure) => return Err(self.blame(failure)),
             }
         }
         // boxed: connecting is rare, and its state would make every request's future three times as large
         let mut link = Box::pin(self.connect(home)).await?;
-        let sending = self.sending(method, path, &headers(), &body);
+        let sending = self.sending(method, path, (ready, more), &body);
         match link.exchange(sending, Instant::now() + self.timeouts.first_byte).await {
-            Ok(answer) => Ok(self.answer(answer, link, since)),
+            Ok(heard) => Ok(self.answer(heard, method, link)),
             Err(failure) => Err(self.blame(failure)),
         }
     }
@@ -167,7 +169,13 @@ impl Origin {
     }
 
     /// The request as it goes out.
-    fn sending(&self, method: &Method, path: &PathAndQuery, headers: &HeaderMap, body: &Outgoing) -> Sending {
+    fn sending(
+        &self,
+        method: &Method,
+        path: &PathAndQuery,
+        (ready, more): (&Lines, &Lines),
+        body: &Outgoing,
+    ) -> Sending {
         let mut out = Vec::with_capacity(HEAD);
         // through a tunnel the proxy is not spoken to
         let proxy = self.way.proxy.as_ref().filter(|_| self.way.tls.is_none());
@@ -175,28 +183,23 @@ impl Origin {
             Some(_) => head::begin(&mut out, method, &format!("{}://{}{path}", self.scheme, self.authority)),
             None => head::begin(&mut out, method, path.as_str()),
         }
-        for (name, value) in headers {
-            // how long the body is and how it is framed is for us to say
-            if *name != CONTENT_LENGTH && *name != TRANSFER_ENCODING {
-                head::field(&mut out, name, value);
-            }
-        }
-        if !headers.contains_key(HOST) {
-            head::field(&mut out, &HOST, &self.host);
+        out.extend_from_slice(ready.bytes());
+        out.extend_from_slice(more.bytes());
+        if !ready.named && !more.named {
+            line(&mut out, HOST.as_str(), self.host.as_bytes());
         }
         if let Some(auth) = proxy.and_then(|proxy| proxy.auth.as_ref()) {
-            head::field(&mut out, &PROXY_AUTHORIZATION, auth);
+            line(&mut out, PROXY_AUTHORIZATION.as_str(), auth.as_bytes());
         }
         Sending::new(out, body, !matches!(*method, Method::GET | Method::HEAD | Method::DELETE | Method::OPTIONS))
     }
 
-    fn answer(self: &Arc<Self>, answer: Answer, link: Box<Link>, since: Instant) -> Response<Incoming> {
-        let Answer { head, rest, sent } = answer;
-        let body = Incoming::new(link, rest, head.framing, head.keeps && sent, self.clone(), since);
-        let mut response = Response::new(body);
-        *response.status_mut() = head.status;
-        *response.headers_mut() = head.headers;
-        response
+    fn answer(self: &Arc<Self>, heard: Heard, method: &Method, link: Box<Link>) -> Answer {
+        let Heard { head, rest, sent } = heard;
+        // what such an answer says of its body is about the one that another method would get
+        let framing = if method == Method::HEAD { Framing::Length(0) } else { head.framing };
+        let body = Incoming::new(link, rest, framing, head.keeps && sent, self.clone());
+        Answer { status: head.status, fields: head.fields, body }
     }
 
     fn blame(&self, failure: Failure) -> SendError {

@@ -11,7 +11,7 @@ use futures_util::stream::BoxStream;
 use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use tokio::io::AsyncWrite;
 
-use super::head;
+use super::fields::line;
 use super::stream::Stream;
 
 /// The pieces of a body that is read while it is sent.
@@ -79,7 +79,7 @@ impl Sending {
             Some(0) if !is_empty_said => {}
             // numbers in a vector are always written
             Some(length) => _ = write!(head, "{}: {length}\r\n", CONTENT_LENGTH.as_str()),
-            None => head::line(&mut head, TRANSFER_ENCODING.as_str(), b"chunked"),
+            None => line(&mut head, TRANSFER_ENCODING.as_str(), b"chunked"),
         }
         head.extend_from_slice(b"\r\n");
         let (piece, rest) = match body {
