@@ -17,6 +17,8 @@ pub struct Redactor {
     secrets: Vec<Secret>,
     /// The bytes with which a secret begins.
     starts: [bool; 256],
+    /// The length of the shortest secret in bytes: most texts that are looked at are shorter.
+    shortest: usize,
 }
 
 #[derive(Clone)]
@@ -27,7 +29,7 @@ struct Secret {
 
 impl Default for Redactor {
     fn default() -> Self {
-        Self { secrets: Vec::new(), starts: [false; 256] }
+        Self { secrets: Vec::new(), starts: [false; 256], shortest: usize::MAX }
     }
 }
 
@@ -66,6 +68,7 @@ impl Redactor {
             return;
         }
         self.starts[usize::from(value.as_bytes()[0])] = true;
+        self.shortest = self.shortest.min(value.len());
         self.secrets.push(Secret { value: value.into(), mark: mark.into() });
         // Of two names of one value the first in the alphabet is shown, whatever order they came in.
         self.secrets.sort_by(|a, b| (b.value.len(), &a.value, &a.mark).cmp(&(a.value.len(), &b.value, &b.mark)));
@@ -73,8 +76,18 @@ impl Redactor {
     }
 
     /// The text without the secrets; borrowed if there are none.
+    #[inline]
     pub fn redact<'a>(&self, text: &'a str) -> Cow<'a, str> {
-        let Some(mut found) = self.next(text, 0) else { return Cow::Borrowed(text) };
+        if text.len() < self.shortest {
+            return Cow::Borrowed(text);
+        }
+        match self.next(text, 0) {
+            Some(found) => Cow::Owned(self.without(text, found)),
+            None => Cow::Borrowed(text),
+        }
+    }
+
+    fn without<'a>(&'a self, text: &str, mut found: (usize, &'a Secret)) -> String {
         let mut out = String::with_capacity(text.len());
         let mut from = 0;
         loop {
@@ -88,14 +101,19 @@ impl Redactor {
             }
         }
         out.push_str(&text[from..]);
-        Cow::Owned(out)
+        out
     }
 
-    fn next(&self, text: &str, from: usize) -> Option<(usize, &Secret)> {
-        let last = text.len().checked_sub(SHORTEST)?;
-        let starts =
-            (from..).zip(text.as_bytes().get(from..=last)?).filter(|(_, byte)| self.starts[usize::from(**byte)]);
-        starts.into_iter().find_map(|(at, _)| Some((at, self.at(text, at)?)))
+    fn next(&self, text: &str, mut from: usize) -> Option<(usize, &Secret)> {
+        let last = text.len().checked_sub(self.shortest)?;
+        loop {
+            let rest = text.as_bytes().get(from..=last)?;
+            from += rest.iter().position(|byte| self.starts[usize::from(*byte)])?;
+            if let Some(secret) = self.at(text, from) {
+                return Some((from, secret));
+            }
+            from += 1;
+        }
     }
 
     fn at(&self, text: &str, at: usize) -> Option<&Secret> {
