@@ -23,21 +23,28 @@ pub(super) struct Extent {
     pub(super) value: Range<usize>,
 }
 
-type Step = Result<usize, Fault>;
+/// Where to go on.
+pub(super) type Step = Result<usize, Fault>;
 
 fn fault<T>(at: usize, wants: &'static str) -> Result<T, Fault> {
     Err(Fault { at, wants })
 }
 
 /// Visit the members of a text that is exactly one object, in order; `each` may end the visit with a fault of its own.
-pub(super) fn members(text: &[u8], each: impl FnMut(Extent) -> Result<(), Fault>) -> Result<(), Fault> {
-    let at = space(text, leading(text, each)?);
+pub(super) fn members(text: &[u8], mut each: impl FnMut(Extent) -> Result<(), Fault>) -> Result<(), Fault> {
+    let end = walk(text, space(text, 0), |name, escaped, from| {
+        let to = value(text, from)?;
+        each(Extent { name, escaped, value: from..to })?;
+        Ok(to)
+    })?;
+    let at = space(text, end);
     if at == text.len() { Ok(()) } else { fault(at, "the end of the body") }
 }
 
-/// The same for a text that begins with an object; returns where that ends.
-pub(super) fn leading(text: &[u8], mut each: impl FnMut(Extent) -> Result<(), Fault>) -> Step {
-    let mut at = space(text, 0);
+/// Visit the members of the object that begins at `at`; returns where it ends. `each` gets a name, whether that has
+/// escapes, and where the value begins; it says where the value ends.
+#[inline]
+pub(super) fn walk(text: &[u8], mut at: usize, mut each: impl FnMut(Range<usize>, bool, usize) -> Step) -> Step {
     if text.get(at) != Some(&b'{') {
         return fault(at, "a JSON object");
     }
@@ -48,9 +55,7 @@ pub(super) fn leading(text: &[u8], mut each: impl FnMut(Extent) -> Result<(), Fa
     loop {
         let from = at + 1;
         let (to, escaped) = name(text, at)?;
-        at = colon(text, to)?;
-        let after = value(text, at)?;
-        each(Extent { name: from..to - 1, escaped, value: at..after })?;
+        let after = each(from..to - 1, escaped, colon(text, to)?)?;
         at = space(text, after);
         match text.get(at) {
             Some(b',') => at = space(text, at + 1),
@@ -78,7 +83,16 @@ fn colon(text: &[u8], at: usize) -> Step {
 }
 
 /// The end of the value that begins here.
-fn value(text: &[u8], mut at: usize) -> Step {
+#[inline]
+pub(super) fn value(text: &[u8], at: usize) -> Step {
+    match text.get(at) {
+        Some(b'"') => Ok(string(text, at + 1)?.0),
+        Some(b'-' | b'0'..=b'9') => number(text, at),
+        _ => nested(text, at),
+    }
+}
+
+fn nested(text: &[u8], mut at: usize) -> Step {
     let mut open = Open::default();
     loop {
         at = match text.get(at) {
