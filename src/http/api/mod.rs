@@ -18,26 +18,39 @@ use crate::wire::openai::request::{self, Asked, Wrong};
 use crate::wire::{Dialect, Object};
 
 /// `POST /v1/chat/completions`
-pub async fn chat(State(gateway): State<Arc<Gateway>>, request: Request) -> Response {
-    serve(gateway, request, Op::Chat, request::chat).await
+pub async fn chat(State(gateway): State<Arc<Gateway>>, mut request: Request) -> Response {
+    chat_of(caller(&mut request), gateway, request).await
+}
+
+/// The same for a caller who is known.
+pub fn chat_of(
+    caller: Caller,
+    gateway: Arc<Gateway>,
+    request: Request,
+) -> impl Future<Output = Response> + Send + use<> {
+    serve(caller, gateway, request, Op::Chat, request::chat)
 }
 
 /// `POST /v1/completions`
-pub async fn completions(State(gateway): State<Arc<Gateway>>, request: Request) -> Response {
-    serve(gateway, request, Op::Complete, request::completion).await
+pub async fn completions(State(gateway): State<Arc<Gateway>>, mut request: Request) -> Response {
+    serve(caller(&mut request), gateway, request, Op::Complete, request::completion).await
 }
 
 /// `POST /v1/embeddings`
-pub async fn embeddings(State(gateway): State<Arc<Gateway>>, request: Request) -> Response {
-    serve(gateway, request, Op::Embed, request::embedding).await
+pub async fn embeddings(State(gateway): State<Arc<Gateway>>, mut request: Request) -> Response {
+    serve(caller(&mut request), gateway, request, Op::Embed, request::embedding).await
 }
 
 type Read = for<'a> fn(&'a Object) -> Result<Asked<'a>, Wrong>;
 
-async fn serve(gateway: Arc<Gateway>, request: Request, op: Op, read: Read) -> Response {
+/// Who asks, as the edge has noted it.
+fn caller(request: &mut Request) -> Caller {
+    request.extensions_mut().remove().unwrap_or_default()
+}
+
+async fn serve(caller: Caller, gateway: Arc<Gateway>, request: Request, op: Op, read: Read) -> Response {
     let snapshot = gateway.snapshot();
-    let (mut parts, body) = request.into_parts();
-    let caller = parts.extensions.remove::<Caller>().unwrap_or_default();
+    let (parts, body) = request.into_parts();
     let limit = snapshot.rules.max_request_bytes;
     let (body, reserved) = match extract::body(&parts.headers, body, limit, &gateway.memory).await {
         Ok(read) => read,

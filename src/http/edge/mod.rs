@@ -23,8 +23,10 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
+use axum::Router;
 use axum::body::Body;
 use axum::response::IntoResponse;
+use axum::routing::future::RouteFuture;
 use bytes::Bytes;
 use http::{HeaderValue, Request, Response};
 
@@ -36,7 +38,7 @@ pub use self::settings::EdgeSettings;
 use super::error::Failure;
 use crate::call::OutcomeSlot;
 
-/// Who asks, and since when: the one extension the edge gives a request.
+/// Who asks, and since when: what the edge tells a handler beside the request.
 #[derive(Clone, Debug)]
 pub struct Caller {
     /// The request id, as echoed to the caller.
@@ -83,13 +85,32 @@ impl Edge {
         Self(Arc::new(Shared { settings, limits, log }))
     }
 
-    /// The service of one connection: `inner` behind this edge. `inner` must always be ready, as axum's router is.
+    /// The service of one connection: `inner` behind this edge.
     pub fn around<S>(&self, inner: S, peer: SocketAddr) -> Service<S> {
         Service { edge: self.clone(), inner, peer: peer.ip().to_canonical() }
     }
 }
 
-/// A router behind the edge, for one connection.
+/// What stands behind the edge.
+pub trait Inner {
+    /// A request at work.
+    type Future: Future<Output = Result<Response<Body>, Infallible>> + Unpin;
+
+    /// Begins with a request.
+    fn handle(&mut self, request: Request<Body>, caller: Caller) -> Self::Future;
+}
+
+/// A router's handlers find the caller among the extensions.
+impl Inner for Router {
+    type Future = RouteFuture<Infallible>;
+
+    fn handle(&mut self, mut request: Request<Body>, caller: Caller) -> Self::Future {
+        request.extensions_mut().insert(caller);
+        tower::Service::call(self, request)
+    }
+}
+
+/// Handlers behind the edge, for one connection.
 #[derive(Clone)]
 pub struct Service<S> {
     edge: Edge,
@@ -99,8 +120,7 @@ pub struct Service<S> {
 
 impl<S, B> tower::Service<Request<B>> for Service<S>
 where
-    S: tower::Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
-    S::Future: Unpin,
+    S: Inner,
     B: http_body::Body<Data = Bytes> + Send + 'static,
     B::Error: Into<axum::BoxError>,
 {
@@ -108,8 +128,8 @@ where
     type Error = Infallible;
     type Future = Answering<S::Future>;
 
-    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        self.inner.poll_ready(context)
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
     }
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
@@ -118,7 +138,7 @@ where
         let origin = cors::allowed(&self.edge.0.settings.origins, request.headers());
         let admitted =
             panic::catch_unwind(AssertUnwindSafe(|| match admit(&self.edge.0, self.peer, &mut request, &mut entry) {
-                Ok(None) => Stage::Handler(self.inner.call(request.map(Body::new))),
+                Ok(None) => Stage::Handler(self.inner.handle(request.map(Body::new), entry.caller())),
                 Ok(Some(reply)) => Stage::Over(reply),
                 Err(failure) => Stage::Over(failure.into_response()),
             }));
@@ -128,7 +148,7 @@ where
 }
 
 /// What stands before the handler, in order. Everything in it may refuse, and may even panic. Some requests it answers.
-fn admit<B>(
+fn admit<B: http_body::Body>(
     edge: &Shared,
     peer: IpAddr,
     request: &mut Request<B>,
@@ -151,8 +171,7 @@ fn admit<B>(
             open_mode::check(&settings.origins, peer, request)?;
         }
     }
-    body_cap::check(settings.max_body, request.headers())?;
-    request.extensions_mut().insert(entry.caller());
+    body_cap::check(settings.max_body, request.body())?;
     Ok(None)
 }
 
