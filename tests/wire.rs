@@ -6,6 +6,7 @@ mod errors;
 mod events;
 mod frames;
 mod object;
+mod replicate;
 mod usage;
 
 use bytes::Bytes;

@@ -123,7 +123,7 @@ fn hint(fields: &Fields) -> Option<Duration> {
     if let Some(value) = fields.get("retry-after") {
         return seconds(value).or_else(|| until(jiff::fmt::rfc2822::parse(value).ok()?.timestamp()));
     }
-    let resets = ["x-ratelimit-reset", "x-ratelimit-reset-requests", "x-ratelimit-reset-tokens"];
+    let resets = ["x-ratelimit-reset", "x-ratelimit-reset-requests", "x-ratelimit-reset-tokens", "ratelimit-reset"];
     let reset = resets.into_iter().find_map(|name| fields.get(name))?;
     match reset.parse::<i64>() {
         // an epoch, in milliseconds (OpenRouter) or seconds; small numbers are a delay

@@ -5,6 +5,7 @@ pub mod native;
 pub mod object;
 pub mod op;
 pub mod openai;
+pub mod replicate;
 mod scan;
 pub mod sse;
 pub mod usage;

@@ -68,9 +68,13 @@ fn an_error_body_is_read_in_every_shape() {
     // problem details: Replicate, NVIDIA
     check(
         r#"{"title":"Unauthenticated","detail":"token missing","status":401,"type":"about:blank"}"#,
-        ["token missing", "about:blank", "401", ""],
+        ["token missing", "Unauthenticated", "401", ""],
     );
     check(r#"{"title":"Not Found","status":404}"#, ["Not Found", "", "404", ""]);
+    check(
+        r#"{"title":"Input validation failed","detail":"- input.prompt is required","status":422,"invalid_fields":[{"type":"required","field":"input.prompt","description":"prompt is required"}]}"#,
+        ["- input.prompt is required", "", "422", "input.prompt"],
+    );
     // OpenRouter keeps the vendor's words in its metadata
     check(
         r#"{"error":{"code":400,"message":"Provider returned error","metadata":{"provider_name":"X","raw":"{\"error\":{\"message\":\"inner\"}}"}}}"#,
@@ -117,6 +121,8 @@ fn a_body_may_name_its_status_and_a_time_to_wait() {
     assert_eq!(wait(&google("37s")), Some(37.0));
     assert_eq!(wait(&google("1.5s")), Some(1.5));
     assert_eq!(wait(&google("soon")), None);
+    assert_eq!(wait(r#"{"detail":"Request was throttled. Your rate limit resets in ~6s."}"#), Some(6.0));
+    assert_eq!(wait(r#"{"detail":"Your rate limit resets in ~ages"}"#), None);
 }
 
 #[test]

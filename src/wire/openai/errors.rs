@@ -66,18 +66,23 @@ fn of_value(value: &Value) -> Complaint {
             };
             let message = raw.and_then(|inner| inner.message).or(message).or_else(|| own("faultstring"));
             found.message = found.message.or(message).or_else(|| own("title")).or_else(|| own("reason"));
-            found.kind = found.kind.or_else(|| own("type")).or_else(|| own("error_type"));
+            // a problem of RFC 9457 without a type of its own: the title is its name
+            let kind = own("type").and_then(|kind| if kind == "about:blank" { own("title") } else { Some(kind) });
+            found.kind = found.kind.or(kind).or_else(|| own("error_type"));
             // Google's name for the kind; elsewhere the HTTP status
             found.kind = found.kind.or_else(|| own("status").filter(|_| body["status"].is_string()));
             found.code = found.code.or_else(|| own("code")).or_else(|| own("error_code")).or_else(|| own("status"));
-            found.param = found.param.or_else(|| own("param"));
+            // Replicate lists the inputs that a model does not take so
+            let field = |fields: &Value| fields.get(0)?.get("field").and_then(text);
+            found.param = found.param.or_else(|| own("param")).or_else(|| field(body.get("invalid_fields")?));
             let number = |name: &str| u16::try_from(body.get(name)?.as_u64()?).ok().filter(|n| (400..600).contains(n));
             let numbers = ["code", "status", "status_code", "raw_status_code"];
             found.status = found.status.or_else(|| numbers.into_iter().find_map(number));
             found.wait = found
                 .wait
                 .or_else(|| body.get("estimated_time").and_then(Value::as_f64))
-                .or_else(|| retry_info(body.get("details")?));
+                .or_else(|| retry_info(body.get("details")?))
+                .or_else(|| resets(found.message.as_deref()?));
             found
         }
         _ => Complaint::default(),
@@ -114,6 +119,12 @@ fn validation(items: &[Value]) -> Option<String> {
         })
         .collect();
     (!lines.is_empty()).then(|| lines.join("; "))
+}
+
+/// Replicate's words for how long it wants to be left alone: `… resets in ~6s`.
+fn resets(message: &str) -> Option<f64> {
+    let (_, after) = message.split_once("resets in ~")?;
+    after.split_once('s')?.0.parse().ok()
 }
 
 /// Google's `RetryInfo` among the details: a duration such as `37s` or `1.5s`.
