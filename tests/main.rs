@@ -3,6 +3,7 @@
 
 mod allocations;
 mod bad_input;
+mod capabilities;
 mod chat;
 mod cli;
 mod client;

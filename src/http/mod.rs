@@ -21,6 +21,7 @@ pub fn router(gateway: Arc<Gateway>) -> Router {
         .route("/v1/chat/completions", post(api::chat))
         .route("/v1/completions", post(api::completions))
         .route("/v1/embeddings", post(api::embeddings))
+        .route("/v1/capabilities", get(api::capabilities::list))
         .route("/v1/models", get(api::models::list))
         .route("/v1/models/{*id}", get(api::models::retrieve))
         .route("/health", get(probes::health))

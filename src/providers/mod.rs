@@ -2,6 +2,7 @@
 
 pub mod auth;
 pub mod batch;
+pub mod capabilities;
 pub mod client;
 pub mod demo;
 pub mod discover;

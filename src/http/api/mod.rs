@@ -1,6 +1,7 @@
 //! The operations: a request becomes a call, its answer a response.
 
 pub mod answer;
+pub mod capabilities;
 pub mod models;
 
 use std::sync::Arc;
