@@ -2,6 +2,7 @@
 
 mod first_run;
 mod inspect;
+mod providers;
 mod refusals;
 mod serving;
 mod support;

@@ -13,6 +13,7 @@ mod init;
 mod later;
 mod listen;
 mod output;
+mod providers;
 mod serve;
 mod status;
 mod validate;
@@ -76,6 +77,8 @@ enum Command {
     Validate(validate::Args),
     /// Check what a gateway started here would find: configuration, credentials, upstreams, port
     Doctor(listen::Args),
+    /// List the providers: what each can do, its variables, and which of them are set here
+    Providers(providers::Args),
     /// Ask a running gateway how it is
     Status,
     /// Exit with status 0 if the gateway on this machine takes requests: for containers
@@ -140,6 +143,7 @@ fn run(cli: Cli, output: Output) -> Result<(), Failed> {
         Command::Init(args) => init::run(&args, &env, output),
         Command::Validate(args) => validate::run(&args, &global, &env, output),
         Command::Doctor(args) => doctor::run(&args, &global, &env, output),
+        Command::Providers(args) => providers::run(&args, &env, output),
         Command::Status => status::run(&global, &env, output),
         Command::Healthcheck(args) => healthcheck::run(&args, &env),
         Command::Config(command) => config::run(&command, &global, &env, output),
