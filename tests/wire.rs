@@ -5,6 +5,7 @@ mod completions;
 mod errors;
 mod events;
 mod frames;
+mod natives;
 mod object;
 mod replicate;
 mod usage;

@@ -28,7 +28,7 @@ struct Answer<'a> {
 #[derive(Deserialize)]
 struct Message<'a> {
     #[serde(borrow, default)]
-    content: Option<Vec<Block<'a>>>,
+    content: Option<&'a RawValue>,
     #[serde(default)]
     tool_plan: Option<String>,
     #[serde(borrow, default)]
@@ -97,19 +97,25 @@ struct Cached {
 }
 
 impl<'a> Used<'a> {
-    /// In OpenAI's members, beside what is billed. Numbers come as floats.
-    pub(super) fn usage(&self) -> Usage<'a> {
+    /// In OpenAI's members, beside what is billed; `None` if nothing was counted. Numbers come as floats.
+    pub(super) fn usage(&self) -> Option<Usage<'a>> {
         let billed: Option<Tokens> = self.billed_units.and_then(|raw| serde_json::from_str(raw.get()).ok());
-        let tokens = self.tokens.filter(|tokens| tokens.input_tokens.is_some()).or(billed).unwrap_or_default();
+        let tokens = self.tokens.filter(Tokens::counted).or(billed.filter(Tokens::counted))?;
         let count = |number: Option<f64>| number.unwrap_or_default().max(0.0) as u64;
         let (prompt, completion) = (count(tokens.input_tokens), count(tokens.output_tokens));
-        Usage {
+        Some(Usage {
             prompt_tokens: prompt,
             completion_tokens: completion,
             total_tokens: prompt + completion,
             prompt_tokens_details: self.cached_tokens.map(|cached| Cached { cached_tokens: count(Some(cached)) }),
             billed_units: self.billed_units,
-        }
+        })
+    }
+}
+
+impl Tokens {
+    fn counted(&self) -> bool {
+        self.input_tokens.is_some() || self.output_tokens.is_some()
     }
 }
 
@@ -119,7 +125,7 @@ pub(super) struct Logprob<'a> {
     #[serde(borrow, default)]
     text: Option<&'a RawValue>,
     #[serde(default)]
-    logprobs: Vec<f64>,
+    logprobs: Option<Vec<f64>>,
 }
 
 #[derive(Serialize)]
@@ -134,7 +140,12 @@ impl<'a> Logprob<'a> {
     /// In OpenAI's members. A piece of several tokens has the probability of all of them together.
     pub(super) fn token(&self) -> Token<'a> {
         let bytes = self.text.and_then(|raw| serde_json::from_str::<String>(raw.get()).ok()).map(String::into_bytes);
-        Token { token: self.text, logprob: self.logprobs.iter().sum(), bytes, top_logprobs: [] }
+        Token {
+            token: self.text,
+            logprob: self.logprobs.iter().flatten().fold(0.0, |sum, one| sum + one),
+            bytes,
+            top_logprobs: [],
+        }
     }
 }
 
@@ -163,6 +174,52 @@ impl<'a> Detail<'a> {
     }
 }
 
+/// Where the text says what a page says.
+#[derive(Serialize)]
+pub(super) struct Annotation {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    url_citation: Page,
+}
+
+#[derive(Serialize)]
+struct Page {
+    start_index: u64,
+    end_index: u64,
+    url: String,
+    title: String,
+}
+
+#[derive(Deserialize)]
+struct Citation {
+    #[serde(default)]
+    start: u64,
+    #[serde(default)]
+    end: u64,
+    #[serde(default)]
+    sources: Vec<Source>,
+}
+
+#[derive(Deserialize)]
+struct Source {
+    #[serde(default)]
+    document: serde_json::Map<String, serde_json::Value>,
+}
+
+/// Those of the citations that are of documents with an address. Documents have whatever members the caller gave them.
+pub(super) fn annotations(citations: &[&RawValue]) -> Vec<Annotation> {
+    let read = citations.iter().filter_map(|raw| serde_json::from_str::<Citation>(raw.get()).ok());
+    let pages = read.flat_map(|citation| {
+        let Citation { start: start_index, end: end_index, sources } = citation;
+        sources.into_iter().filter_map(move |source| {
+            let text = |name: &str| source.document.get(name).and_then(|value| value.as_str()).map(str::to_owned);
+            let (url, title) = (text("url")?, text("title").unwrap_or_default());
+            Some(Page { start_index, end_index, url, title })
+        })
+    });
+    pages.map(|url_citation| Annotation { kind: "url_citation", url_citation }).collect()
+}
+
 /// A failure that comes in an answer's place.
 pub(super) fn failed(reason: &str, said: Option<&[u8]>) -> Broken {
     let said = said.map(errors::read).unwrap_or_default();
@@ -180,9 +237,13 @@ pub fn answer(body: Bytes, back: &Back) -> Translated {
         return Err(Broken::Said(errors::read(&body)));
     };
     let message: Message<'_> = serde_json::from_str(message.get()).map_err(malformed)?;
-    let blocks = message.content.as_deref().unwrap_or_default();
+    let blocks = match message.content {
+        Some(raw) if raw.get().starts_with('"') => vec![Block { text: Some(raw), thinking: None }],
+        Some(raw) => serde_json::from_str::<Option<Vec<Block<'_>>>>(raw.get()).map_err(malformed)?.unwrap_or_default(),
+        None => Vec::new(),
+    };
     let calls = message.tool_calls.as_deref().unwrap_or_default();
-    let text = text(blocks);
+    let text = text(&blocks);
     let native = read.finish_reason.as_deref().unwrap_or("COMPLETE");
     let finish = Finish::of(native);
     if finish == Some(Finish::Failed) && text.is_none() && calls.is_empty() {
@@ -196,7 +257,12 @@ pub fn answer(body: Bytes, back: &Back) -> Translated {
         (None, false) => said.set("content", &()),
     }
     said.set("refusal", &());
-    reason(&mut said, blocks, message.tool_plan.as_deref());
+    reason(&mut said, &blocks, message.tool_plan.as_deref());
+    let citations = message.citations.unwrap_or_default();
+    let annotations = annotations(&citations);
+    if !annotations.is_empty() {
+        said.set("annotations", &annotations);
+    }
     if !calls.is_empty() {
         let calls: Vec<Object> = calls.iter().enumerate().map(|(at, call)| tool_call(at, call, back)).collect();
         said.set_objects("tool_calls", &calls);
@@ -223,10 +289,10 @@ pub fn answer(body: Bytes, back: &Back) -> Translated {
     out.set("created", &back.created);
     out.set_text("model", &back.model);
     out.set_objects("choices", &[choice]);
-    if let Some(used) = &read.usage {
-        out.set("usage", &used.usage());
+    if let Some(usage) = read.usage.as_ref().and_then(Used::usage) {
+        out.set("usage", &usage);
     }
-    if let Some(citations) = message.citations.filter(|citations| !citations.is_empty()) {
+    if !citations.is_empty() {
         out.set("citations", &citations);
     }
     Ok(out)

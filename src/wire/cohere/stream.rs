@@ -6,7 +6,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::answer::{Detail, Logprob, Used, failed};
+use super::answer::{Detail, Logprob, Used, annotations, failed};
 use crate::wire::native::Back;
 use crate::wire::native::finish::Finish;
 use crate::wire::openai::errors;
@@ -20,7 +20,7 @@ struct Event<'a> {
     #[serde(default)]
     id: Option<String>,
     #[serde(default)]
-    index: u64,
+    index: Option<u64>,
     #[serde(borrow, default)]
     delta: Option<Delta<'a>>,
     #[serde(borrow, default)]
@@ -128,6 +128,7 @@ impl Decoder {
         let event: Event<'_> = serde_json::from_slice(data).map_err(|error| Broken::Malformed(error.into()))?;
         let delta = event.delta.unwrap_or_default();
         let message = delta.message.unwrap_or_default();
+        let index = event.index.unwrap_or_default();
         match event.kind.as_ref() {
             "message-start" => self.begin(event.id, out),
             "content-start" | "content-delta" => {
@@ -136,21 +137,15 @@ impl Decoder {
             }
             "tool-plan-delta" => {
                 if let Some(plan) = message.tool_plan.filter(|plan| !plan.is_empty()) {
-                    self.reasoning(&plan, Detail::plan(&plan, 0), out);
+                    self.reasoning(&plan, Detail::plan(&plan, 1), out);
                 }
             }
             "tool-call-start" | "tool-call-delta" => {
                 let call: Call<'_> = object(message.tool_calls)?;
-                self.call(event.index, &call, out);
+                self.call(index, &call, out);
             }
-            "tool-call-end" => self.call_ends(event.index, out),
-            "citation-start" => {
-                let citations = message.citations.map_or("", RawValue::get);
-                let list = if citations.starts_with('{') { format!("[{citations}]") } else { citations.to_owned() };
-                if list.len() > 2 {
-                    self.chunk(b"{}", b"null", format!(",\"citations\":{list}").as_bytes(), out);
-                }
-            }
+            "tool-call-end" => self.call_ends(index, out),
+            "citation-start" => self.cite(message.citations, out),
             "message-end" => {
                 let native = delta.finish_reason.unwrap_or_else(|| "COMPLETE".to_owned());
                 let error = delta.error.map(|error| error.get().as_bytes());
@@ -217,6 +212,18 @@ impl Decoder {
         let logprobs = logprobs.map(|tokens| [b"{\"content\":", &tokens[..], b"}"].concat());
         let delta = [b"{\"content\":", text.as_bytes(), b"}"].concat();
         self.chunk(&delta, logprobs.as_deref().unwrap_or(b"null"), b"", out);
+    }
+
+    /// A citation comes alone, not in a list.
+    fn cite(&mut self, citation: Option<&RawValue>, out: &mut BytesMut) {
+        let Some(citation) = citation.filter(|raw| raw.get().starts_with('{')) else { return };
+        let annotations = annotations(&[citation]);
+        let delta = match annotations.is_empty() {
+            true => b"{}".to_vec(),
+            false => [b"{\"annotations\":", &json(&annotations)[..], b"}"].concat(),
+        };
+        let citations = format!(",\"citations\":[{}]", citation.get());
+        self.chunk(&delta, b"null", citations.as_bytes(), out);
     }
 
     fn reasoning(&mut self, text: &str, detail: Detail<'_>, out: &mut BytesMut) {
@@ -290,8 +297,8 @@ impl Decoder {
             b"}",
         ];
         self.choice(&finish, b"", out);
-        if let Some(used) = used {
-            let usage = [b",\"usage\":", &json(&used.usage())[..]].concat();
+        if let Some(usage) = used.and_then(Used::usage) {
+            let usage = [b",\"usage\":", &json(&usage)[..]].concat();
             self.choice(&[], &usage, out);
         }
         out.put_slice(DONE);
