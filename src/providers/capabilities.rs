@@ -5,11 +5,13 @@
 
 use serde::Serialize;
 
+use super::encode;
 use super::rework;
 use super::settings::Settings;
 use super::spec::{Notes, Policy, Spec};
 use crate::call::{Error, Op};
-use crate::wire::Object;
+use crate::wire::native::Terms;
+use crate::wire::{Dialect, Object};
 
 /// What becomes of a parameter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -154,5 +156,12 @@ fn sent(spec: &Spec, model: &str, mut body: Object, warnings: &mut Vec<String>) 
     let mut notes =
         Notes { model, stream: false, settings: &settings, provider: spec.id, policy: Policy::Warn, warnings };
     rework::request(spec, Op::Chat, &mut body, &mut notes)?;
-    Ok(body)
+    let way = spec.way(Op::Chat, model, false, &settings);
+    let Dialect::Native(native) = way.map_or(spec.dialect, |way| way.dialect) else { return Ok(body) };
+    let terms = Terms { op: Op::Chat, model, stream: false, id: "", created: 0, most_output: None };
+    let request = native.encode(&body, &terms).map_err(|refused| encode::refusal(spec, refused))?;
+    for loss in &request.losses {
+        notes.lost(&body, loss)?;
+    }
+    Ok(Object::parse(request.body)?)
 }

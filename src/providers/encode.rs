@@ -9,7 +9,7 @@ use http::{HeaderName, HeaderValue};
 
 use super::Provider;
 use super::rework::{self, options};
-use super::spec::{Notes, Way};
+use super::spec::{Notes, Spec};
 use crate::call::{Call, Error, Op};
 use crate::wire::native::{self, Native, Refused, Terms};
 use crate::wire::openai::completions::{self, Echo};
@@ -61,8 +61,8 @@ pub fn encode(provider: &Provider, call: &Call, model: &str, warnings: &mut Vec<
         }
         op => (op, call.body.clone(), None),
     };
-    let way = spec.ways.and_then(|ways| ways(op, model, call.stream, &provider.settings));
-    let path = way.map(|way: Way| way.path);
+    let way = spec.way(op, model, call.stream, &provider.settings);
+    let path = way.map(|way| way.path);
     let other = (spec.model)(model, op, &provider.settings);
     let model = other.as_deref().unwrap_or(model);
     let mut notes = Notes {
@@ -120,7 +120,7 @@ fn translate(
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let (id, created) = (id(), now.as_secs());
     let terms = Terms { op, model: notes.model, stream: notes.stream, id: &id, created, most_output: None };
-    let mut request = native.encode(&body, &terms).map_err(|refused| refusal(provider, refused))?;
+    let mut request = native.encode(&body, &terms).map_err(|refused| refusal(provider.spec, refused))?;
     for loss in &request.losses {
         notes.lost(&body, loss)?;
     }
@@ -133,8 +133,8 @@ fn translate(
 }
 
 /// What the caller is told of a body that can't be translated.
-fn refusal(provider: &Provider, refused: Refused) -> Error {
-    let provider = provider.spec.id;
+pub(super) fn refusal(spec: &Spec, refused: Refused) -> Error {
+    let provider = spec.id;
     match refused {
         Refused::Malformed(malformed) => Error::Malformed(malformed),
         Refused::Invalid { param, message } => Error::Invalid { param, message },

@@ -292,6 +292,11 @@ impl Spec {
         self.ops.iter().find(|(known, _)| *known == op).map(|(_, path)| *path)
     }
 
+    /// The way in which an operation is asked for, if it is not the usual one.
+    pub fn way(&self, op: Op, model: &str, stream: bool, settings: &Settings) -> Option<Way> {
+        self.ways.and_then(|ways| ways(op, model, stream, settings))
+    }
+
     /// Whether an operation can be served, natively or through another one.
     pub fn serves(&self, op: Op) -> bool {
         self.path(op).is_some() || (op == Op::Complete && self.path(Op::Chat).is_some())
