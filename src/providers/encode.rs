@@ -38,6 +38,8 @@ pub struct Back {
     pub completion: Option<Echo>,
     /// Out of the provider's format, if it has one of its own.
     pub native: Option<Box<Foreign>>,
+    /// From a stream to the whole answer that was asked for.
+    pub fold: bool,
 }
 
 /// What an answer in another format is read by.
@@ -77,13 +79,24 @@ pub fn encode(provider: &Provider, call: &Call, model: &str, warnings: &mut Vec<
         let translated = translate(provider, native, op, body, &mut notes)?;
         let headers = headers(provider, &translated.headers)?;
         let native = Some(Box::new(Foreign { native, op, back: translated.back }));
-        return Ok(Sent { op, body: translated.body, back: Back { completion, native }, model: other, path, headers });
+        return Ok(Sent {
+            op,
+            body: translated.body,
+            back: Back { completion, native, fold: false },
+            model: other,
+            path,
+            headers,
+        });
     }
     rework::request(spec, op, &mut body, &mut notes)?;
     if call.model.as_ref() != model || body.raw("model").is_none_or(|raw| !is_text(raw, model)) {
         body.set_text("model", model);
     }
-    if call.stream && spec.asks_usage && op != Op::Embed && !call.wants_usage {
+    let fold = op != Op::Embed && !call.stream && (spec.streams_only)(model, &body);
+    if fold {
+        body.set_raw("stream", Bytes::from_static(b"true"));
+    }
+    if (call.stream && !call.wants_usage || fold) && spec.asks_usage && op != Op::Embed {
         let options = match body.object("stream_options")? {
             None => Bytes::from_static(br#"{"include_usage":true}"#),
             Some(mut options) => {
@@ -96,7 +109,7 @@ pub fn encode(provider: &Provider, call: &Call, model: &str, warnings: &mut Vec<
     if !provider.learned.is_empty() {
         provider.learned.apply(&mut body, &mut notes, Instant::now());
     }
-    let back = Back { completion, native: None };
+    let back = Back { completion, native: None, fold };
     Ok(Sent { op, body: body.encode(), back, model: other, path, headers: Vec::new() })
 }
 

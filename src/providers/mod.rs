@@ -184,8 +184,9 @@ impl Provider {
                 }
                 let mut own = Lines::default();
                 own.text(REQUEST_ID, &call.id);
-                let replaced = self.lines.add(&self.headers, more, call.stream, &mut own);
-                let ready = replaced.as_ref().unwrap_or(self.lines.of(call.stream));
+                let stream = call.stream || back.fold;
+                let replaced = self.lines.add(&self.headers, more, stream, &mut own);
+                let ready = replaced.as_ref().unwrap_or(self.lines.of(stream));
                 let answer = origin.ask(&Method::POST, &path, ready, &own, body.into()).await;
                 let answer = answer.map_err(|error| fault::of_transport(self, &error))?;
                 Response { status: answer.status, fields: answer.fields, body: Inbound::Net(answer.body) }

@@ -18,6 +18,7 @@ use super::stream::{Flow, Long, Source};
 use crate::call::{Call, Fault, Upstream, Usage};
 use crate::wire::openai::answer::{self, Whole};
 use crate::wire::openai::errors::{self, Complaint};
+use crate::wire::openai::fold::Fold;
 use crate::wire::openai::stream::{Broken, DONE, Events, Manner};
 use crate::wire::openai::usage;
 use crate::wire::{Malformed, Object, sse};
@@ -69,7 +70,7 @@ pub async fn receive(provider: &Provider, call: &Call, response: Response, back:
         mends: provider.spec.mends,
         follows: provider.spec.follows,
         usage: provider.spec.usage.unwrap_or(usage::read),
-        wants_usage: call.wants_usage,
+        wants_usage: call.wants_usage || back.fold,
         completion: back.completion,
     };
     let reader = Reader { provider, status, fields: &fields, foreign: back.native };
@@ -79,6 +80,7 @@ pub async fn receive(provider: &Provider, call: &Call, response: Response, back:
             let decoder = reader.foreign.map(|foreign| foreign.native.decoder(foreign.back));
             Box::pin(open(provider, Source::new(Events::new(manner), decoder), body)).await
         }
+        (false, EVENTS) if back.fold => Box::pin(fold(provider, manner, body)).await,
         (false, "application/json" | "text/plain" | "") => {
             let base64 = embeddings::wants_base64(provider.spec, call);
             whole(reader, manner, body, base64).await
@@ -115,6 +117,32 @@ async fn open(provider: &Provider, mut source: Source, mut body: Inbound) -> Res
     }
     let first = if held.len() == 1 { held.remove(0) } else { held.concat().into() };
     Ok(Got::Flow(Box::new(Flow::new(provider, source, body, first))))
+}
+
+/// A stream where a whole answer was asked for, as the answer it would have been.
+async fn fold(provider: &Provider, mut manner: Manner, body: Inbound) -> Result<Got, Box<Upstream>> {
+    let completion = manner.completion.take();
+    let read = async {
+        let Got::Flow(mut flow) = open(provider, Source::new(Events::new(manner), None), body).await? else {
+            return Err(fault::ours(provider, Fault::Server, "answered with an empty stream".to_owned()));
+        };
+        let malformed = |error: Malformed| Flow::fault(provider, Broken::Malformed(error));
+        let mut fold = Fold::default();
+        while let Some(frames) = std::future::poll_fn(|cx| flow.poll(cx)).await {
+            fold.push(frames?).map_err(malformed)?;
+            if flow.done() {
+                break;
+            }
+        }
+        let object = fold.end().map_err(malformed)?;
+        let body = match completion {
+            Some(echo) => echo.answer(&object).map_err(malformed)?,
+            None => object.encode(),
+        };
+        Ok(Got::Whole(body, flow.usage()))
+    };
+    let late = || fault::ours(provider, Fault::Timeout, format!("no whole answer within {:?}", provider.total));
+    tokio::time::timeout(provider.total, read).await.map_err(|_| late())?
 }
 
 /// A whole answer where a stream was asked for, as the events it would have been.

@@ -58,6 +58,8 @@ pub struct Spec {
     pub knows: &'static [&'static str],
     /// Whether a stream is asked for its usage with `stream_options.include_usage`.
     pub asks_usage: bool,
+    /// Whether a whole answer can only be had as a stream, for this model and body: it is asked for one, and folded.
+    pub streams_only: fn(&str, &Object) -> bool,
     /// Changes of whole answers and of each event of a stream, in order.
     pub mends: &'static [Mend],
     /// Changes, after the mends, that need to know what the same answer said before.
@@ -271,6 +273,7 @@ impl Spec {
             ignores: &[],
             knows: &[],
             asks_usage: true,
+            streams_only: |_, _| false,
             mends: &[],
             follows: &[],
             usage: None,

@@ -274,8 +274,8 @@ pub fn parsed_reasoning(body: &mut Object, _: &mut Notes<'_>) -> Result<(), Erro
     Ok(())
 }
 
-/// `enable_thinking` and `thinking_budget`: Qwen. Open hybrids refuse to think in answers that are not streamed, and no
-/// model thinks where JSON is demanded, so there they are told not to.
+/// `enable_thinking` and `thinking_budget`: Qwen. Open hybrids think unless they are told not to, and refuse to do so in
+/// answers that are not streamed; no model thinks where JSON is demanded.
 pub fn qwen(body: &mut Object, notes: &mut Notes<'_>) -> Result<(), Error> {
     let wish = Wish::take(body, &[])?;
     let model = notes.model;
@@ -283,12 +283,10 @@ pub fn qwen(body: &mut Object, notes: &mut Notes<'_>) -> Result<(), Error> {
         // cannot be switched
         return Ok(());
     }
-    let open =
-        model.starts_with("qwen3-") && !model.contains("-instruct") && !model.contains("coder") && has_size(model);
+    let open = qwen_open(model);
     let json = body.raw("response_format").is_some_and(|format| super::mentions(format, "\"json_"));
-    let refused = json || (open && !notes.stream);
     let asked = wish.map(Wish::thinks).or_else(|| body.get("enable_thinking").ok().flatten());
-    if refused {
+    if json || (open && !notes.stream && asked != Some(true)) {
         if asked == Some(true) {
             notes.warn("reasoning_effort", "dropped");
         }
@@ -304,6 +302,11 @@ pub fn qwen(body: &mut Object, notes: &mut Notes<'_>) -> Result<(), Error> {
         body.set("thinking_budget", &budget);
     }
     Ok(())
+}
+
+/// Qwen's open hybrid models.
+pub fn qwen_open(model: &str) -> bool {
+    model.starts_with("qwen3-") && !model.contains("-instruct") && !model.contains("coder") && has_size(model)
 }
 
 /// Whether a name tells the number of parameters, as `-32b` or `-80b-a3b`: the weights are open then.

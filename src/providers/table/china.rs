@@ -8,6 +8,7 @@ use crate::providers::rework::{choices, effort, embeddings, params, replay, usag
 use crate::providers::settings::Settings;
 use crate::providers::spec::Edit::{Body, Drop, Ignores, Lacks, Mentions, Messages, When};
 use crate::providers::spec::{Owns, Place, Root, Spec, may, need};
+use crate::wire::Object;
 
 /// Models of the R1 kind: always thinking, and refusing their thoughts back.
 fn deepseek_r1(model: &str) -> bool {
@@ -143,6 +144,12 @@ fn qwen(settings: &Settings) -> Result<Place, Invalid> {
     Ok(Place { base: format!("{host}{PATH}"), query: None })
 }
 
+/// Models that only stream, and those that do while they think.
+fn qwen_streams_only(model: &str, body: &Object) -> bool {
+    let always = ["-thinking", "qwq", "qvq", "-omni"].iter().any(|part| model.contains(part));
+    always || (effort::qwen_open(model) && body.raw("enable_thinking") == Some(b"true"))
+}
+
 /// <https://www.alibabacloud.com/help/en/model-studio/compatibility-of-openai-with-dashscope>,
 /// <https://www.alibabacloud.com/help/en/model-studio/deep-thinking>
 pub(super) static QWEN: Spec = Spec {
@@ -160,6 +167,7 @@ pub(super) static QWEN: Spec = Spec {
     ],
     embeds: &[Body(embeddings::text_only), Lacks(&["user"])],
     floats_only: true,
+    streams_only: qwen_streams_only,
     lacks: &["logit_bias", "store", "metadata", "service_tier", "user", "safety_identifier", "prediction"],
     mends: &[choices::tool_calls, choices::finish_reasons],
     faults: &[

@@ -33,6 +33,7 @@ fn fireworks_name(model: &str, _: Op, _: &Settings) -> Option<String> {
 /// <https://docs.fireworks.ai/api-reference/post-chatcompletions>. Some models answer more than 4,096 tokens only in
 /// streams; their refusal reaches the caller.
 pub(super) static FIREWORKS: Spec = Spec {
+    streams_only: |_, body| body.get::<u64>("max_tokens").is_ok_and(|most| most.is_some_and(|most| most > 4096)),
     aliases: &["fireworks_ai"],
     ops: &[(Op::Chat, "/chat/completions"), (Op::Complete, "/completions"), (Op::Embed, "/embeddings")],
     model: fireworks_name,

@@ -3,6 +3,7 @@
 pub mod answer;
 pub mod completions;
 pub mod errors;
+pub mod fold;
 pub mod request;
 pub mod stream;
 pub mod usage;
