@@ -46,6 +46,31 @@ async fn every_row_carries_a_chat_and_a_stream() {
 }
 
 #[tokio::test]
+async fn what_is_only_streamed_is_folded_into_a_whole_answer() {
+    let check = async |id: &str, ask: Value, path: &str, text: &str| {
+        let upstream =
+            Upstream::says([Say::words(&["hel", "lo"]), Say::events([r#"{"error":{"message":"no"}}"#])]).await;
+        let gateway = gateway(id, &upstream, "    base_url: URL/v1\n    api_key: k-0123456789\n").await;
+        let reply = gateway.post(path, ask.to_string()).await;
+        assert_eq!((reply.status, reply.header("content-type")), (200, "application/json"), "{}", reply.body);
+        let answer = reply.json();
+        assert_eq!(answer.pointer(text), Some(&json!("hello")), "{answer}");
+        assert!(answer["usage"]["total_tokens"].is_u64(), "{answer}");
+        let sent = &upstream.seen()[0];
+        assert_eq!((sent.json()["stream"].as_bool(), sent.header("accept")), (Some(true), "text/event-stream"));
+        assert_eq!(gateway.post(path, ask.to_string()).await.status, 502);
+    };
+    let messages = json!([{"role": "user", "content": "hi"}]);
+    let long = json!({"model": "m", "max_tokens": 8000, "messages": messages});
+    check("fireworks", long, CHAT, "/choices/0/message/content").await;
+    let chat = "/choices/0/message/content";
+    let thinking = json!({"model": "qwen/qwen3-235b-a22b-thinking-2507", "messages": messages});
+    check("qwen", thinking, CHAT, chat).await;
+    let prompt = json!({"model": "qwen/qwq-plus", "prompt": "hi"});
+    check("qwen", prompt, "/v1/completions", "/choices/0/text").await;
+}
+
+#[tokio::test]
 async fn a_deployment_is_asked_by_its_name() {
     let upstream =
         Upstream::says([Say::text("1"), Say::text("2"), Say::json(200, r#"{"data":[{"embedding":"AA=="}]}"#)]).await;

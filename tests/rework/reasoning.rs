@@ -172,14 +172,14 @@ fn effort_that_a_model_has_no_control_for_is_dropped_with_a_warning() {
 }
 
 #[test]
-fn open_qwens_think_in_streams_only_and_never_in_json() {
+fn open_qwens_think_only_when_asked_and_never_in_json() {
     let check = |ask: &str, expected: &str, warned: &[&str]| becomes_with("qwen", ask, expected, warned);
     check(r#"{"model":"qwen3-32b"}"#, r#"{"model":"qwen3-32b","enable_thinking":false}"#, &[]);
     check(r#"{"model":"qwen3-32b","stream":true}"#, r#"{"model":"qwen3-32b","stream":true}"#, &[]);
     check(
         r#"{"model":"qwen3-32b","reasoning_effort":"low"}"#,
-        r#"{"model":"qwen3-32b","enable_thinking":false}"#,
-        &["reasoning_effort dropped"],
+        r#"{"model":"qwen3-32b","enable_thinking":true,"thinking_budget":1024}"#,
+        &[],
     );
     check(r#"{"model":"qwen3-coder-480b-a35b-instruct"}"#, r#"{"model":"qwen3-coder-480b-a35b-instruct"}"#, &[]);
     check(r#"{"model":"qwen3-235b-a22b-thinking-2507"}"#, r#"{"model":"qwen3-235b-a22b-thinking-2507"}"#, &[]);
