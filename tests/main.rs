@@ -9,6 +9,7 @@ mod cli;
 mod client;
 mod cohere;
 mod config;
+mod conformance;
 mod edge;
 mod embed;
 mod providers;

@@ -83,7 +83,9 @@ pub fn ours(provider: &Provider, fault: Fault, message: String) -> Box<Upstream>
 }
 
 fn classify(provider: &Provider, status: u16, said: &Complaint) -> Fault {
-    let words = [&said.code, &said.kind, &said.message].into_iter().flatten().map(|word| word.to_ascii_lowercase());
+    // some servers put names of parameters between backticks
+    let plain = |word: &String| word.to_ascii_lowercase().replace('`', "");
+    let words = [&said.code, &said.kind, &said.message].into_iter().flatten().map(plain);
     let words = words.collect::<Vec<_>>().join("\n");
     let rule =
         provider.spec.faults.iter().find(|rule| {

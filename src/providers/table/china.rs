@@ -156,6 +156,8 @@ pub(super) static QWEN: Spec = Spec {
     aliases: &["dashscope"],
     root: Root::By(qwen),
     ops: &[(Op::Chat, "/chat/completions"), (Op::Embed, "/embeddings")],
+    // the first two versions took more
+    batch: Some(|model| if model.ends_with("v1") || model.ends_with("v2") { 25 } else { 10 }),
     edits: &[
         ROLES,
         FLAT_BUT_USER,

@@ -13,6 +13,7 @@ use crate::providers::spec::{Auth, Discover, Owns, Pace, Place, Root, Spec, may,
 /// <https://developers.cloudflare.com/workers-ai/platform/errors>. Errors come in Cloudflare's own envelope.
 pub(super) static CLOUDFLARE: Spec = Spec {
     ops: &[(Op::Chat, "/chat/completions"), (Op::Embed, "/embeddings")],
+    batch: Some(|_| 100),
     edits: &[ROLES, FLAT, NO_NULL, NO_THOUGHTS, NO_MARKS, MAX_TOKENS, NO_HINTS],
     embeds: &[Body(embeddings::text_only), Lacks(&["user", "dimensions"])],
     floats_only: true,
@@ -108,6 +109,7 @@ pub(super) static DATABRICKS: Spec = Spec {
     any_of: &["api_key", "client_secret"],
     auth: Auth::BearerOrClient,
     ops: &[(Op::Chat, "/chat/completions"), (Op::Embed, "/embeddings")],
+    batch: Some(|_| 150),
     edits: &[
         ROLES,
         FLAT_BUT_USER,

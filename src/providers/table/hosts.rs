@@ -75,6 +75,7 @@ pub(super) static NOVITA: Spec = Spec {
     lacks: &["parallel_tool_calls", "metadata", "store", "service_tier", "prediction", "modalities", "audio"],
     mends: &[choices::reasoning_content, choices::tool_calls, choices::finish_reasons],
     follows: &[choices::tool_finish],
+    faults: &[on(403, "not enough balance", Fault::Billing)],
     hint: "check NOVITA_API_KEY",
     ..Spec::openai(
         "novita",
