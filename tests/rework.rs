@@ -5,6 +5,7 @@ mod gateway;
 mod reasoning;
 mod requests;
 mod rows;
+mod schemas;
 mod tokens;
 
 use std::collections::BTreeMap;

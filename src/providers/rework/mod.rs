@@ -12,6 +12,7 @@ pub mod mistral;
 pub mod options;
 pub mod params;
 pub mod replay;
+pub mod schema;
 pub mod usage;
 
 use bytes::Bytes;

@@ -4,7 +4,7 @@ use super::faults::on;
 use super::{FLAT, FLAT_BUT_USER, MAX_TOKENS, NO_HINTS, NO_MARKS, NO_THOUGHTS, ROLES, THOUGHTS};
 use crate::call::{Fault, Op};
 use crate::config::Invalid;
-use crate::providers::rework::{choices, effort, embeddings, params, replay, usage};
+use crate::providers::rework::{choices, effort, embeddings, params, replay, schema, usage};
 use crate::providers::settings::Settings;
 use crate::providers::spec::Edit::{Body, Drop, Ignores, Lacks, Mentions, Messages, When};
 use crate::providers::spec::{Owns, Place, Root, Spec, may, need};
@@ -96,6 +96,7 @@ pub(super) static MOONSHOT: Spec = Spec {
         When(moonshot_classic, &[Lacks(&["reasoning_effort"])]),
         When(kimi_fixed, &[Lacks(&["temperature", "top_p"]), Body(params::auto_for_required)]),
         Body(params::safety_identifier),
+        Body(schema::types_in_branches),
         MAX_TOKENS,
         Drop(&["prompt_cache_retention", "prompt_cache_options"]),
     ],

@@ -3,7 +3,7 @@
 use super::faults::on;
 use super::{FLAT, MAX_TOKENS, NO_HINTS, NO_MARKS, NO_THOUGHTS, ROLES, THOUGHTS};
 use crate::call::{Fault, Op};
-use crate::providers::rework::{choices, effort, embeddings, messages, mistral, params, replay, usage};
+use crate::providers::rework::{choices, effort, embeddings, messages, mistral, params, replay, schema, usage};
 use crate::providers::spec::Edit::{Body, Drop, Lacks, Mentions, Messages, Rename, When};
 use crate::providers::spec::{Discover, Owns, Pace, Spec, may, need};
 
@@ -91,6 +91,7 @@ pub(super) static MISTRAL: Spec = Spec {
         ),
         Body(params::any_for_required),
         Body(params::spelled_out_parameters),
+        Body(schema::closed_if_strict),
         MAX_TOKENS,
         Rename("seed", "random_seed"),
         // the last chunk has the usage unasked; hints are spelled otherwise or not at all
@@ -233,6 +234,7 @@ pub(super) static XAI: Spec = Spec {
         When(grok_3_mini, &[Body(effort::low_or_high)]),
         When(grok_efforts, &[Body(effort::low_to_high)]),
         When(grok_no_efforts, &[Lacks(&["reasoning_effort"])]),
+        Body(schema::without_lengths),
         Drop(&["prompt_cache_retention", "prompt_cache_options"]),
     ],
     lacks: &["metadata", "store", "prediction", "modalities", "audio"],

@@ -6,7 +6,7 @@ use super::{
     gpt_oss,
 };
 use crate::call::{Fault, Op};
-use crate::providers::rework::{choices, effort, embeddings, messages, replay, usage};
+use crate::providers::rework::{choices, effort, embeddings, messages, replay, schema, usage};
 use crate::providers::spec::Edit::{self, Body, Lacks, Mentions, Messages, When};
 use crate::providers::spec::{Spec, may, need};
 
@@ -32,6 +32,7 @@ pub(super) static CEREBRAS: Spec = Spec {
         NO_MARKS,
         When(gpt_oss, &[Body(effort::low_to_high)]),
         When(not_gpt_oss, &[Body(effort::disable_reasoning)]),
+        Body(schema::closed_and_complete),
         MAX_COMPLETION_TOKENS,
     ],
     lacks: &["frequency_penalty", "presence_penalty", "logit_bias", "n", "store", "metadata", "modalities", "audio"],

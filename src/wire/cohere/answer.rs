@@ -263,9 +263,13 @@ pub fn answer(body: Bytes, back: &Back) -> Translated {
     if !annotations.is_empty() {
         said.set("annotations", &annotations);
     }
-    if !calls.is_empty() {
-        let calls: Vec<Object> = calls.iter().enumerate().map(|(at, call)| tool_call(at, call, back)).collect();
-        said.set_objects("tool_calls", &calls);
+    match calls {
+        [] => {}
+        [call, ..] if back.functions => said.set_raw("function_call", function(call, back).encode()),
+        calls => {
+            let calls: Vec<Object> = calls.iter().enumerate().map(|(at, call)| tool_call(at, call, back)).collect();
+            said.set_objects("tool_calls", &calls);
+        }
     }
     let mut choice = Object::default();
     choice.set("index", &0);
@@ -276,12 +280,7 @@ pub fn answer(body: Bytes, back: &Back) -> Translated {
         found.set("content", &logprobs.iter().map(Logprob::token).collect::<Vec<_>>());
         choice.set_raw("logprobs", found.encode());
     }
-    let word = match (calls.is_empty(), finish.map(Finish::word)) {
-        (false, Some("stop")) => "tool_calls",
-        (true, Some("tool_calls")) => "stop",
-        (_, word) => word.unwrap_or(native),
-    };
-    choice.set("finish_reason", &word);
+    choice.set("finish_reason", &word(native, !calls.is_empty(), back));
     choice.set("native_finish_reason", &native);
     let mut out = Object::default();
     out.set_text("id", read.id.as_deref().unwrap_or(&back.id));
@@ -322,7 +321,17 @@ fn reason(said: &mut Object, blocks: &[Block<'_>], plan: Option<&str>) {
     said.set("reasoning_details", &details);
 }
 
-fn tool_call(at: usize, call: &ToolCall<'_>, back: &Back) -> Object {
+/// OpenAI's word for why it stopped. Calls are the reason wherever there are some.
+pub(super) fn word<'a>(native: &'a str, calls: bool, back: &Back) -> &'a str {
+    match (calls, Finish::of(native).map(Finish::word)) {
+        (true, Some("stop" | "tool_calls")) if back.functions => "function_call",
+        (true, Some("stop")) => "tool_calls",
+        (false, Some("tool_calls")) => "stop",
+        (_, word) => word.unwrap_or(native),
+    }
+}
+
+fn function(call: &ToolCall<'_>, back: &Back) -> Object {
     let mut function = Object::default();
     let name = call.function.as_ref().map_or("", |function| &function.name);
     function.set_text("name", back.tool(name));
@@ -332,12 +341,16 @@ fn tool_call(at: usize, call: &ToolCall<'_>, back: &Back) -> Object {
         Some(text) if text.starts_with('"') => function.set_raw("arguments", Bytes::copy_from_slice(text.as_bytes())),
         Some(object) => function.set_text("arguments", object),
     }
+    function
+}
+
+fn tool_call(at: usize, call: &ToolCall<'_>, back: &Back) -> Object {
     let mut out = Object::default();
     match call.id.filter(|id| id.get() != "null") {
         Some(id) => out.set("id", &id),
         None => out.set_text("id", &format!("call_{}_{at}", back.id)),
     }
     out.set("type", &"function");
-    out.set_raw("function", function.encode());
+    out.set_raw("function", function(call, back).encode());
     out
 }

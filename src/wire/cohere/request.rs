@@ -5,7 +5,25 @@ use serde_json::value::RawValue;
 
 use super::{messages, thinks};
 use crate::wire::Object;
+use crate::wire::native::schema::{AS_IT_IS, Profile};
 use crate::wire::native::{Back, Loss, Refused, Request, Terms};
+
+/// What answers are not held to: <https://docs.cohere.com/docs/structured-outputs>.
+const PROFILE: Profile = Profile {
+    told: &[
+        "minimum",
+        "maximum",
+        "exclusiveMinimum",
+        "exclusiveMaximum",
+        "multipleOf",
+        "minLength",
+        "maxLength",
+        "minItems",
+        "maxItems",
+        "uniqueItems",
+    ],
+    ..AS_IT_IS
+};
 
 /// The most stop sequences that are taken.
 const STOPS: usize = 5;
@@ -52,7 +70,8 @@ pub fn request(ask: &Object, terms: &Terms<'_>) -> Result<Request, Refused> {
         }
     }
     let (body, losses) = (writing.out.encode(), writing.losses);
-    Ok(Request { body, headers: Vec::new(), losses, back: Back::new(terms) })
+    let functions = says(ask, "functions");
+    Ok(Request { body, headers: Vec::new(), losses, back: Back { functions, ..Back::new(terms) } })
 }
 
 struct Writing<'a> {
@@ -144,7 +163,11 @@ impl Writing<'_> {
                     param: "response_format.json_schema.schema".to_owned(),
                     message: "a JSON schema is missing here".to_owned(),
                 })?;
-                json.set_raw("json_schema", schema.into());
+                let fitted = PROFILE.fit(&schema)?;
+                if fitted.as_ref().is_some_and(|fitted| fitted.told) {
+                    self.lose("response_format", "converted");
+                }
+                json.set_raw("json_schema", fitted.map_or(schema, |fitted| fitted.schema).into());
             }
             _ => return Err(Refused::Unsupported { param: "response_format.type".to_owned() }),
         }

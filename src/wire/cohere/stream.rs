@@ -6,7 +6,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::answer::{Detail, Logprob, Used, annotations, failed};
+use super::answer::{Detail, Logprob, Used, annotations, failed, word};
 use crate::wire::native::Back;
 use crate::wire::native::finish::Finish;
 use crate::wire::openai::errors;
@@ -246,6 +246,13 @@ impl Decoder {
         self.calls[at].1 |= arguments.is_some();
         let arguments = arguments.unwrap_or("\"\"");
         let delta = match (known, name) {
+            // the older form has one call, and no ids
+            _ if self.back.functions && at > 0 => return,
+            (Some(_), None) if self.back.functions => format!(r#"{{"arguments":{arguments}}}"#),
+            (_, name) if self.back.functions => {
+                let name = String::from_utf8_lossy(&json(self.back.tool(name.unwrap_or_default()))).into_owned();
+                format!(r#"{{"name":{name},"arguments":{arguments}}}"#)
+            }
             (Some(_), None) => format!(r#"{{"index":{at},"function":{{"arguments":{arguments}}}}}"#),
             (_, name) => {
                 let id = match call.id.map(RawValue::get).filter(|id| *id != "null") {
@@ -261,15 +268,26 @@ impl Decoder {
         if known.is_some() && arguments == "\"\"" {
             return;
         }
-        self.chunk(format!(r#"{{"tool_calls":[{delta}]}}"#).as_bytes(), b"null", b"", out);
+        self.call_chunk(&delta, out);
+    }
+
+    fn call_chunk(&mut self, delta: &str, out: &mut BytesMut) {
+        let delta = match self.back.functions {
+            true => format!(r#"{{"function_call":{delta}}}"#),
+            false => format!(r#"{{"tool_calls":[{delta}]}}"#),
+        };
+        self.chunk(delta.as_bytes(), b"null", b"", out);
     }
 
     /// A call without arguments has empty ones.
     fn call_ends(&mut self, index: u64, out: &mut BytesMut) {
         let Some(at) = self.calls.iter().position(|(known, some)| *known == index && !some) else { return };
         self.calls[at].1 = true;
-        let delta = format!(r#"{{"tool_calls":[{{"index":{at},"function":{{"arguments":"{{}}"}}}}]}}"#);
-        self.chunk(delta.as_bytes(), b"null", b"", out);
+        match self.back.functions {
+            true if at > 0 => {}
+            true => self.call_chunk(r#"{"arguments":"{}"}"#, out),
+            false => self.call_chunk(&format!(r#"{{"index":{at},"function":{{"arguments":"{{}}"}}}}"#), out),
+        }
     }
 
     fn finish(
@@ -279,16 +297,10 @@ impl Decoder {
         error: Option<&[u8]>,
         out: &mut BytesMut,
     ) -> Result<(), Broken> {
-        let finish = Finish::of(native);
-        if finish == Some(Finish::Failed) {
+        if Finish::of(native) == Some(Finish::Failed) {
             return Err(failed(native, error));
         }
-        let word = match (self.calls.is_empty(), finish.map(Finish::word)) {
-            (false, Some("stop")) => "tool_calls",
-            (true, Some("tool_calls")) => "stop",
-            (_, word) => word.unwrap_or(native),
-        };
-        let (word, native) = (json(word), json(native));
+        let (word, native) = (json(word(native, !self.calls.is_empty(), &self.back)), json(native));
         let finish: [&[u8]; 5] = [
             br#"{"index":0,"delta":{},"logprobs":null,"finish_reason":"#,
             &word,

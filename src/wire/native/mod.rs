@@ -4,6 +4,7 @@
 //! `answer` (what it answers to an OpenAI body) and, for chat, `stream::Decoder` (its stream to OpenAI's events).
 
 pub mod finish;
+pub mod schema;
 
 use bytes::{Bytes, BytesMut};
 
@@ -126,6 +127,8 @@ pub struct Back {
     pub json_tool: Option<String>,
     /// Tools whose names the provider would not take: what it was told, and what the caller called them.
     pub tools: Vec<(String, String)>,
+    /// Whether tools were given in the old form: the answer then calls one as `function_call`.
+    pub functions: bool,
 }
 
 impl Back {
