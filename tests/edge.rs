@@ -106,7 +106,11 @@ impl Door {
 
     /// Sends a request, without a body, with these headers.
     async fn send(&self, method: &str, path: &str, headers: &[(&str, &str)]) -> Seen {
-        let response = self.service().oneshot(request(method, path, headers)).await.unwrap();
+        self.ask(request(method, path, headers)).await
+    }
+
+    async fn ask(&self, request: Request<Body>) -> Seen {
+        let response = self.service().oneshot(request).await.unwrap();
         let (head, body) = response.into_parts();
         let body = body.collect().await.unwrap().to_bytes();
         Seen { status: head.status.as_u16(), headers: head.headers, body: String::from_utf8(body.to_vec()).unwrap() }
