@@ -3,21 +3,20 @@
 use std::convert::Infallible;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use axum::body::Body;
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use http_body::{Frame, SizeHint};
-use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::net::TcpStream;
 use tower::Service;
 
-use super::pulse::{Busy, Order, Pulse};
+use super::pulse::{self, Busy, Order, Pulse};
 use super::socket::Socket;
 
 /// A request head (its line and headers) is at most this long, in bytes; hyper answers 431 beyond it, also beyond 100
@@ -58,12 +57,13 @@ where
     S: Service<Request<Incoming>, Response = Response<Body>, Error = Infallible> + Clone + Send + 'static,
     S::Future: Send + 'static,
 {
-    let Some(preface) = obey(pulse, pin!(speaks_http2(&stream)), |_| {}).await else { return };
+    let Some(preface) = obey(pulse, None, pin!(speaks_http2(&stream)), |_| {}).await else { return };
     let requests = pulse.clone();
-    let service = service_fn(move |request| {
+    let service = service_fn(move |request: Request<hyper::body::Incoming>| {
         let busy = requests.begin();
+        let bell = (!preface).then(|| requests.clone());
         // Every service we are handed is always ready; cloning one that is not would not help either.
-        let answer = service.clone().call(request);
+        let answer = service.clone().call(request.map(|body| Incoming { body, bell }));
         async move {
             let Ok(response) = answer.await;
             Ok::<_, Infallible>(response.map(|body| Watched { body, _busy: busy }))
@@ -73,10 +73,11 @@ where
     let socket = TokioIo::new(Socket::new(stream, pulse.clone(), refusal));
     let ended = if preface {
         let connection = pin!(protocols.http2.serve_connection(socket, service));
-        obey(pulse, connection, http2::Connection::graceful_shutdown).await
+        obey(pulse, None, connection, http2::Connection::graceful_shutdown).await
     } else {
         let connection = pin!(protocols.http1.serve_connection(socket, service));
-        obey(pulse, connection, http1::Connection::graceful_shutdown).await
+        let bell = Waker::from(pulse.clone());
+        obey(pulse, Some(&bell), connection, http1::Connection::graceful_shutdown).await
     };
     match ended {
         Some(Ok(())) => {}
@@ -85,8 +86,13 @@ where
     }
 }
 
-/// Drives `future`, winding it down once when told to finish; `None` when cut.
-async fn obey<F: Future>(pulse: &Pulse, mut future: Pin<&mut F>, wind_down: fn(Pin<&mut F>)) -> Option<F::Output> {
+/// Drives `future`, winding it down once when told to finish; `None` when cut. It is woken through `bell` if there is one.
+async fn obey<F: Future>(
+    pulse: &Pulse,
+    bell: Option<&Waker>,
+    mut future: Pin<&mut F>,
+    wind_down: fn(Pin<&mut F>),
+) -> Option<F::Output> {
     let mut told = false;
     std::future::poll_fn(|cx| {
         pulse.listen(cx.waker());
@@ -99,7 +105,10 @@ async fn obey<F: Future>(pulse: &Pulse, mut future: Pin<&mut F>, wind_down: fn(P
             }
             Order::Cut => return Poll::Ready(None),
         }
-        future.as_mut().poll(cx).map(Some)
+        match bell {
+            Some(bell) => future.as_mut().poll(&mut Context::from_waker(bell)).map(Some),
+            None => future.as_mut().poll(cx).map(Some),
+        }
     })
     .await
 }
@@ -118,6 +127,40 @@ async fn speaks_http2(stream: &TcpStream) -> bool {
             Ok(_) => tokio::time::sleep(Duration::from_millis(10)).await,
             Err(_) => return false,
         }
+    }
+}
+
+/// A request's body as it comes in.
+///
+/// Whoever takes a piece of it wakes the connection for the next one (hyper does that also behind the last): the task
+/// that is running already would run all over again for nothing. So the wake is held back, and passed on if the body
+/// has not ended.
+pub struct Incoming {
+    body: hyper::body::Incoming,
+    /// HTTP/2 has none: there a wake may mean the window of another request.
+    bell: Option<Arc<Pulse>>,
+}
+
+impl http_body::Body for Incoming {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        let Self { body, bell } = &mut *self;
+        let Some(bell) = bell else { return Pin::new(body).poll_frame(cx) };
+        let (polled, woken) = pulse::hushed(|| Pin::new(&mut *body).poll_frame(cx));
+        if woken && !body.is_end_stream() {
+            bell.wake_by_ref();
+        }
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
     }
 }
 

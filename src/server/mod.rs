@@ -22,13 +22,13 @@ use std::time::Duration;
 
 use axum::body::Body;
 use http::{Request, Response, StatusCode};
-use hyper::body::Incoming;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio::task::{JoinHandle, JoinSet};
 use tower::Service;
 
 pub use crate::telemetry::connections::Counts;
+pub use connection::Incoming;
 pub use drain::{Ended, Stop, stop_on_signals};
 pub use listen::{BindError, bind};
 pub use pulse::Connections;

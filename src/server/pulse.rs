@@ -3,16 +3,36 @@
 //! A timer a request costs about a thousand instructions; here a request writes three integers, and the sweep of its
 //! worker reads them. All times are ticks of that sweep, so no clock is read either.
 
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering::Acquire, Ordering::Relaxed, Ordering::Release};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::task::Waker;
+use std::task::{Wake, Waker};
 use std::time::Duration;
 
 use futures_util::task::AtomicWaker;
 use tokio::sync::Notify;
 
 use crate::telemetry::connections::Counts;
+
+thread_local! {
+    /// Whether wakes of this thread's connections are held back, and whether one was.
+    static HUSHED: Cell<Option<bool>> = const { Cell::new(None) };
+}
+
+/// Runs `f` with wakes of this thread's connections held back; says whether there was one. Wakes from other threads are
+/// never held back: the flag is ours.
+pub(super) fn hushed<R>(f: impl FnOnce() -> R) -> (R, bool) {
+    struct Restore(Option<bool>);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            HUSHED.set(self.0);
+        }
+    }
+    let _restore = Restore(HUSHED.replace(Some(false)));
+    let done = f();
+    (done, HUSHED.get() == Some(true))
+}
 
 /// What a connection is told to do. Orders only ever become stricter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -134,6 +154,20 @@ impl Pulse {
             self.command(Order::Cut);
         } else if waiting && self.head.load(Relaxed) == 0 && over(&self.quiet, limits.idle) {
             self.command(Order::Finish);
+        }
+    }
+}
+
+/// A connection is woken through its pulse, so that a wake can be held back.
+impl Wake for Pulse {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        match HUSHED.get() {
+            None => self.waker.wake(),
+            Some(_) => HUSHED.set(Some(true)),
         }
     }
 }

@@ -12,13 +12,12 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use axum::body::Body;
 use http::{Request, Response};
-use hyper::body::Incoming;
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tower::Service;
 
 use super::Options;
-use super::connection::{Protocols, serve};
+use super::connection::{Incoming, Protocols, serve};
 use super::listen::Arrival;
 use super::pulse::{Limits, Worker};
 
