@@ -1,10 +1,12 @@
 //! The middle of a call's journey: alias, plan, walk.
 
 use std::convert::Infallible;
+use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use tower::Service;
 
@@ -50,7 +52,8 @@ impl Service<Call> for Engine {
     fn call(&mut self, call: Call) -> Self::Future {
         let (rules, metrics) = (self.rules.clone(), self.metrics.clone());
         if !call.stream {
-            return Box::pin(async move { Ok(Begun::Walked(run(rules, metrics, call).await)) });
+            // not in a block of its own, which would hold the call a second time
+            return run(rules, metrics, call).map(|walked| Ok(Begun::Walked(walked))).boxed();
         }
         Box::pin(async move {
             let mut walk: BoxFuture<'static, Walked> = Box::pin(run(rules, metrics, call));
@@ -71,12 +74,15 @@ async fn run(rules: Arc<Rules>, metrics: Arc<Metrics>, mut call: Call) -> Walked
         return Err(Failed { error: Error::NoTarget(call.model), route: Route::default() });
     }
     let mut route = Route::default();
-    let walked = match rules.request_timeout {
-        None => walk(&call, &plan, &mut route, &metrics).await,
-        Some(limit) => {
-            let left = limit.saturating_sub(call.since.elapsed());
-            let walk = Box::pin(walk(&call, &plan, &mut route, &metrics));
-            tokio::time::timeout(left, walk).await.unwrap_or(Err(Error::Deadline(limit)))
+    let walked = {
+        // pinned once: written out for both ways it would stand in the call's future twice
+        let walk = pin!(walk(&call, &plan, &mut route, &metrics));
+        match rules.request_timeout {
+            None => walk.await,
+            Some(limit) => {
+                let left = limit.saturating_sub(call.since.elapsed());
+                tokio::time::timeout(left, walk).await.unwrap_or(Err(Error::Deadline(limit)))
+            }
         }
     };
     match walked {
