@@ -8,7 +8,8 @@ use std::time::Instant;
 
 use axum::body::Body;
 use bytes::Bytes;
-use http::{Method, Request, Response, Uri};
+use http::uri::PathAndQuery;
+use http::{Method, Request, Response};
 use http_body::{Body as _, Frame, SizeHint};
 
 use super::Caller;
@@ -30,7 +31,8 @@ pub(super) struct Entry {
     id: Arc<str>,
     since: Instant,
     method: Method,
-    uri: Uri,
+    /// The target without scheme and host.
+    target: Option<PathAndQuery>,
     pub(super) remote: IpAddr,
     pub(super) key: Option<Arc<str>>,
     status: u16,
@@ -48,7 +50,7 @@ impl Entry {
             id,
             since: Instant::now(),
             method: request.method().clone(),
-            uri: request.uri().clone(),
+            target: request.uri().path_and_query().cloned(),
             remote: peer,
             key: None,
             status: CLIENT_CLOSED_REQUEST,
@@ -97,7 +99,7 @@ impl Drop for Entry {
         (self.log)(&Line {
             id: &self.id,
             method: self.method.as_str(),
-            path: self.uri.path(),
+            path: self.target.as_ref().map_or("", PathAndQuery::path),
             status: self.status,
             bytes: self.bytes,
             took: self.since.elapsed(),
