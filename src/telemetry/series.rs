@@ -103,14 +103,26 @@ impl Series {
 #[derive(Debug, Default)]
 pub(super) struct Table {
     series: Vec<Arc<Series>>,
+    /// The same in the order of their labels' hashes, by which they are found.
+    hashed: Vec<(u64, Arc<Series>)>,
     models: HashSet<Arc<str>>,
+}
+
+/// FNV-1a: labels are short, and are told apart by comparing them in the end.
+fn hash((provider, target, model): (&str, &str, &str)) -> u64 {
+    let step = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+    let add = |hash: u64, text: &str| step(text.bytes().fold(hash, step), 0xff);
+    add(add(add(0xcbf2_9ce4_8422_2325, provider), target), model)
 }
 
 impl Table {
     /// The series of exactly these labels.
     pub(super) fn find(&self, provider: &str, target: &str, model: &str) -> Option<&Arc<Series>> {
-        let at = self.series.binary_search_by(|series| series.labels().cmp(&(provider, target, model)));
-        at.ok().map(|at| &self.series[at])
+        let labels = (provider, target, model);
+        let hash = hash(labels);
+        let from = self.hashed.partition_point(|(known, _)| *known < hash);
+        let same = self.hashed[from..].iter().take_while(|(known, _)| *known == hash);
+        same.map(|(_, series)| series).find(|series| series.labels() == labels)
     }
 
     /// Whether any target serves the model.
@@ -140,8 +152,11 @@ impl Table {
         series.extend_from_slice(&self.series[..at]);
         series.push(new.clone());
         series.extend_from_slice(&self.series[at..]);
+        let mut hashed = self.hashed.clone();
+        let hash = hash(labels);
+        hashed.insert(hashed.partition_point(|(known, _)| *known < hash), (hash, new.clone()));
         let mut models = self.models.clone();
         models.insert(new.model.clone());
-        (Self { series, models }, new)
+        (Self { series, hashed, models }, new)
     }
 }
