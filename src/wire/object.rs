@@ -169,6 +169,7 @@ impl Object {
     }
 
     /// The bytes of one member's value.
+    #[inline]
     pub fn raw(&self, name: &str) -> Option<&[u8]> {
         Some(self.member(name)?.value.of(&self.body))
     }
@@ -303,6 +304,8 @@ impl Object {
         out.freeze()
     }
 
+    /// Inlined, so that a name of ours is compared as a constant.
+    #[inline]
     fn member(&self, name: &str) -> Option<&Member> {
         self.members.iter().find(|member| member.name.of(&self.body) == name.as_bytes())
     }

@@ -67,7 +67,7 @@ fn asked(body: &Object) -> Result<Asked<'_>, Wrong> {
             Err(_) => return wrong("model", "`model` must be a string"),
         },
     };
-    if model.trim().is_empty() {
+    if model.chars().all(char::is_whitespace) {
         return wrong("model", "`model` is empty");
     }
     let stream = match body.raw("stream") {
