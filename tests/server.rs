@@ -157,6 +157,25 @@ async fn a_preface_and_a_method_may_arrive_in_pieces() {
 }
 
 #[tokio::test]
+async fn a_body_is_read_to_its_end_in_whatever_pieces_it_arrives() {
+    let server = Server::with(Options::default());
+    let mut client = server.client().await;
+    for framing in ["Content-Length: 15", "Transfer-Encoding: chunked"] {
+        client.send(format!("POST /pieces HTTP/1.1\r\nHost: x\r\n{framing}\r\n\r\n")).await;
+        for piece in ["one--", "two--", "three"] {
+            let chunk = if framing.starts_with('T') { format!("5\r\n{piece}\r\n") } else { piece.to_owned() };
+            client.send(chunk).await;
+            client.until(piece).await;
+        }
+        if framing.starts_with('T') {
+            client.send("0\r\n\r\n".into()).await;
+            client.until("0\r\n\r\n").await;
+        }
+    }
+    assert_eq!(client.ask(&get("/")).await.status, 200);
+}
+
+#[tokio::test]
 async fn beyond_the_cap_a_connection_waits_until_another_ends() {
     let server = Server::with(Options { max_connections: 1, ..Options::default() });
     let mut first = server.client().await;

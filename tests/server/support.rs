@@ -110,6 +110,7 @@ fn router(arrives: mpsc::UnboundedSender<()>, leaves: mpsc::UnboundedSender<()>,
                 async move { body }
             }),
         )
+        .route("/pieces", any(async |body: Body| body))
         .route(
             "/endless",
             any(async || {
