@@ -1,5 +1,6 @@
 //! Formats as laws: what must hold for any bytes, and tables of what servers are known to send.
 
+mod anthropic;
 mod bytes_of_all_kinds;
 mod completions;
 mod errors;

@@ -1,5 +1,6 @@
 //! Wire formats, and nothing else: functions from bytes to bytes that have never heard of a socket or a clock.
 
+pub mod anthropic;
 pub mod cohere;
 pub mod native;
 pub mod object;
