@@ -292,7 +292,7 @@ fn a_configuration_in_which_nothing_can_serve_is_refused() {
 
 #[test]
 fn providers_are_checked_by_the_list_there_is() {
-    let text = "strategy: { mode: fallback }\ntargets:\n  - virtual_key: opnai\n  - virtual_key: eu\n  - virtual_key: a\n    provider: qwert\n  - virtual_key: anthropic\n  - virtual_key: b\n    provider: openai\n";
+    let text = "strategy: { mode: fallback }\ntargets:\n  - virtual_key: opnai\n  - virtual_key: eu\n  - virtual_key: a\n    provider: qwert\n  - virtual_key: replicate\n  - virtual_key: b\n    provider: openai\n";
     let loaded = yaml(text).unwrap();
     let problems = config::check(&loaded.config, &PROVIDERS);
     insta::assert_snapshot!(loaded.source.blame(problems));

@@ -12,6 +12,7 @@ mod config;
 mod conformance;
 mod edge;
 mod embed;
+mod native_anthropic;
 mod providers;
 mod readme;
 mod rework;

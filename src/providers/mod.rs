@@ -243,7 +243,9 @@ impl Ready {
         if stream {
             headers.insert(ACCEPT, HeaderValue::from_static("text/event-stream"));
         }
-        headers.extend(more);
+        for (name, value) in more {
+            headers.insert(name, value);
+        }
         Some(Lines::from(&headers))
     }
 }

@@ -147,6 +147,8 @@ pub enum Auth {
     Bearer,
     /// This header with the setting `api_key`; with a token of Microsoft Entra for this scope if there is no key.
     KeyOrEntra(&'static str, &'static str),
+    /// This header with the setting `api_key`; `Authorization: Bearer` with the setting `auth_token` if there is no key.
+    KeyOrToken(&'static str),
     /// `Authorization: Bearer` with `api_key`, or an OAuth client credential exchanged below the root's host.
     BearerOrClient,
     /// As the address asks for it.

@@ -87,6 +87,10 @@ pub fn credential(spec: &Spec, settings: &Settings, place: &Place, fetcher: &Fet
                 None => entra::grant(spec, settings, scope)?.map_or(Credential::None, token),
             },
         },
+        Auth::KeyOrToken(name) => match settings.get("api_key").filter(|key| !key.is_empty()) {
+            Some(key) => Credential::Fixed(HeaderName::from_static(name), sensitive(key, "api_key")?),
+            None => bearer(settings.get("auth_token"), "auth_token")?,
+        },
         Auth::BearerOrClient => {
             match (settings.get("api_key"), settings.get("client_id"), settings.get("client_secret")) {
                 (Some(key), _, _) => bearer(Some(key), "api_key")?,

@@ -1,5 +1,6 @@
 //! The rows: one per provider, a file per group of vendors.
 
+mod anthropic;
 mod azure;
 mod china;
 mod clouds;
@@ -20,6 +21,7 @@ use crate::config::Invalid;
 /// Every provider, in the order in which they are offered when nothing is configured: alphabetical by id.
 pub static PROVIDERS: &[&Spec] = &[
     &labs::AI21,
+    &anthropic::ANTHROPIC,
     &azure::FOUNDRY,
     &azure::OPENAI,
     &silicon::CEREBRAS,

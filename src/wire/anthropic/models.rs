@@ -60,7 +60,7 @@ pub(super) struct Model {
     pub(super) forced: bool,
 }
 
-/// A model of the newest kind: what is not known is taken for one.
+/// A model of the newest kind: a Claude that is not known is taken for one.
 const NEWEST: Model = Model {
     names: &[],
     most: 128_000,
@@ -90,7 +90,13 @@ const BUDGET: Model = Model {
 /// The models that do not think.
 const PLAIN: Model = Model { most: 4_096, thinks: Thinks::Never, interleaves: false, ..BUDGET };
 
+/// A Claude that is not in the table.
 static UNKNOWN: Model = NEWEST;
+
+/// What may be no Claude at all: a deployment by its own name, or a model of those who copy the API. It is asked as the
+/// caller asks.
+static FOREIGN: Model =
+    Model { thinks: Thinks::Either, off: Off::Disabled, sampling: Sampling::Free, shows: true, forced: true, ..NEWEST };
 
 static MODELS: &[Model] = &[
     Model { names: &["opus-5-5", "fable-5-1", "fable-5-2", "mythos-5-1", "mythos-5-2"], ..NEWEST },
@@ -121,7 +127,8 @@ impl Model {
     /// The model of a name, as any host spells it.
     pub(super) fn of(name: &str) -> &'static Self {
         let plain = name.to_ascii_lowercase().replace('.', "-");
-        MODELS.iter().find(|model| model.names.iter().any(|part| fits(&plain, part))).unwrap_or(&UNKNOWN)
+        let known = MODELS.iter().find(|model| model.names.iter().any(|part| fits(&plain, part)));
+        known.unwrap_or(if plain.contains("claude") { &UNKNOWN } else { &FOREIGN })
     }
 
     /// Whether it is in the table.
@@ -165,5 +172,6 @@ mod tests {
         for unknown in ["claude-opus-6", "claude-opus-5-7", "claude-sonnet-5-6", "my-deployment"] {
             assert!(!Model::of(unknown).is_known(), "{unknown}");
         }
+        assert_eq!([Model::of("claude-opus-6").forced, Model::of("my-deployment").forced], [false, true]);
     }
 }

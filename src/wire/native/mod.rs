@@ -8,12 +8,15 @@ pub mod schema;
 
 use bytes::{Bytes, BytesMut};
 
+use super::anthropic::{self, Hosting};
 use super::openai::stream::Broken;
 use super::{Malformed, Object, Op, cohere};
 
 /// A wire format that is translated to and from OpenAI's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Native {
+    /// Anthropic's Messages API, at one of its hosts.
+    Anthropic(Hosting),
     /// Cohere's second version.
     Cohere,
 }
@@ -22,6 +25,7 @@ impl Native {
     /// What the provider is sent of an OpenAI body. Fails on what can't be said in this format.
     pub fn encode(self, ask: &Object, terms: &Terms<'_>) -> Result<Request, Refused> {
         match (self, terms.op) {
+            (Native::Anthropic(hosting), Op::Chat) => anthropic::request::hosted(ask, terms, hosting),
             (Native::Cohere, Op::Chat) => cohere::request::request(ask, terms),
             (Native::Cohere, Op::Embed) => cohere::embeddings::request(ask, terms),
             (_, op) => Err(Refused::none(op)),
@@ -31,6 +35,7 @@ impl Native {
     /// A whole answer as OpenAI's. Fails on what is none, and with what the provider reports in a good answer's place.
     pub fn answer(self, op: Op, body: Bytes, back: &Back) -> Translated {
         match (self, op) {
+            (Native::Anthropic(_), Op::Chat) => anthropic::answer::answer(body, back),
             (Native::Cohere, Op::Chat) => cohere::answer::answer(body, back),
             (Native::Cohere, Op::Embed) => cohere::embeddings::answer(body, back),
             (_, op) => Err(Broken::Malformed(Malformed::new(format!("{} can't be read in this format", op.name())))),
@@ -40,13 +45,14 @@ impl Native {
     /// The content type of its streams.
     pub fn stream_type(self) -> &'static str {
         match self {
-            Native::Cohere => "text/event-stream",
+            Native::Anthropic(_) | Native::Cohere => "text/event-stream",
         }
     }
 
     /// What reads a chat's stream.
     pub fn decoder(self, back: Back) -> Decoder {
         match self {
+            Native::Anthropic(_) => Decoder::Anthropic(Box::new(anthropic::stream::Decoder::new(back))),
             Native::Cohere => Decoder::Cohere(cohere::stream::Decoder::new(back)),
         }
     }
@@ -54,6 +60,8 @@ impl Native {
 
 /// The state of one stream in another format.
 pub enum Decoder {
+    /// Anthropic's.
+    Anthropic(Box<anthropic::stream::Decoder>),
     /// Cohere's.
     Cohere(cohere::stream::Decoder),
 }
@@ -63,6 +71,7 @@ impl Decoder {
     /// counts.
     pub fn push(&mut self, chunk: Bytes, out: &mut BytesMut) -> Result<(), Broken> {
         match self {
+            Decoder::Anthropic(decoder) => decoder.push(chunk, out),
             Decoder::Cohere(decoder) => decoder.push(chunk, out),
         }
     }
@@ -70,6 +79,7 @@ impl Decoder {
     /// The provider has closed the stream: append what is left. Fails if its end mark never came.
     pub fn end(&mut self, out: &mut BytesMut) -> Result<(), Broken> {
         match self {
+            Decoder::Anthropic(decoder) => decoder.end(out),
             Decoder::Cohere(decoder) => decoder.end(out),
         }
     }

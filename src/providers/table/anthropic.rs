@@ -1,0 +1,34 @@
+//! Anthropic.
+
+use super::faults::on;
+use crate::call::{Fault, Op};
+use crate::providers::spec::{Auth, Discover, Owns, Spec, may};
+use crate::wire::Native;
+use crate::wire::anthropic::Hosting;
+
+/// <https://platform.claude.com/docs/en/api/overview>, <https://platform.claude.com/docs/en/api/errors>.
+pub(super) static ANTHROPIC: Spec = Spec {
+    any_of: &["api_key", "auth_token"],
+    auth: Auth::KeyOrToken("x-api-key"),
+    ops: &[(Op::Chat, "/messages")],
+    fixed_headers: &[("anthropic-version", "2023-06-01")],
+    faults: &[
+        on(400, "credit balance is too low", Fault::Billing),
+        on(0, "billing_error", Fault::Billing),
+        on(0, "overloaded_error", Fault::Overloaded),
+    ],
+    // more than there are: no second page is needed
+    discover: Discover::List("/models?limit=1000"),
+    owns: Owns::Prefixes(&["claude"]),
+    hint: "check ANTHROPIC_API_KEY",
+    ..Spec::native(
+        Native::Anthropic(Hosting::Direct),
+        "anthropic",
+        "https://api.anthropic.com/v1",
+        &[
+            may("api_key", &["ANTHROPIC_API_KEY"]),
+            may("auth_token", &["ANTHROPIC_AUTH_TOKEN"]),
+            may("base_url", &["ANTHROPIC_BASE_URL"]),
+        ],
+    )
+};
