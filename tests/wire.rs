@@ -7,6 +7,7 @@ mod errors;
 mod events;
 mod frames;
 mod natives;
+mod gemini;
 mod object;
 mod replicate;
 mod usage;

@@ -2,6 +2,7 @@
 
 pub mod anthropic;
 pub mod cohere;
+pub mod gemini;
 pub mod native;
 pub mod object;
 pub mod op;

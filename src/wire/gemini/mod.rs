@@ -1,0 +1,34 @@
+//! Google's `generateContent`: Gemini on Google's own API and on Vertex AI.
+//!
+//! <https://ai.google.dev/api/generate-content>,
+//! <https://cloud.google.com/vertex-ai/generative-ai/docs/model-reference/inference>
+
+pub mod answer;
+mod contents;
+pub mod embeddings;
+mod finish;
+mod grounding;
+mod json;
+mod media;
+mod model;
+mod read;
+mod replay;
+pub mod request;
+mod said;
+mod schema;
+pub mod stream;
+mod thinking;
+mod tools;
+mod usage;
+
+/// Who serves the model: the two differ in a few members.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Host {
+    /// `generativelanguage.googleapis.com`.
+    Api,
+    /// Vertex AI.
+    Vertex,
+}
+
+/// The name of what our reasoning details hold.
+const FORMAT: &str = "google-gemini-v1";
