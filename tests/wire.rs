@@ -1,6 +1,7 @@
 //! Formats as laws: what must hold for any bytes, and tables of what servers are known to send.
 
 mod anthropic;
+pub(crate) mod bedrock;
 mod bytes_of_all_kinds;
 mod completions;
 mod errors;

@@ -10,13 +10,15 @@ use bytes::{Bytes, BytesMut};
 
 use super::anthropic::{self, Hosting};
 use super::openai::stream::Broken;
-use super::{Malformed, Object, Op, cohere};
+use super::{Malformed, Object, Op, bedrock, cohere};
 
 /// A wire format that is translated to and from OpenAI's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Native {
     /// Anthropic's Messages API, at one of its hosts.
     Anthropic(Hosting),
+    /// Amazon Bedrock's Converse, and its InvokeModel.
+    Bedrock,
     /// Cohere's second version.
     Cohere,
 }
@@ -26,6 +28,8 @@ impl Native {
     pub fn encode(self, ask: &Object, terms: &Terms<'_>) -> Result<Request, Refused> {
         match (self, terms.op) {
             (Native::Anthropic(hosting), Op::Chat) => anthropic::request::hosted(ask, terms, hosting),
+            (Native::Bedrock, Op::Chat) => bedrock::request::request(ask, terms),
+            (Native::Bedrock, Op::Embed) => bedrock::embeddings::request(ask, terms),
             (Native::Cohere, Op::Chat) => cohere::request::request(ask, terms),
             (Native::Cohere, Op::Embed) => cohere::embeddings::request(ask, terms),
             (_, op) => Err(Refused::none(op)),
@@ -36,6 +40,8 @@ impl Native {
     pub fn answer(self, op: Op, body: Bytes, back: &Back) -> Translated {
         match (self, op) {
             (Native::Anthropic(_), Op::Chat) => anthropic::answer::answer(body, back),
+            (Native::Bedrock, Op::Chat) => bedrock::answer::answer(body, back),
+            (Native::Bedrock, Op::Embed) => bedrock::embeddings::answer(body, back),
             (Native::Cohere, Op::Chat) => cohere::answer::answer(body, back),
             (Native::Cohere, Op::Embed) => cohere::embeddings::answer(body, back),
             (_, op) => Err(Broken::Malformed(Malformed::new(format!("{} can't be read in this format", op.name())))),
@@ -45,6 +51,7 @@ impl Native {
     /// The content type of its streams.
     pub fn stream_type(self) -> &'static str {
         match self {
+            Native::Bedrock => "application/vnd.amazon.eventstream",
             Native::Anthropic(_) | Native::Cohere => "text/event-stream",
         }
     }
@@ -53,6 +60,7 @@ impl Native {
     pub fn decoder(self, back: Back) -> Decoder {
         match self {
             Native::Anthropic(_) => Decoder::Anthropic(Box::new(anthropic::stream::Decoder::new(back))),
+            Native::Bedrock => Decoder::Bedrock(Box::new(bedrock::stream::Decoder::new(back))),
             Native::Cohere => Decoder::Cohere(cohere::stream::Decoder::new(back)),
         }
     }
@@ -62,6 +70,8 @@ impl Native {
 pub enum Decoder {
     /// Anthropic's.
     Anthropic(Box<anthropic::stream::Decoder>),
+    /// Bedrock's.
+    Bedrock(Box<bedrock::stream::Decoder>),
     /// Cohere's.
     Cohere(cohere::stream::Decoder),
 }
@@ -72,6 +82,7 @@ impl Decoder {
     pub fn push(&mut self, chunk: Bytes, out: &mut BytesMut) -> Result<(), Broken> {
         match self {
             Decoder::Anthropic(decoder) => decoder.push(chunk, out),
+            Decoder::Bedrock(decoder) => decoder.push(chunk, out),
             Decoder::Cohere(decoder) => decoder.push(chunk, out),
         }
     }
@@ -80,6 +91,7 @@ impl Decoder {
     pub fn end(&mut self, out: &mut BytesMut) -> Result<(), Broken> {
         match self {
             Decoder::Anthropic(decoder) => decoder.end(out),
+            Decoder::Bedrock(decoder) => decoder.end(out),
             Decoder::Cohere(decoder) => decoder.end(out),
         }
     }

@@ -65,6 +65,8 @@ fn of_value(value: &Value) -> Complaint {
                 _ => nested(own("message")),
             };
             let message = raw.and_then(|inner| inner.message).or(message).or_else(|| own("faultstring"));
+            // some of AWS' services spell it so
+            let message = message.or_else(|| own("Message"));
             found.message = found.message.or(message).or_else(|| own("title")).or_else(|| own("reason"));
             // a problem of RFC 9457 without a type of its own: the title is its name
             let kind = own("type").and_then(|kind| if kind == "about:blank" { own("title") } else { Some(kind) });
@@ -72,6 +74,9 @@ fn of_value(value: &Value) -> Complaint {
             // Google's name for the kind; elsewhere the HTTP status
             found.kind = found.kind.or_else(|| own("status").filter(|_| body["status"].is_string()));
             found.code = found.code.or_else(|| own("code")).or_else(|| own("error_code")).or_else(|| own("status"));
+            // AWS names the exception behind its service: `com.amazon.coral.service#UnknownOperationException`
+            let exception = || own("__type").map(|kind| kind.rsplit('#').next().unwrap_or_default().to_owned());
+            found.code = found.code.or_else(exception);
             // Replicate lists the inputs that a model does not take so
             let field = |fields: &Value| fields.get(0)?.get("field").and_then(text);
             found.param = found.param.or_else(|| own("param")).or_else(|| field(body.get("invalid_fields")?));
