@@ -30,7 +30,10 @@ const TOO_LONG: &[&str] = &[
 ];
 
 /// An error status with its body read.
-pub fn of_answer(provider: &Provider, status: StatusCode, fields: &Fields, said: Complaint) -> Box<Upstream> {
+pub fn of_answer(provider: &Provider, status: StatusCode, fields: &Fields, mut said: Complaint) -> Box<Upstream> {
+    // AWS names its exceptions in a header, with a schema behind them
+    let exception = || fields.get("x-amzn-errortype")?.split([':', '#']).next().map(str::to_owned);
+    said.code = said.code.or_else(exception);
     let told = said.status.filter(|_| status.is_success()).unwrap_or(status.as_u16());
     let fault = classify(provider, told, &said);
     let message = match &said.message {

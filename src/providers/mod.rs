@@ -37,6 +37,7 @@ use self::spec::{Place, Policy, Root, Spec};
 use crate::call::redact::Redactor;
 use crate::call::{Call, Error, Upstream};
 use crate::config::Invalid;
+use crate::wire::Dialect;
 
 /// One provider as one target uses it.
 pub struct Provider {
@@ -118,7 +119,7 @@ impl Provider {
         }
         headers.extend(own);
         headers.entry(HOST).or_insert_with(|| origin.host().clone());
-        let (link, lines) = (Link::Net(origin), Ready::new(&headers));
+        let (link, lines) = (Link::Net(origin), Ready::new(&headers, spec.dialect));
         let (place, learned) = (Some(place), Learned::default());
         Ok(Self {
             spec,
@@ -162,7 +163,7 @@ impl Provider {
         let asked = self.exchange(call, sent, model).await;
         let Err(Error::Upstream(failed)) = &asked else { return asked };
         let name = name.as_deref().unwrap_or(model);
-        if !self.learned.learn(failed, name, &body, self.policy, Instant::now()) {
+        if !self.corrected(failed) && !self.learned.learn(failed, name, &body, self.policy, Instant::now()) {
             return asked;
         }
         warnings.clear();
@@ -180,6 +181,10 @@ impl Provider {
                 let path = path.ok_or_else(|| Error::NoTarget(call.model.clone()))?;
                 match &self.credential {
                     Credential::Token(_) => more.extend(Box::pin(self.token()).await?),
+                    Credential::Signed(signer) => {
+                        let signed = Box::pin(signer.sign(&Method::POST, &path, &self.headers, &body)).await;
+                        more.extend(signed.map_err(|error| fault::ours(self, error.fault(), error.to_string()))?);
+                    }
                     Credential::Fixed(..) | Credential::None => {}
                 }
                 let mut own = Lines::default();
@@ -189,6 +194,9 @@ impl Provider {
                 let ready = replaced.as_ref().unwrap_or(self.lines.of(stream));
                 let answer = origin.ask(&Method::POST, &path, ready, &own, body.into()).await;
                 let answer = answer.map_err(|error| fault::of_transport(self, &error))?;
+                if let (Credential::Signed(signer), true) = (&self.credential, answer.status.is_client_error()) {
+                    answer.fields.get("date").into_iter().for_each(|date| signer.saw(date));
+                }
                 Response { status: answer.status, fields: answer.fields, body: Inbound::Net(answer.body) }
             }
         };
@@ -202,7 +210,15 @@ impl Provider {
                 let header = self.credential.header().await;
                 header.map_err(|error| fault::ours(self, error.fault(), error.to_string()))
             }
-            Credential::Fixed(..) | Credential::None => Ok(None),
+            Credential::Fixed(..) | Credential::Signed(_) | Credential::None => Ok(None),
+        }
+    }
+
+    /// Whether a refusal was for this machine's clock, which is corrected then.
+    fn corrected(&self, failed: &Upstream) -> bool {
+        match &self.credential {
+            Credential::Signed(signer) => signer.corrected(failed.code.as_deref().unwrap_or_default(), &failed.message),
+            Credential::Fixed(..) | Credential::Token(_) | Credential::None => false,
         }
     }
 }
@@ -217,9 +233,13 @@ struct Ready {
 }
 
 impl Ready {
-    fn new(headers: &HeaderMap) -> Self {
+    fn new(headers: &HeaderMap, dialect: Dialect) -> Self {
         let mut streamed = headers.clone();
-        streamed.insert(ACCEPT, HeaderValue::from_static("text/event-stream"));
+        let kind = match dialect {
+            Dialect::OpenAi => "text/event-stream",
+            Dialect::Native(native) => native.stream_type(),
+        };
+        streamed.insert(ACCEPT, HeaderValue::from_static(kind));
         Self { whole: Lines::from(headers), streamed: Lines::from(&streamed) }
     }
 

@@ -1,6 +1,6 @@
 //! What a row's variables come to for one target: from its configuration, or else from the environment.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::spec::Spec;
 use crate::config::{Env, Invalid, Secret, Text};
@@ -9,6 +9,8 @@ use crate::config::{Env, Invalid, Secret, Text};
 #[derive(Default)]
 pub struct Settings {
     values: BTreeMap<&'static str, Secret>,
+    /// Those that the target gives itself.
+    own: BTreeSet<&'static str>,
 }
 
 /// Settings that say to which host requests go.
@@ -26,7 +28,7 @@ impl Settings {
     /// own does not get the vendor's credential from the environment, because it would be sent to another host.
     /// Fails on undefined `${VAR}`s, on unknown options, and on missing settings, naming the variable to set.
     pub fn resolve(spec: &Spec, given: &BTreeMap<String, Text>, env: &Env) -> Result<Self, Invalid> {
-        let mut values = BTreeMap::new();
+        let (mut values, mut own) = (BTreeMap::new(), BTreeSet::new());
         for name in given.keys() {
             if !spec.vars.iter().any(|var| var.setting == name) {
                 let known: Vec<_> = spec.vars.iter().map(|var| var.setting).collect();
@@ -46,6 +48,7 @@ impl Settings {
                 let secret = text.resolve(env)?;
                 if !secret.expose().is_empty() {
                     values.insert(var.setting, secret);
+                    own.insert(var.setting);
                 }
                 continue;
             }
@@ -90,12 +93,18 @@ impl Settings {
                 ),
             ));
         }
-        Ok(Self { values })
+        Ok(Self { values, own })
     }
 
     /// One setting.
     pub fn get(&self, setting: &str) -> Option<&str> {
         self.values.get(setting).map(Secret::expose)
+    }
+
+    /// Whether the target names AWS keys of its own, and no API key: one of the environment is not meant for it then.
+    pub fn prefers_keys(&self) -> bool {
+        let own = |name: &str| self.own.contains(name);
+        !own("api_key") && ["access_key_id", "profile", "assume_role_arn"].into_iter().any(own)
     }
 
     /// The models that [`Spec::lists`] names. What looks like a path is none.

@@ -151,6 +151,8 @@ pub enum Auth {
     KeyOrToken(&'static str),
     /// `Authorization: Bearer` with `api_key`, or an OAuth client credential exchanged below the root's host.
     BearerOrClient,
+    /// `Authorization: Bearer` with `api_key`, or a signature of AWS for this service.
+    BearerOrAws(&'static str),
     /// As the address asks for it.
     By(fn(&Place) -> Auth),
     /// Nothing: the provider is not behind a network.
@@ -312,7 +314,7 @@ impl Spec {
         match self.owns {
             Owns::Prefixes(prefixes) | Owns::PrefixesAndAny(prefixes) => {
                 // `qwen/…` is somebody else's name for a model of Qwen's
-                let fits = |prefix: &str| model.starts_with(prefix) && (prefix.contains('/') || !model.contains('/'));
+                let fits = |prefix: &str| model.starts_with(prefix) && (prefix.contains(['/', ':']) || !model.contains('/'));
                 prefixes.iter().any(|prefix| fits(prefix))
             }
             Owns::Any => false,

@@ -155,11 +155,12 @@ fn headers(given: &config::Target, env: &Env) -> Result<HeaderMap, Invalid> {
 /// What keeps the secrets of an environment, and those of a configuration, out of errors and logs.
 pub fn redactor(config: &Config, env: &Env) -> Redactor {
     let resolved = |text: &Text| text.resolve(env).ok();
-    let headers = config.targets.iter().flat_map(|target| &target.headers).filter_map(|(name, text)| {
+    let named = config.targets.iter().flat_map(|target| target.headers.iter().chain(&target.options));
+    let named = named.filter_map(|(name, text)| {
         // a scheme, as `Bearer`, is no secret
         Some((name.clone(), resolved(text)?.expose().rsplit(' ').next()?.to_owned()))
     });
     let keys = config.targets.iter().filter_map(|target| resolved(target.api_key.as_ref()?));
     let variables = env.iter().map(|(name, value)| (name.to_owned(), value.to_owned()));
-    keys.fold(Redactor::new(variables.chain(headers)), |redactor, key| redactor.with_secret(key.expose()))
+    keys.fold(Redactor::new(variables.chain(named)), |redactor, key| redactor.with_secret(key.expose()))
 }

@@ -1,13 +1,18 @@
 //! Credentials: what a request is authorised with, be it a key or a token that has to be fetched first.
 
+pub mod aws;
+mod aws_chain;
 pub mod entra;
 pub mod oauth;
+pub mod sigv4;
 pub mod token;
 
 use std::sync::{Arc, OnceLock};
 
 use http::{HeaderName, HeaderValue, header};
 
+use self::aws::Keys;
+use self::sigv4::Signer;
 use self::token::{Grant, TokenError, TokenSource};
 use super::settings::Settings;
 use super::spec::{Auth, Place, Spec};
@@ -22,6 +27,8 @@ pub enum Credential {
     Fixed(HeaderName, HeaderValue),
     /// `Authorization: Bearer` with a token that is fetched and renewed.
     Token(Arc<TokenSource>),
+    /// A signature of each request, when it is ready to be sent.
+    Signed(Arc<Signer>),
 }
 
 impl Credential {
@@ -32,6 +39,8 @@ impl Credential {
             Credential::None => Ok(None),
             Credential::Fixed(name, value) => Ok(Some((name.clone(), value.clone()))),
             Credential::Token(source) => Ok(Some((header::AUTHORIZATION, source.bearer().await?))),
+            // there is none without a request
+            Credential::Signed(_) => Ok(None),
         }
     }
 }
@@ -99,6 +108,14 @@ pub fn credential(spec: &Spec, settings: &Settings, place: &Place, fetcher: &Fet
                 (None, _, None) => Credential::None,
             }
         }
+        Auth::BearerOrAws(service) => match settings.get("api_key").filter(|_| !settings.prefers_keys()) {
+            Some(key) => bearer(Some(key), "api_key")?,
+            None => {
+                let region = aws::region(settings);
+                let keys = Keys::from_settings(spec, settings, region, fetcher)?;
+                Credential::Signed(Arc::new(Signer::new(keys, region.to_owned(), service)))
+            }
+        },
         Auth::By(_) => return Err(Invalid::at("provider".to_owned(), format!("`{}` names no authorisation", spec.id))),
     })
 }

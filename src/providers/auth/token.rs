@@ -53,6 +53,11 @@ pub struct TokenError {
 }
 
 impl TokenError {
+    /// Of whoever was asked.
+    pub(super) fn new(who: &'static str, why: String, fault: Fault) -> Self {
+        Self { who, why, fault }
+    }
+
     /// What kind of failure it is.
     pub fn fault(&self) -> Fault {
         self.fault

@@ -1,0 +1,211 @@
+//! AWS' signatures, version 4: every request is signed when it is ready to be sent.
+//!
+//! <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv.html>
+
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use aws_lc_rs::digest::{SHA256, digest};
+use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningParams, SigningSettings, sign};
+use aws_sigv4::sign::v4;
+use aws_smithy_runtime_api::client::identity::Identity;
+use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
+use http::uri::PathAndQuery;
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
+
+use super::aws::Keys;
+use super::token::TokenError;
+use crate::call::Fault;
+
+/// A clock that is off by less is not what a signature was refused for: AWS allows for five minutes.
+const TOLERANCE: i64 = 240;
+
+/// Signs the requests of one target.
+pub struct Signer {
+    keys: Keys,
+    region: String,
+    service: &'static str,
+    /// How far AWS' clock is taken to be ahead of ours, seconds.
+    skew: AtomicI64,
+    /// How far it was in the last answer that was a refusal.
+    shown: AtomicI64,
+}
+
+impl Signer {
+    /// With these keys, for a service in a region.
+    pub fn new(keys: Keys, region: String, service: &'static str) -> Self {
+        Self { keys, region, service, skew: AtomicI64::new(0), shown: AtomicI64::new(0) }
+    }
+
+    /// The headers that authorise a request: its content type and host must be among `headers`, its body final. Waits
+    /// only if there are no good keys. Fails if none can be had.
+    pub async fn sign(
+        &self,
+        method: &Method,
+        path: &PathAndQuery,
+        headers: &HeaderMap,
+        body: &[u8],
+    ) -> Result<Vec<(HeaderName, HeaderValue)>, TokenError> {
+        let identity = self.keys.identity().await?;
+        let skew = self.skew.load(Ordering::Relaxed);
+        let now = SystemTime::now();
+        let shift = Duration::from_secs(skew.unsigned_abs());
+        let at = if skew < 0 { now.checked_sub(shift) } else { now.checked_add(shift) }.unwrap_or(now);
+        // a model that is named by an ARN lives where that says
+        let region = region_of_arn(path.path()).unwrap_or(&self.region);
+        signed(&identity, at, (region, self.service), method, path, headers, body)
+            .map_err(|why| TokenError::new("AWS", why, Fault::Server))
+    }
+
+    /// An answer that may be about our clock has this date.
+    pub fn saw(&self, date: &str) {
+        if let Ok(date) = jiff::fmt::rfc2822::parse(date) {
+            self.shown.store(date.timestamp().as_second() - jiff::Timestamp::now().as_second(), Ordering::Relaxed);
+        }
+    }
+
+    /// A request was refused. Says whether that was for our clock, so that another attempt, signed with AWS' time, has
+    /// a chance.
+    pub fn corrected(&self, code: &str, message: &str) -> bool {
+        let expired = ["Signature expired", "Signature not yet current"].iter().any(|text| message.contains(text));
+        if !(matches!(code, "RequestExpired" | "RequestTimeTooSkewed") || expired) {
+            return false;
+        }
+        let shown = self.shown.load(Ordering::Relaxed);
+        let off = (shown - self.skew.swap(shown, Ordering::Relaxed)).abs() > TOLERANCE;
+        if off {
+            tracing::warn!(seconds = shown, "this machine's clock is off: signing with AWS' time");
+        }
+        off
+    }
+}
+
+/// The region in a path that names a model by its ARN, percent-encoded.
+fn region_of_arn(path: &str) -> Option<&str> {
+    let arn = path.split('/').find_map(|segment| segment.strip_prefix("arn%3A"))?;
+    let region = arn.split("%3A").nth(2)?;
+    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    Some(region).filter(|region| !region.is_empty() && region.bytes().all(plain))
+}
+
+fn signed(
+    identity: &Identity,
+    at: SystemTime,
+    (region, service): (&str, &str),
+    method: &Method,
+    path: &PathAndQuery,
+    headers: &HeaderMap,
+    body: &[u8],
+) -> Result<Vec<(HeaderName, HeaderValue)>, String> {
+    // the path goes out encoded once and is signed encoded twice, which is the default
+    let settings = SigningSettings::default();
+    let params = v4::SigningParams::builder()
+        .identity(identity)
+        .region(region)
+        .name(service)
+        .time(at)
+        .settings(settings)
+        .build()
+        .map_err(|error| error.to_string())?;
+    let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
+    let signed_headers = [CONTENT_TYPE, HOST].map(|name| text(name.clone()).map(|value| (name, value)));
+    let signed_headers = signed_headers.iter().flatten().map(|(name, value)| (name.as_str(), *value));
+    let body = SignableBody::Precomputed(hex(digest(&SHA256, body).as_ref()));
+    let request = SignableRequest::new(method.as_str(), path.as_str(), signed_headers, body)
+        .map_err(|error| error.to_string())?;
+    let params = SigningParams::V4(params);
+    let (instructions, _) = sign(request, &params).map_err(|error| error.to_string())?.into_parts();
+    let (made, _) = instructions.into_parts();
+    made.into_iter()
+        .map(|header| {
+            let name = HeaderName::from_static(header.name());
+            let mut value = HeaderValue::try_from(header.value()).map_err(|error| error.to_string())?;
+            value.set_sensitive(header.sensitive() || name == AUTHORIZATION);
+            Ok((name, value))
+        })
+        .collect()
+}
+
+fn hex(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]).map(|digit| char::from(DIGITS[usize::from(digit)])).collect()
+}
+
+/// Sign one request of AWS' own services with these keys, as [`Signer::sign`] does.
+pub(super) fn once(
+    identity: &Identity,
+    scope: (&str, &str),
+    path: &PathAndQuery,
+    headers: &HeaderMap,
+    body: &[u8],
+) -> Result<Vec<(HeaderName, HeaderValue)>, String> {
+    signed(identity, SystemTime::now(), scope, &Method::POST, path, headers, body)
+}
+
+/// Seconds of Unix time.
+pub(super) fn seconds(at: SystemTime) -> i64 {
+    at.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs() as i64
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_credential_types::Credentials;
+
+    use super::*;
+
+    /// `providers.md` 9.2.
+    fn check(path: &'static str, token: Option<&str>, signature: &str) {
+        let key = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY";
+        let identity: Identity = Credentials::new("AKIDEXAMPLE", key, token.map(str::to_owned), None, "test").into();
+        let at = UNIX_EPOCH + Duration::from_secs(1_768_478_400);
+        let mut headers = HeaderMap::new();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers.insert(HOST, HeaderValue::from_static("bedrock-runtime.us-east-1.amazonaws.com"));
+        let body = br#"{"messages":[{"role":"user","content":[{"text":"ping"}]}]}"#;
+        let path = PathAndQuery::from_static(path);
+        let made = signed(&identity, at, ("us-east-1", "bedrock"), &Method::POST, &path, &headers, body).unwrap();
+        let of = |name: &str| made.iter().find(|(known, _)| known == name).map(|(_, value)| value.to_str().unwrap());
+        let also = if token.is_some() { ";x-amz-security-token" } else { "" };
+        let expected = format!(
+            "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20260115/us-east-1/bedrock/aws4_request, \
+             SignedHeaders=content-type;host;x-amz-date{also}, Signature={signature}"
+        );
+        assert_eq!(of("authorization"), Some(expected.as_str()));
+        assert_eq!(of("x-amz-date"), Some("20260115T120000Z"));
+        assert_eq!(of("x-amz-security-token"), token);
+    }
+
+    #[test]
+    fn known_requests_have_the_known_signatures() {
+        check(
+            "/model/anthropic.claude-sonnet-4-20250514-v1%3A0/converse",
+            None,
+            "abec95eba70ec121ed9c904fde366b0ba166035cbd81c929853afb126f0dddd9",
+        );
+        check(
+            "/model/arn%3Aaws%3Abedrock%3Aus-east-1%3A111122223333%3Aapplication-inference-profile%2Fab12cd34ef56/converse",
+            Some("SESSIONTOKENEXAMPLE"),
+            "e339db2bb27bb664ff7ff1f333960c8576c2bf706da49be2f375e941b7c59570",
+        );
+    }
+
+    #[test]
+    fn an_arn_says_where_its_model_lives() {
+        let arn = "/model/arn%3Aaws%3Abedrock%3Aeu-west-3%3A1%3Aprovisioned-model%2Fx/converse";
+        assert_eq!(region_of_arn(arn), Some("eu-west-3"));
+        assert_eq!(region_of_arn("/model/anthropic.claude-v2%3A1/converse"), None);
+        assert_eq!(region_of_arn("/model/arn%3Aaws%3Abedrock/converse"), None);
+    }
+
+    #[test]
+    fn a_clock_that_is_off_is_corrected_once() {
+        let signer = Signer::new(Keys::of("AKIDEXAMPLE", "secret", None), "us-east-1".to_owned(), "bedrock");
+        let ahead = jiff::Timestamp::now() + jiff::SignedDuration::from_hours(1);
+        let date = jiff::fmt::rfc2822::to_string(&ahead.to_zoned(jiff::tz::TimeZone::UTC)).unwrap();
+        signer.saw(&date);
+        assert!(!signer.corrected("AccessDeniedException", "no"));
+        assert!(!signer.corrected("InvalidSignatureException", "The request signature we calculated does not match"));
+        assert!(signer.corrected("InvalidSignatureException", "Signature expired: 1 is now earlier than 2"));
+        assert!(!signer.corrected("RequestExpired", ""));
+    }
+}
