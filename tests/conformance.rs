@@ -13,10 +13,12 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use ferrogw::call::Op;
 use ferrogw::providers::spec::Spec;
 use ferrogw::providers::table::PROVIDERS;
+use ferrogw::wire::{Dialect, Native};
 use serde_json::{Map, Value, json};
 
 use crate::support::upstream::Seen;
 use crate::support::{Reply, Say, TestGateway, Upstream, events};
+use crate::wire::bedrock;
 
 /// Headers that are the gateway's own affair, or change with every request.
 const OURS: &[&str] = &["host", "content-length", "user-agent", "accept-encoding", "x-client-request-id", "x-amz-date"];
@@ -86,9 +88,14 @@ async fn gateway(spec: &Spec, upstream: &Upstream, model: &str) -> TestGateway {
     TestGateway::configured(&yaml, &[]).await
 }
 
-/// What an upstream says of a stream: payloads, or frames as they are.
-fn frames(items: &Value) -> Say {
+/// What an upstream says of a stream: payloads, or frames as they are; of Bedrock's, events by their names.
+fn frames(spec: &Spec, items: &Value) -> Say {
     let items = items.as_array().unwrap();
+    if spec.dialect == Dialect::Native(Native::Bedrock) {
+        let event = |(name, payload): (&String, &Value)| bedrock::frame("event", name, &payload.to_string());
+        let events = items.iter().flat_map(|item| item.as_object().unwrap()).map(event);
+        return Say::pieces("application/vnd.amazon.eventstream", events);
+    }
     Say::raw_events(items.iter().map(|item| match item {
         Value::String(frame) => format!("{frame}\n\n"),
         payload => format!("data: {payload}\n\n"),
@@ -143,7 +150,7 @@ async fn check(spec: &'static Spec, op: Op) -> Vec<String> {
     let streams = op != Op::Embed;
     let mut script = vec![says(&fixture.must("upstream"), 200)];
     if streams {
-        script.push(frames(&fixture.must("stream")["upstream"]));
+        script.push(frames(spec, &fixture.must("stream")["upstream"]));
     }
     for error in &errors {
         let mut say = says(&error["body"], u16::try_from(error["status"].as_u64().unwrap()).unwrap());

@@ -13,6 +13,7 @@ mod conformance;
 mod edge;
 mod embed;
 mod native_anthropic;
+mod native_bedrock;
 mod providers;
 mod readme;
 mod rework;

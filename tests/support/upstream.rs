@@ -80,6 +80,12 @@ impl Say {
         Self { parts, length: false, ..Self::json(200, "") }.header("content-type", "text/event-stream")
     }
 
+    /// A stream of another kind, in these pieces.
+    pub(crate) fn pieces(kind: &str, parts: impl IntoIterator<Item = Vec<u8>>) -> Self {
+        let parts = parts.into_iter().map(Bytes::from).collect();
+        Self { parts, length: false, ..Self::json(200, "") }.header("content-type", kind)
+    }
+
     /// A good stream: a role, these words, a finish, usage, `[DONE]`.
     pub(crate) fn words(words: &[&str]) -> Self {
         let mut payloads = vec![delta(r#"{"role":"assistant","content":""}"#, "null")];

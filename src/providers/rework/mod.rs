@@ -1,6 +1,7 @@
 //! What becomes of a request on its way to a provider, and of its answer on the way back: a row's words carried out,
 //! and the changes that rows name, a file per theme.
 
+pub mod bedrock;
 pub mod choices;
 pub mod content;
 pub mod effort;

@@ -1,6 +1,7 @@
 //! The rows: one per provider, a file per group of vendors.
 
 mod anthropic;
+mod aws;
 mod azure;
 mod china;
 mod clouds;
@@ -24,6 +25,7 @@ pub static PROVIDERS: &[&Spec] = &[
     &anthropic::ANTHROPIC,
     &azure::FOUNDRY,
     &azure::OPENAI,
+    &aws::BEDROCK,
     &silicon::CEREBRAS,
     &clouds::CLOUDFLARE,
     &cohere::COHERE,

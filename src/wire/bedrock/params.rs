@@ -37,6 +37,7 @@ const KNOWN: &[&str] = &[
     "metadata",
     "user",
     "safety_identifier",
+    "base_model",
     "cache_control",
     "parallel_tool_calls",
     "anthropic_beta",

@@ -4,7 +4,7 @@ use memchr::memmem;
 
 use super::json::{self, Json, Members, invalid};
 use super::messages::{self, Scene};
-use super::models::{self, Thinking};
+use super::models::{self, Family, Model, Thinking};
 use super::params;
 use super::reasoning::{self, Plan};
 use super::schema;
@@ -40,7 +40,7 @@ pub fn request(ask: &Object, terms: &Terms<'_>) -> Result<Request, Refused> {
     let list: Vec<Members<'_>> = json::parse(raw)?;
     let tools = Tools::read(ask)?;
     let mut scene = Scene {
-        model: models::of(terms.model),
+        model: model(ask, terms),
         losses: Vec::new(),
         back: Back::new(terms),
         flat: false,
@@ -97,6 +97,15 @@ pub fn request(ask: &Object, terms: &Terms<'_>) -> Result<Request, Refused> {
     out.close(b'}');
     let Scene { losses, back, .. } = scene;
     Ok(Request { body: out.done().into(), headers: Vec::new(), losses, back })
+}
+
+/// What is known of the model; where its id tells nothing, `base_model` may.
+fn model(ask: &Object, terms: &Terms<'_>) -> Model {
+    let named = models::of(terms.model);
+    match json::raw(ask, "base_model").and_then(json::text) {
+        Some(base) if named.family == Family::Opaque => models::of(&base),
+        _ => named,
+    }
 }
 
 /// How many marks for caching there are; those of the whole request count too.

@@ -1,0 +1,159 @@
+//! Amazon Web Services: Bedrock.
+
+use super::faults::on;
+use super::given;
+use crate::call::{Fault, Op};
+use crate::config::Invalid;
+use crate::providers::auth::aws::region;
+use crate::providers::rework::bedrock::target_options;
+use crate::providers::settings::Settings;
+use crate::providers::spec::Edit::Body;
+use crate::providers::spec::{Auth, Discover, Owns, Pace, Place, Root, Spec, Way, may};
+use crate::wire::{Dialect, Native};
+
+/// <https://docs.aws.amazon.com/general/latest/gr/bedrock.html>
+fn bedrock(settings: &Settings) -> Result<Place, Invalid> {
+    if let Some(given) = given(settings, "") {
+        return given;
+    }
+    let region = region(settings);
+    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    if region.is_empty() || !region.bytes().all(plain) {
+        return Err(Invalid::at("region".to_owned(), format!("`{region}` is no region: it must look like us-east-1")));
+    }
+    let on = |setting| settings.get(setting) == Some("true");
+    let fips = if on("fips") { "-fips" } else { "" };
+    let domain = match (on("dual_stack"), region.starts_with("cn-")) {
+        (true, false) => "api.aws",
+        (true, true) => "api.amazonwebservices.com.cn",
+        (false, false) => "amazonaws.com",
+        (false, true) => "amazonaws.com.cn",
+    };
+    Ok(Place { base: format!("https://bedrock-runtime{fips}.{region}.{domain}"), query: None })
+}
+
+/// Texts that one request for embeddings may have.
+fn texts(model: &str) -> usize {
+    if model.contains("cohere.embed") { 96 } else { 1 }
+}
+
+/// With `auto_profile: us`, a foundation model is asked for by the inference profile of that geography: newer models
+/// serve no other.
+fn profile(model: &str, _: Op, settings: &Settings) -> Option<String> {
+    let geography = settings.get("auto_profile")?;
+    let vendor = ["ai21", "amazon", "anthropic", "cohere", "deepseek", "meta", "mistral", "writer"];
+    let plain = model.split_once('.').is_some_and(|(first, _)| vendor.contains(&first));
+    plain.then(|| format!("{geography}.{model}"))
+}
+
+/// <https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html>,
+/// <https://docs.aws.amazon.com/bedrock/latest/userguide/troubleshooting-api-error-codes.html>. Models are part of the
+/// path, whatever form their ids have. Lists of models are another service's, which needs another permission.
+pub(super) static BEDROCK: Spec = Spec {
+    aliases: &["aws-bedrock", "amazon-bedrock"],
+    root: Root::By(bedrock),
+    any_of: &["api_key", "region", "access_key_id"],
+    auth: Auth::BearerOrAws("bedrock"),
+    ops: &[(Op::Chat, "/model/{model}/converse"), (Op::Embed, "/model/{model}/invoke")],
+    ways: Some(streams),
+    batch: Some(texts),
+    model: profile,
+    edits: &[Body(target_options)],
+    floats_only: true,
+    faults: &[
+        on(400, "model identifier is invalid", Fault::NotFound),
+        on(0, "content filtering policy", Fault::ContentPolicy),
+        on(400, "too many input tokens", Fault::ContextLength),
+        on(429, "too many tokens per day", Fault::Billing),
+        on(400, "ServiceQuotaExceeded", Fault::RateLimited),
+        on(0, "ModelNotReady", Fault::Overloaded),
+        on(400, "ExpiredToken", Fault::Auth),
+        on(400, "UnrecognizedClient", Fault::Auth),
+        on(400, "InvalidSignature", Fault::Auth),
+        on(400, "IncompleteSignature", Fault::Auth),
+        on(400, "MissingAuthenticationToken", Fault::Auth),
+        on(400, "AccessDenied", Fault::Auth),
+        on(404, "UnknownOperation", Fault::Server),
+    ],
+    discover: Discover::Known(&[]),
+    owns: Owns::Prefixes(&[
+        "ai21.",
+        "amazon.",
+        "anthropic.",
+        "cohere.",
+        "deepseek.",
+        "google.",
+        "luma.",
+        "meta.",
+        "minimax.",
+        "mistral.",
+        "moonshot.",
+        "moonshotai.",
+        "nvidia.",
+        "openai.",
+        "qwen.",
+        "stability.",
+        "twelvelabs.",
+        "writer.",
+        "zai.",
+        "us.",
+        "eu.",
+        "apac.",
+        "global.",
+        "us-gov.",
+        "jp.",
+        "au.",
+        "ca.",
+        "sa.",
+        "mx.",
+        "arn:aws:bedrock:",
+        "arn:aws-us-gov:bedrock:",
+        "arn:aws-cn:bedrock:",
+        "arn:aws:sagemaker:",
+    ]),
+    // some think for minutes before they say anything
+    pace: Pace::Slow,
+    hint: "check AWS_BEARER_TOKEN_BEDROCK, or the AWS keys and their permissions bedrock:InvokeModel and \
+           bedrock:InvokeModelWithResponseStream",
+    ..Spec::native(
+        Native::Bedrock,
+        "bedrock",
+        "",
+        &[
+            may("api_key", &["AWS_BEARER_TOKEN_BEDROCK"]),
+            may("region", &["AWS_REGION", "AWS_DEFAULT_REGION"]),
+            may("base_url", &["BEDROCK_ENDPOINT_URL", "AWS_ENDPOINT_URL_BEDROCK_RUNTIME"]),
+            may("fips", &["AWS_USE_FIPS_ENDPOINT"]),
+            may("dual_stack", &["AWS_USE_DUALSTACK_ENDPOINT"]),
+            may("access_key_id", &["AWS_ACCESS_KEY_ID"]),
+            may("secret_access_key", &["AWS_SECRET_ACCESS_KEY"]),
+            may("session_token", &["AWS_SESSION_TOKEN"]),
+            may("profile", &["AWS_PROFILE", "AWS_DEFAULT_PROFILE"]),
+            may("config_file", &["AWS_CONFIG_FILE"]),
+            may("credentials_file", &["AWS_SHARED_CREDENTIALS_FILE"]),
+            may("sso_endpoint", &["AWS_SSO_ENDPOINT"]),
+            may("role_arn", &["AWS_ROLE_ARN"]),
+            may("web_identity_token_file", &["AWS_WEB_IDENTITY_TOKEN_FILE"]),
+            may("role_session_name", &["AWS_ROLE_SESSION_NAME"]),
+            may("assume_role_arn", &[]),
+            may("external_id", &[]),
+            may("sts_endpoint", &["AWS_ENDPOINT_URL_STS"]),
+            may("container_relative_uri", &["AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"]),
+            may("container_full_uri", &["AWS_CONTAINER_CREDENTIALS_FULL_URI"]),
+            may("container_token", &["AWS_CONTAINER_AUTHORIZATION_TOKEN"]),
+            may("container_token_file", &["AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"]),
+            may("metadata_disabled", &["AWS_EC2_METADATA_DISABLED"]),
+            may("metadata_endpoint", &["AWS_EC2_METADATA_SERVICE_ENDPOINT"]),
+            may("home", &["HOME", "USERPROFILE"]),
+            may("auto_profile", &[]),
+            may("base_model", &[]),
+            may("guardrail", &[]),
+            may("guardrail_version", &[]),
+        ],
+    )
+};
+
+fn streams(op: Op, _: &str, stream: bool, _: &Settings) -> Option<Way> {
+    let dialect = Dialect::Native(Native::Bedrock);
+    (op == Op::Chat && stream).then_some(Way { dialect, path: "/model/{model}/converse-stream" })
+}
