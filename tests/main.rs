@@ -14,6 +14,7 @@ mod edge;
 mod embed;
 mod native_anthropic;
 mod native_bedrock;
+mod native_replicate;
 mod providers;
 mod readme;
 mod rework;

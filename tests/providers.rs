@@ -1,6 +1,6 @@
 //! Providers as a whole: what they list, what they teach, and what they are told apart by.
 
-use crate::support::{ASK_STREAM, Say, TestGateway, Upstream};
+use crate::support::{ASK_STREAM, Say, TestGateway, Upstream, target};
 
 const CHAT: &str = "/v1/chat/completions";
 
@@ -60,8 +60,7 @@ async fn a_model_can_be_asked_of_one_target_by_name() {
 #[tokio::test]
 async fn options_for_a_provider_reach_only_that_provider() {
     let (first, second) = (Upstream::says([Say::json(500, "")]).await, Upstream::says([Say::text("2")]).await);
-    let targets = crate::support::target("a", "openai", &first, "m", "")
-        + &crate::support::target("b", "deepinfra", &second, "m", "");
+    let targets = target("a", "openai", &first, "m", "") + &target("b", "deepinfra", &second, "m", "");
     let gateway = TestGateway::configured(&format!("strategy: {{ mode: fallback }}\ntargets:\n{targets}"), &[]).await;
     let ask = r#"{"model":"m","messages":[{}],"provider_options":{"openai":{"store":true},"deepinfra":{"min_p":0.1}}}"#;
     assert_eq!(gateway.post(CHAT, ask).await.status, 200);
@@ -80,4 +79,24 @@ async fn the_environments_key_does_not_go_to_an_address_of_the_targets() {
         TestGateway::configured(&own("    api_key: ''\n"), &[("OPENAI_API_KEY", "sk-the-vendors-key-0123")]).await;
     gateway.post(CHAT, ASK_STREAM).await;
     assert_eq!(upstream.seen().remove(0).header("authorization"), "");
+}
+
+#[tokio::test]
+async fn nvidias_promised_answers_are_asked_for_until_they_are_there() {
+    let promise = || Say::json(202, "{}").header("nvcf-reqid", "6f2a-11");
+    let upstream = Upstream::says([promise(), promise(), Say::text("there")]).await;
+    let row = target("n", "nvidia-nim", &upstream, "m", "");
+    let gateway = TestGateway::configured(&format!("targets:\n{row}"), &[]).await;
+    let reply = gateway.chat().await;
+    assert_eq!((reply.status, &reply.json()["choices"][0]["message"]["content"]), (200, &"there".into()));
+    let seen = upstream.seen();
+    let status = "GET /v2/nvcf/pexec/status/6f2a-11";
+    let paths: Vec<_> = seen.iter().map(|seen| format!("{} {}", seen.method, seen.path)).collect();
+    assert_eq!(paths, ["POST /v1/chat/completions", status, status]);
+    assert_eq!(seen[2].header("authorization"), "Bearer sk-test-n-0123456789");
+    // who promises without a name does not answer
+    let vague = Upstream::says([Say::json(202, "{}").header("nvcf-reqid", "../../x")]).await;
+    let row = target("n", "nvidia-nim", &vague, "m", "    retry: { attempts: 1 }\n");
+    let gateway = TestGateway::configured(&format!("targets:\n{row}"), &[]).await;
+    assert_eq!((gateway.chat().await.status, vague.seen().len()), (502, 1));
 }

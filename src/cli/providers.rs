@@ -10,7 +10,7 @@ use crate::config::Env;
 use crate::providers::capabilities::{self, Effect};
 use crate::providers::settings::Settings;
 use crate::providers::spec::{Root, Spec, Var};
-use crate::providers::table::PROVIDERS;
+use crate::providers::table::{PROVIDERS, find};
 
 /// What to show.
 #[derive(clap::Args)]
@@ -91,7 +91,7 @@ pub(super) fn run(args: &Args, env: &Env, output: Output) -> Result<(), Failed> 
 }
 
 fn spec(found: &Credentials) -> &'static Spec {
-    PROVIDERS.iter().find(|spec| spec.id == found.provider).expect("credentials are those of the table's rows")
+    find(found.provider).expect("credentials are those of the table's rows")
 }
 
 fn provider(found: Credentials, env: &Env) -> Provider {

@@ -8,9 +8,10 @@ use serde::Serialize;
 use super::encode;
 use super::rework;
 use super::settings::Settings;
-use super::spec::{Notes, Policy, Spec};
+use super::spec::{Exchange, Notes, Policy, Spec};
 use crate::call::{Error, Op};
 use crate::wire::native::Terms;
+use crate::wire::replicate::{self, Inputs};
 use crate::wire::{Dialect, Object};
 
 /// What becomes of a parameter.
@@ -120,16 +121,24 @@ pub fn surfaces(spec: &Spec) -> Vec<(Op, bool)> {
     found
 }
 
-fn effect(spec: &Spec, model: &str, param: &Param) -> Effect {
-    let member = param.name.split('.').next().unwrap_or_default();
-    let ask = |more: &str| {
-        let beside = param.beside;
-        let text = format!(r#"{{"messages":[{{"role":"user","content":"json"}}]{beside}{more}}}"#);
+impl Param {
+    /// The member of the request that it is, or is a form of.
+    fn member(&self) -> &'static str {
+        self.name.split('.').next().unwrap_or_default()
+    }
+
+    /// A request with it, or the same without it.
+    fn ask(&self, with: bool) -> Object {
+        let beside = self.beside;
+        let own = if with { format!(r#","{}":{}"#, self.member(), self.value) } else { String::new() };
+        let text = format!(r#"{{"messages":[{{"role":"user","content":"json"}}]{beside}{own}}}"#);
         Object::parse(text.into()).expect("it is JSON")
-    };
-    let mut warnings = Vec::new();
-    let with = ask(&format!(r#","{member}":{}"#, param.value));
-    let Ok(with) = sent(spec, model, with, &mut warnings) else { return Effect::Unsupported };
+    }
+}
+
+fn effect(spec: &Spec, model: &str, param: &Param) -> Effect {
+    let (member, mut warnings) = (param.member(), Vec::new());
+    let Ok(with) = sent(spec, model, param.ask(true), &mut warnings) else { return Effect::Unsupported };
     let said = |action: &str| {
         let start = format!("param={member};");
         warnings.iter().any(|warning| warning.starts_with(&start) && warning.ends_with(action))
@@ -143,7 +152,7 @@ fn effect(spec: &Spec, model: &str, param: &Param) -> Effect {
     if with.raw(member) == Some(param.value.as_bytes()) {
         return Effect::Forward;
     }
-    match sent(spec, model, ask(""), &mut Vec::new()) {
+    match sent(spec, model, param.ask(false), &mut Vec::new()) {
         // left out without a word: nothing is lost, and nothing is had
         Ok(without) if without.encode() == with.encode() => Effect::Unsupported,
         _ => Effect::Translate,
@@ -153,15 +162,43 @@ fn effect(spec: &Spec, model: &str, param: &Param) -> Effect {
 /// What a provider is sent of this request.
 fn sent(spec: &Spec, model: &str, mut body: Object, warnings: &mut Vec<String>) -> Result<Object, Error> {
     let settings = Settings::default();
-    let mut notes =
-        Notes { model, stream: false, settings: &settings, provider: spec.id, policy: Policy::Warn, warnings };
-    rework::request(spec, Op::Chat, &mut body, &mut notes)?;
-    let way = spec.way(Op::Chat, model, false, &settings);
+    let (op, policy) = (Op::Chat, Policy::Warn);
+    let mut notes = Notes { model, stream: false, settings: &settings, provider: spec.id, policy, warnings };
+    rework::request(spec, op, &mut body, &mut notes)?;
+    let way = spec.way(op, model, false, &settings);
     let Dialect::Native(native) = way.map_or(spec.dialect, |way| way.dialect) else { return Ok(body) };
-    let terms = Terms { op: Op::Chat, model, stream: false, id: "", created: 0, most_output: None };
-    let request = native.encode(&body, &terms).map_err(|refused| encode::refusal(spec, refused))?;
+    let terms = Terms { op, model, stream: false, id: "", created: 0, most_output: None };
+    let request = match spec.exchange {
+        // what a model there takes is known only when it is asked; here it takes whatever there is a word for
+        Exchange::Predictions => replicate::request::request(&body, &terms, Some(&Inputs::usual()), None),
+        Exchange::Once | Exchange::Promised(_) => native.encode(&body, &terms),
+    };
+    let request = request.map_err(|refused| encode::refusal(spec, refused))?;
     for loss in &request.losses {
         notes.lost(&body, loss)?;
     }
     Ok(Object::parse(request.body)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::providers::table::PROVIDERS;
+
+    #[test]
+    fn nothing_is_left_out_without_a_word() {
+        let mut silent = Vec::new();
+        for (spec, param) in PROVIDERS.iter().flat_map(|spec| PARAMS.iter().map(move |param| (spec, param))) {
+            // a hint about caching changes no answer, and Cerebras reasons unless it is told not to
+            let harmless = matches!((spec.id, param.name), (_, "prompt_cache_key") | ("cerebras", "reasoning_effort"));
+            let mut warnings = Vec::new();
+            let Ok(with) = sent(spec, ANY_MODEL, param.ask(true), &mut warnings) else { continue };
+            let without = sent(spec, ANY_MODEL, param.ask(false), &mut Vec::new());
+            let same = without.is_ok_and(|without| without.encode() == with.encode());
+            if same && !harmless && warnings.is_empty() {
+                silent.push(format!("{}: {}", spec.id, param.name));
+            }
+        }
+        assert!(silent.is_empty(), "{silent:?}");
+    }
 }

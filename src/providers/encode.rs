@@ -176,7 +176,7 @@ fn headers(provider: &Provider, wanted: &[(&'static str, String)]) -> Result<Vec
 }
 
 /// An id for an answer whose provider gives none, as OpenAI's look.
-fn id() -> String {
+pub(super) fn id() -> String {
     const DIGITS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
     let mut noise = [0; 24];
     // without randomness the id is a poor one, and the answer still good

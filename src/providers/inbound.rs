@@ -6,6 +6,8 @@ use std::task::{Context, Poll, ready};
 
 use bytes::{Bytes, BytesMut};
 use flate2::write::{GzDecoder, ZlibDecoder};
+use futures_util::StreamExt;
+use futures_util::stream::BoxStream;
 use http::StatusCode;
 
 use super::client::{Fields, Incoming, SendError};
@@ -28,6 +30,8 @@ pub enum Inbound {
     Packed(Incoming, Box<Unpack>),
     /// Made in the process.
     Local(VecDeque<Bytes>),
+    /// Put together here, of what arrives from one or more sockets.
+    Made(BoxStream<'static, Result<Bytes, SendError>>),
 }
 
 /// A streaming decompressor.
@@ -57,6 +61,7 @@ impl Inbound {
     pub fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, SendError>>> {
         match self {
             Inbound::Local(chunks) => Poll::Ready(chunks.pop_front().map(Ok)),
+            Inbound::Made(made) => made.poll_next_unpin(cx),
             Inbound::Net(incoming) => incoming.poll(cx),
             Inbound::Packed(incoming, unpack) => loop {
                 let Some(chunk) = ready!(incoming.poll(cx)) else { return Poll::Ready(None) };

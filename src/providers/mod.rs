@@ -12,6 +12,7 @@ pub mod inbound;
 pub mod learned;
 pub mod notes;
 pub mod paths;
+pub mod predictions;
 pub mod receive;
 pub mod rework;
 pub mod settings;
@@ -23,7 +24,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
-use http::{Method, Uri};
+use http::{Method, StatusCode, Uri};
 
 use self::auth::{Credential, Fetcher};
 use self::client::{Client, Lines, Origin, Timeouts};
@@ -31,9 +32,11 @@ use self::encode::Sent;
 use self::inbound::{Inbound, Response};
 use self::learned::Learned;
 use self::paths::Paths;
+use self::predictions::Predictions;
+use self::predictions::promised::Promises;
 use self::receive::Got;
 use self::settings::Settings;
-use self::spec::{Place, Policy, Root, Spec};
+use self::spec::{Exchange, Place, Policy, Root, Spec};
 use crate::call::redact::Redactor;
 use crate::call::{Call, Error, Upstream};
 use crate::config::Invalid;
@@ -56,6 +59,14 @@ pub struct Provider {
     place: Option<Place>,
     learned: Learned,
     total: Duration,
+    course: Course,
+}
+
+/// How answers are come by, with what that takes.
+enum Course {
+    Once,
+    Predictions(Box<Predictions>),
+    Promised(Box<Promises>),
 }
 
 /// How requests get there.
@@ -104,6 +115,7 @@ impl Provider {
                     place: None,
                     learned: Learned::default(),
                     total,
+                    course: Course::Once,
                 });
             }
             Root::At(default) => at(default, &settings)?,
@@ -111,6 +123,16 @@ impl Provider {
         };
         let base: Uri = place.base.replace("{model}", "model").parse().map_err(|_| invalid_root(&place.base))?;
         let origin = client.origin(&base, timeouts).map_err(|error| Invalid::at("base_url", error.to_string()))?;
+        let course = match spec.exchange {
+            Exchange::Once => Course::Once,
+            Exchange::Predictions => Course::Predictions(Box::new(Predictions::new(client))),
+            Exchange::Promised(address) => {
+                let usual = matches!(spec.root, Root::At(root) if root.parse().is_ok_and(|root: Uri| root.host() == base.host()));
+                let own = (!usual).then_some(&base);
+                let promises = Promises::new(address, own, client, timeouts).ok_or_else(|| invalid_root(address))?;
+                Course::Promised(Box::new(promises))
+            }
+        };
         let paths = Paths::of(spec, &place)?;
         let mut headers = base_headers(spec, &settings)?;
         let credential = auth::credential(spec, &settings, &place, &fetcher)?;
@@ -135,6 +157,7 @@ impl Provider {
             place,
             learned,
             total,
+            course,
         })
     }
 
@@ -151,6 +174,9 @@ impl Provider {
     /// answered by somebody else. A refusal that teaches something about the model is asked again at once; a list of
     /// inputs that is too long is asked for in parts.
     pub async fn ask(&self, call: &Call, model: &str, warnings: &mut Vec<String>) -> Result<Got, Error> {
+        if let Course::Predictions(predictions) = &self.course {
+            return Box::pin(predictions::ask(self, predictions, call, model, warnings)).await;
+        }
         if let Some(parts) = batch::split(self.spec, call, model)? {
             return Box::pin(batch::ask(self, &parts, model, warnings)).await;
         }
@@ -197,7 +223,13 @@ impl Provider {
                 if let (Credential::Signed(signer), true) = (&self.credential, answer.status.is_client_error()) {
                     answer.fields.get("date").into_iter().for_each(|date| signer.saw(date));
                 }
-                Response { status: answer.status, fields: answer.fields, body: Inbound::Net(answer.body) }
+                let answer = Response { status: answer.status, fields: answer.fields, body: Inbound::Net(answer.body) };
+                match &self.course {
+                    Course::Promised(promises) if answer.status == StatusCode::ACCEPTED => {
+                        Box::pin(promises.keep(self, call, answer)).await?
+                    }
+                    _ => answer,
+                }
             }
         };
         Ok(receive::receive(self, call, response, back).await?)

@@ -70,6 +70,8 @@ pub struct Spec {
     pub faults: &'static [FaultRule],
     /// Where its list of models is found.
     pub discover: Discover,
+    /// How an answer is come by, where that takes more than one request.
+    pub exchange: Exchange,
     /// The models it is known to serve when nothing else is known about a name.
     pub owns: Owns,
     /// How long it may take.
@@ -205,6 +207,18 @@ pub enum Discover {
     Under(&'static str, &'static str, &'static str),
 }
 
+/// How an answer is come by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exchange {
+    /// With one request.
+    Once,
+    /// A prediction is made, waited for or listened to, and cancelled when nobody wants it any more.
+    Predictions,
+    /// An answer may be promised instead (202, `nvcf-reqid`): it is asked for below this address until it is there. A
+    /// target with a `base_url` of its own asks that host at the same path.
+    Promised(&'static str),
+}
+
 /// Which model names belong to a provider without being listed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Owns {
@@ -283,6 +297,7 @@ impl Spec {
             usage: None,
             faults: &[],
             discover: Discover::List("/models"),
+            exchange: Exchange::Once,
             owns: Owns::Prefixes(&[]),
             pace: Pace::Hosted,
             hint: "",

@@ -148,6 +148,8 @@ pub(crate) struct Upstream {
     seen: Arc<Mutex<Vec<Seen>>>,
     /// Notified when an answer's body is dropped, finished or not.
     pub(crate) left: Arc<Notify>,
+    /// Notified when it is asked something.
+    pub(crate) asked: Arc<Notify>,
     pub(crate) url: String,
 }
 
@@ -165,6 +167,29 @@ impl Upstream {
     pub(crate) async fn down() -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         Self { url: format!("http://{}", listener.local_addr().unwrap()), ..Self::default() }
+    }
+
+    /// Gives it more to say: what can only be said once its address is known.
+    pub(crate) fn tell(&self, script: impl IntoIterator<Item = Say>) {
+        self.script.lock().unwrap().extend(script);
+    }
+
+    /// Waits until it is asked for this path, and returns everything it was asked until then.
+    pub(crate) async fn until(&self, path: &str) -> Vec<Seen> {
+        let mut all = Vec::new();
+        loop {
+            all.extend(self.seen());
+            if all.iter().any(|seen: &Seen| seen.path == path) {
+                return all;
+            }
+            self.asked.notified().await;
+        }
+    }
+
+    /// Forgets what it was asked, and what it would say again.
+    pub(crate) fn forget(&self) {
+        self.script.lock().unwrap().clear();
+        self.seen();
     }
 
     /// Everything it was asked since the last time.
@@ -185,6 +210,7 @@ async fn answer(State(me): State<Upstream>, method: Method, uri: Uri, headers: H
     let leaves = Leaves(me.left.clone());
     let path = uri.path_and_query().unwrap().to_string();
     me.seen.lock().unwrap().push(Seen { method, path, headers, body });
+    me.asked.notify_one();
     let say = {
         let mut script = me.script.lock().unwrap();
         let next = script.pop_front().expect("the upstream has nothing to say");

@@ -109,8 +109,11 @@ pub enum Unusable {
     Base(&'static str),
 }
 
-/// What all upstreams share, and a list of them: one per process.
-pub struct Client {
+/// What all upstreams share, and a list of them: one per process. A clone is the same client.
+#[derive(Clone)]
+pub struct Client(Arc<Shared>);
+
+struct Shared {
     keep: Keep,
     workers: usize,
     proxies: Matcher,
@@ -125,14 +128,14 @@ impl Client {
     pub fn new(options: Options) -> Result<Self, Unusable> {
         let Options { workers, worker, resting, resting_age, egress, ca_file } = options;
         let extra_roots = ca_file.map(tls::read).transpose()?.unwrap_or_default();
-        Ok(Self {
+        Ok(Self(Arc::new(Shared {
             keep: Keep { limit: resting, age: resting_age, worker },
             workers: workers.max(1),
             proxies: matcher(&egress)?,
             extra_roots,
             tls: OnceLock::new(),
             origins: Mutex::default(),
-        })
+        })))
     }
 
     /// The upstream at `base`, of which scheme, host and port matter; the one that exists already if its timeouts are
@@ -146,7 +149,7 @@ impl Client {
         }
         let usual = if secure { 443 } else { 80 };
         let to = place(host, base.port_u16().unwrap_or(usual));
-        let mut origins = self.origins.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut origins = self.0.origins.lock().unwrap_or_else(PoisonError::into_inner);
         origins.retain(|origin| origin.strong_count() > 0);
         let same = |origin: &Arc<Origin>| {
             origin.scheme == scheme && origin.way.to.name == to.name && origin.timeouts == timeouts
@@ -158,9 +161,9 @@ impl Client {
         let bad = |_invalid| Unusable::Base("the host is not valid");
         let host = HeaderValue::from_str(&authority).map_err(|_invalid| Unusable::Base("the host is not valid"))?;
         let way = Way { tls: secure.then(|| self.tls(&to)).transpose()?, proxy: self.proxy(base, &to)?, to };
-        let shards = (0..self.workers).map(|_| Shard::default()).collect();
+        let shards = (0..self.0.workers).map(|_| Shard::default()).collect();
         let authority = authority.parse().map_err(bad)?;
-        let origin = Arc::new(Origin { scheme, authority, way, host, timeouts, keep: self.keep, shards });
+        let origin = Arc::new(Origin { scheme, authority, way, host, timeouts, keep: self.0.keep, shards });
         origins.push(Arc::downgrade(&origin));
         Ok(origin)
     }
@@ -168,7 +171,7 @@ impl Client {
     /// [`Origin::sweep`] for every upstream in use. Call it every few seconds.
     pub fn sweep(&self, now: Instant) {
         let origins: Vec<_> = {
-            let origins = self.origins.lock().unwrap_or_else(PoisonError::into_inner);
+            let origins = self.0.origins.lock().unwrap_or_else(PoisonError::into_inner);
             origins.iter().filter_map(Weak::upgrade).collect()
         };
         for origin in origins {
@@ -179,11 +182,11 @@ impl Client {
     fn tls(&self, to: &Place) -> Result<Tls, Unusable> {
         let server = ServerName::try_from(to.host.to_string());
         let server = server.map_err(|_invalid| Unusable::Base("the host is not valid in a certificate"))?;
-        let config = match self.tls.get() {
+        let config = match self.0.tls.get() {
             Some(config) => config.clone(),
             None => {
-                let config = tls::config(&self.extra_roots)?;
-                self.tls.get_or_init(|| config).clone()
+                let config = tls::config(&self.0.extra_roots)?;
+                self.0.tls.get_or_init(|| config).clone()
             }
         };
         Ok(Tls { config, server })
@@ -195,7 +198,7 @@ impl Client {
             Ok(address) => address.is_loopback(),
             Err(_name) => &*to.host == "localhost" || to.host.ends_with(".localhost"),
         };
-        let Some(proxy) = self.proxies.intercept(base).filter(|_| !is_here) else { return Ok(None) };
+        let Some(proxy) = self.0.proxies.intercept(base).filter(|_| !is_here) else { return Ok(None) };
         let uri = proxy.uri();
         let secure = uri.scheme() == Some(&Scheme::HTTPS);
         let place = place(uri.host().unwrap_or_default(), uri.port_u16().unwrap_or(if secure { 443 } else { 80 }));
@@ -206,7 +209,7 @@ impl Client {
 
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Client").field("workers", &self.workers).finish_non_exhaustive()
+        f.debug_struct("Client").field("workers", &self.0.workers).finish_non_exhaustive()
     }
 }
 

@@ -11,6 +11,7 @@ mod hosts;
 mod labs;
 mod ollama;
 mod openai;
+mod replicate;
 mod routers;
 mod silicon;
 
@@ -45,6 +46,7 @@ pub static PROVIDERS: &[&Spec] = &[
     &routers::OPENROUTER,
     &labs::PERPLEXITY,
     &china::QWEN,
+    &replicate::REPLICATE,
     &silicon::SAMBANOVA,
     &hosts::TOGETHER,
     &labs::XAI,

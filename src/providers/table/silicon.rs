@@ -8,7 +8,7 @@ use super::{
 use crate::call::{Fault, Op};
 use crate::providers::rework::{choices, effort, embeddings, messages, replay, schema, usage};
 use crate::providers::spec::Edit::{self, Body, Lacks, Mentions, Messages, When};
-use crate::providers::spec::{Spec, may, need};
+use crate::providers::spec::{Exchange, Spec, may, need};
 
 /// What SDKs copy from answers into the history is refused.
 const NO_ANSWER_FIELDS: Edit = Mentions(
@@ -147,6 +147,7 @@ pub(super) static NVIDIA_NIM: Spec = Spec {
     ],
     mends: &[choices::reasoning_content, choices::tool_calls, choices::finish_reasons],
     follows: &[choices::tool_finish],
+    exchange: Exchange::Promised("https://api.nvcf.nvidia.com/v2/nvcf/pexec/status"),
     hint: "check NVIDIA_NIM_API_KEY",
     ..Spec::openai(
         "nvidia-nim",

@@ -10,7 +10,7 @@ use bytes::{Bytes, BytesMut};
 
 use super::anthropic::{self, Hosting};
 use super::openai::stream::Broken;
-use super::{Malformed, Object, Op, bedrock, cohere};
+use super::{Malformed, Object, Op, bedrock, cohere, replicate};
 
 /// A wire format that is translated to and from OpenAI's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -21,6 +21,8 @@ pub enum Native {
     Bedrock,
     /// Cohere's second version.
     Cohere,
+    /// Replicate's predictions.
+    Replicate,
 }
 
 impl Native {
@@ -32,6 +34,7 @@ impl Native {
             (Native::Bedrock, Op::Embed) => bedrock::embeddings::request(ask, terms),
             (Native::Cohere, Op::Chat) => cohere::request::request(ask, terms),
             (Native::Cohere, Op::Embed) => cohere::embeddings::request(ask, terms),
+            (Native::Replicate, Op::Chat) => replicate::request::request(ask, terms, None, None),
             (_, op) => Err(Refused::none(op)),
         }
     }
@@ -44,6 +47,7 @@ impl Native {
             (Native::Bedrock, Op::Embed) => bedrock::embeddings::answer(body, back),
             (Native::Cohere, Op::Chat) => cohere::answer::answer(body, back),
             (Native::Cohere, Op::Embed) => cohere::embeddings::answer(body, back),
+            (Native::Replicate, Op::Chat) => replicate::answer::answer(body, back),
             (_, op) => Err(Broken::Malformed(Malformed::new(format!("{} can't be read in this format", op.name())))),
         }
     }
@@ -52,7 +56,7 @@ impl Native {
     pub fn stream_type(self) -> &'static str {
         match self {
             Native::Bedrock => "application/vnd.amazon.eventstream",
-            Native::Anthropic(_) | Native::Cohere => "text/event-stream",
+            Native::Anthropic(_) | Native::Cohere | Native::Replicate => "text/event-stream",
         }
     }
 
@@ -62,6 +66,7 @@ impl Native {
             Native::Anthropic(_) => Decoder::Anthropic(Box::new(anthropic::stream::Decoder::new(back))),
             Native::Bedrock => Decoder::Bedrock(Box::new(bedrock::stream::Decoder::new(back))),
             Native::Cohere => Decoder::Cohere(cohere::stream::Decoder::new(back)),
+            Native::Replicate => Decoder::Replicate(replicate::stream::Decoder::new(back)),
         }
     }
 }
@@ -74,6 +79,8 @@ pub enum Decoder {
     Bedrock(Box<bedrock::stream::Decoder>),
     /// Cohere's.
     Cohere(cohere::stream::Decoder),
+    /// Replicate's.
+    Replicate(replicate::stream::Decoder),
 }
 
 impl Decoder {
@@ -84,6 +91,7 @@ impl Decoder {
             Decoder::Anthropic(decoder) => decoder.push(chunk, out),
             Decoder::Bedrock(decoder) => decoder.push(chunk, out),
             Decoder::Cohere(decoder) => decoder.push(chunk, out),
+            Decoder::Replicate(decoder) => decoder.push(chunk, out),
         }
     }
 
@@ -93,6 +101,7 @@ impl Decoder {
             Decoder::Anthropic(decoder) => decoder.end(out),
             Decoder::Bedrock(decoder) => decoder.end(out),
             Decoder::Cohere(decoder) => decoder.end(out),
+            Decoder::Replicate(decoder) => decoder.end(out),
         }
     }
 }

@@ -119,7 +119,11 @@ impl From<Usage> for Counted {
 /// A prediction that succeeded, as an OpenAI answer.
 /// Fails on one that did not ([`Broken::Said`]), or that has not ended yet ([`Broken::Truncated`]).
 pub fn answer(body: Bytes, back: &Back) -> Translated {
-    let prediction = Prediction::read(body).map_err(Broken::Malformed)?;
+    of(&Prediction::read(body).map_err(Broken::Malformed)?, back)
+}
+
+/// As [`answer`], of a prediction that has been read.
+pub fn of(prediction: &Prediction, back: &Back) -> Translated {
     match prediction.status() {
         Status::Succeeded => {}
         Status::Failed => return Err(Broken::Said(prediction.complaint())),

@@ -169,6 +169,16 @@ impl Inputs {
         Ok((!inputs.is_empty()).then_some(Self(inputs)))
     }
 
+    /// Those that language models have, each under the name that most of them give it.
+    pub fn usual() -> Self {
+        const TEXTS: [&str; 5] = ["prompt", "system_prompt", "stop_sequences", "reasoning_effort", "verbosity"];
+        const NUMBERS: [&str; 7] =
+            ["max_tokens", "temperature", "top_p", "top_k", "seed", "presence_penalty", "frequency_penalty"];
+        let input = |name: &str, kind| Input { name: name.to_owned(), kind, least: None, most: None };
+        let texts = TEXTS.iter().map(|name| input(name, Kind::Text));
+        Self(texts.chain(NUMBERS.iter().map(|name| input(name, Kind::Other))).collect())
+    }
+
     /// The input of this name.
     pub fn get(&self, name: &str) -> Option<&Input> {
         self.0.iter().find(|input| input.name == name)

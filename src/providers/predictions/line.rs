@@ -1,0 +1,110 @@
+//! Requests to one host, with what each of them carries: it can be kept longer than the call it was made for.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::header::{ACCEPT, ACCEPT_ENCODING, HOST, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
+use http::uri::PathAndQuery;
+use http::{Method, StatusCode};
+
+use crate::call::{Call, Upstream};
+use crate::providers::client::{Fields, Lines, Origin, SendError, Timeouts};
+use crate::providers::inbound::{Gathered, Inbound, Response};
+use crate::providers::{Provider, REQUEST_ID};
+
+/// No answer is longer, bytes.
+const LONGEST: usize = 64 << 20;
+
+/// A host and the fields of every request to it. May hold a credential.
+#[derive(Clone)]
+pub(super) struct Line {
+    origin: Arc<Origin>,
+    headers: HeaderMap,
+}
+
+/// A whole answer.
+pub(super) struct Said {
+    /// Its status.
+    pub(super) status: StatusCode,
+    /// Its fields.
+    pub(super) fields: Fields,
+    /// Its body.
+    pub(super) body: Bytes,
+}
+
+impl Line {
+    /// To the provider's own host, with its credential. Fails if that can't be had.
+    pub(super) async fn new(origin: Arc<Origin>, provider: &Provider, call: &Call) -> Result<Self, Box<Upstream>> {
+        let mut headers = provider.headers.clone();
+        headers.extend(provider.token().await?);
+        if let Ok(id) = HeaderValue::from_str(&call.id) {
+            headers.insert(REQUEST_ID, id);
+        }
+        Ok(Self { origin, headers })
+    }
+
+    /// To a host that is told nothing of us.
+    pub(super) fn bare(origin: Arc<Origin>) -> Self {
+        let mut line = Self { origin, headers: HeaderMap::new() };
+        line.set(ACCEPT_ENCODING, "identity");
+        line.set(USER_AGENT, concat!("ferrogw/", env!("CARGO_PKG_VERSION")));
+        line
+    }
+
+    /// A field of every request from now on.
+    pub(super) fn set(&mut self, name: HeaderName, value: &'static str) {
+        self.headers.insert(name, HeaderValue::from_static(value));
+    }
+
+    /// The host's own name stands in `Host`, not that of the provider.
+    pub(super) fn unname(&mut self) {
+        self.headers.remove(HOST);
+    }
+
+    /// How long the host may take.
+    pub(super) fn timeouts(&self) -> Timeouts {
+        self.origin.timeouts()
+    }
+
+    /// Ask, and read the answer to its end.
+    pub(super) async fn ask(
+        &self,
+        method: Method,
+        path: &PathAndQuery,
+        more: &Lines,
+        body: Bytes,
+    ) -> Result<Said, SendError> {
+        let Response { status, fields, body } = self.open(method, path, more, body).await?;
+        let expected = fields.content_length().and_then(|length| usize::try_from(length).ok());
+        match body.gather(LONGEST, expected).await? {
+            Gathered::All(body) => Ok(Said { status, fields, body }),
+            Gathered::Beyond(..) => {
+                let cause = format!("more than {LONGEST} bytes").into();
+                Err(SendError::Protocol { host: self.origin.name().clone(), cause })
+            }
+        }
+    }
+
+    /// Ask, and wait for the head of the answer.
+    pub(super) async fn open(
+        &self,
+        method: Method,
+        path: &PathAndQuery,
+        more: &Lines,
+        body: Bytes,
+    ) -> Result<Response, SendError> {
+        let mut headers = self.headers.clone();
+        headers.entry(ACCEPT).or_insert(HeaderValue::from_static("application/json"));
+        let answer = self.origin.ask(&method, path, &Lines::from(&headers), more, body.into()).await?;
+        let body = Inbound::Net(answer.body);
+        let body = match answer.fields.content_encoding() {
+            None => body,
+            Some(encoding) => {
+                let cause = format!("content-encoding {encoding:?}, which nobody asked for");
+                let broken = || SendError::Protocol { host: self.origin.name().clone(), cause: cause.into() };
+                body.unpacked(encoding).ok_or_else(broken)?
+            }
+        };
+        Ok(Response { status: answer.status, fields: answer.fields, body })
+    }
+}

@@ -1,0 +1,34 @@
+//! Replicate.
+
+use super::faults::on;
+use crate::call::{Fault, Op};
+use crate::providers::spec::{Discover, Exchange, Pace, Spec, may, need};
+use crate::wire::Native;
+
+/// <https://replicate.com/docs/reference/http>. What a model takes follows from its own description.
+pub(super) static REPLICATE: Spec = Spec {
+    ops: &[(Op::Chat, "/predictions")],
+    lists: Some("text_models"),
+    faults: &[
+        on(0, "nsfw", Fault::ContentPolicy),
+        on(0, "flagged", Fault::ContentPolicy),
+        on(0, "(e005)", Fault::ContentPolicy),
+        on(0, "invalid input", Fault::BadRequest),
+        on(0, "(e006)", Fault::BadRequest),
+    ],
+    discover: Discover::Known(&[]),
+    exchange: Exchange::Predictions,
+    // a model that nobody has asked for lately is started first
+    pace: Pace::Slow,
+    hint: "check REPLICATE_API_TOKEN",
+    ..Spec::native(
+        Native::Replicate,
+        "replicate",
+        "https://api.replicate.com/v1",
+        &[
+            need("api_key", &["REPLICATE_API_TOKEN"]),
+            may("base_url", &["REPLICATE_BASE_URL"]),
+            may("text_models", &["REPLICATE_TEXT_MODELS"]),
+        ],
+    )
+};
