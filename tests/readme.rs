@@ -2,30 +2,32 @@
 
 use std::path::{Path, PathBuf};
 
+use ferrogw::call::Op;
 use ferrogw::config::{self, Format};
+use ferrogw::providers::capabilities;
 use ferrogw::providers::spec::{Spec, Var};
 use ferrogw::providers::table::PROVIDERS;
 use ferrogw::server::build;
-
-const BEGIN: &str = "<!-- providers -->\n";
-const END: &str = "<!-- /providers -->\n";
 
 fn path() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")
 }
 
-/// `FERROGW_UPDATE_README=1 cargo test --test it readme` writes the table anew.
+/// `FERROGW_UPDATE_README=1 cargo test --test it readme` writes the tables anew.
 #[test]
-fn the_table_of_providers_is_that_of_the_rows() {
+fn the_tables_are_those_of_the_rows() {
+    let tables = [("providers", table()), ("surfaces", surfaces())];
     let readme = std::fs::read_to_string(path()).unwrap();
-    let (before, rest) = readme.split_once(BEGIN).unwrap();
-    let (written, after) = rest.split_once(END).unwrap();
-    let table = table();
+    let right = tables.iter().fold(readme.clone(), |text, (name, table)| {
+        let (begin, end) = (format!("<!-- {name} -->\n"), format!("<!-- /{name} -->\n"));
+        let (before, rest) = text.split_once(&begin).unwrap();
+        let (_, after) = rest.split_once(&end).unwrap();
+        format!("{before}{begin}{table}{end}{after}")
+    });
     if std::env::var_os("FERROGW_UPDATE_README").is_some() {
-        std::fs::write(path(), format!("{before}{BEGIN}{table}{END}{after}")).unwrap();
-        return;
+        return std::fs::write(path(), right).unwrap();
     }
-    assert_eq!(written, table, "run it again with FERROGW_UPDATE_README=1");
+    assert_eq!(readme, right, "run it again with FERROGW_UPDATE_README=1");
 }
 
 #[test]
@@ -44,6 +46,29 @@ fn every_configuration_it_shows_is_one() {
 fn table() -> String {
     let rows = PROVIDERS.iter().map(|spec| format!("| `{}` | {} | {} |\n", spec.id, required(spec), optional(spec)));
     "| Provider | Required | Optional |\n| --- | --- | --- |\n".to_owned() + &rows.collect::<String>()
+}
+
+/// Which provider serves which operation: itself, or through chat.
+fn surfaces() -> String {
+    let rows: Vec<_> = PROVIDERS.iter().map(|spec| (spec.id, capabilities::surfaces(spec))).collect();
+    let mut ops: Vec<Op> = Vec::new();
+    for (op, _) in rows.iter().flat_map(|(_, surfaces)| surfaces) {
+        if !ops.contains(op) {
+            ops.push(*op);
+        }
+    }
+    ops.sort_by_key(|op| *op as usize);
+    let cell = |surfaces: &[(Op, bool)], op: &Op| match surfaces.iter().find(|(known, _)| known == op) {
+        Some((_, true)) => " ● |",
+        Some((_, false)) => " ○ |",
+        None => " |",
+    };
+    let names: String = ops.iter().map(|op| format!(" {} |", op.name())).collect();
+    let head = format!("| Provider |{names}\n| --- |{}\n", " --- |".repeat(ops.len()));
+    let row = |(id, surfaces): &(&str, Vec<(Op, bool)>)| {
+        format!("| `{id}` |{}\n", ops.iter().map(|op| cell(surfaces, op)).collect::<String>())
+    };
+    head + &rows.iter().map(row).collect::<String>()
 }
 
 /// What must be set, and of what else one thing must be.
