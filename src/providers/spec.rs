@@ -329,7 +329,8 @@ impl Spec {
         match self.owns {
             Owns::Prefixes(prefixes) | Owns::PrefixesAndAny(prefixes) => {
                 // `qwen/…` is somebody else's name for a model of Qwen's
-                let fits = |prefix: &str| model.starts_with(prefix) && (prefix.contains(['/', ':']) || !model.contains('/'));
+                let fits =
+                    |prefix: &str| model.starts_with(prefix) && (prefix.contains(['/', ':']) || !model.contains('/'));
                 prefixes.iter().any(|prefix| fits(prefix))
             }
             Owns::Any => false,

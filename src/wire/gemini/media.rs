@@ -112,7 +112,7 @@ fn inner<'a>(part: &'a Object, name: &str, member: &str) -> Option<Cow<'a, str>>
 /// A member of an object that is not indexed.
 fn text_in<'a>(object: &'a [u8], member: &str) -> Option<Cow<'a, str>> {
     let mut found = None;
-    _ = crate::wire::scan::leading(object, |extent| {
+    _ = crate::wire::scan::members(object, |extent| {
         if &object[extent.name] == member.as_bytes() {
             found = text(&object[extent.value]);
         }

@@ -314,7 +314,7 @@ impl Choice {
 fn member(object: &str, name: &str) -> Option<Vec<u8>> {
     let object = object.as_bytes();
     let mut found = None;
-    _ = crate::wire::scan::leading(object, |extent| {
+    _ = crate::wire::scan::members(object, |extent| {
         if &object[extent.name] == name.as_bytes() {
             found = inside(&object[extent.value]).map(<[u8]>::to_vec);
         }
