@@ -208,7 +208,7 @@ fn a_line_tells_what_became_of_a_request() {
         model: "smart".into(),
         stream: true,
         first_token: Some(Duration::from_micros(123_456)),
-        usage: Some(Usage { prompt: 9, completion: 8, cached: 7, reasoning: 6, estimated: true }),
+        usage: Some(Usage { prompt: 9, completion: 8, cached: 7, reasoning: 6, estimated: true, ..Usage::default() }),
         abandoned: true,
         route: Route {
             warnings: vec!["param=logit_bias;provider=groq;action=dropped".into()],

@@ -24,6 +24,7 @@ const HOLD: Duration = Duration::from_secs(15);
 pub type Walked = Result<(Got, Route), Failed>;
 
 /// What the engine returns: how the call began to be answered.
+#[expect(clippy::large_enum_variant, reason = "it is moved once, and nearly every call is the large one")]
 pub enum Begun {
     /// It ended, well or badly.
     Walked(Walked),

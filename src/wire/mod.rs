@@ -4,6 +4,7 @@ pub mod anthropic;
 pub mod bedrock;
 pub mod cohere;
 pub mod gemini;
+pub mod money;
 pub mod native;
 pub mod object;
 pub mod op;
@@ -13,10 +14,11 @@ mod scan;
 pub mod sse;
 pub mod usage;
 
+pub use self::money::Usd;
 pub use self::native::Native;
 pub use self::object::{Malformed, Object};
 pub use self::op::Op;
-pub use self::usage::Usage;
+pub use self::usage::{Tier, Usage};
 
 /// A wire format a caller or a provider speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
