@@ -13,6 +13,7 @@
 //! The rest is public for the binary and the tests, and changes with them.
 
 pub mod call;
+pub mod catalog;
 pub mod cli;
 pub mod config;
 pub mod http;

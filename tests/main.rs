@@ -4,6 +4,7 @@
 mod allocations;
 mod bad_input;
 mod capabilities;
+mod catalog;
 mod chat;
 mod cli;
 mod client;

@@ -1,0 +1,98 @@
+//! Names of models: what in an id is a region, a date or a version, and what remains.
+
+/// Regions before an id, as `us.` and `eu/`, longer ones before those they begin with.
+const REGIONS: [&str; 13] =
+    ["us-gov", "us", "eu", "global-standard", "global", "data-zone", "apac", "jp", "au", "in", "ca", "sa", "regional"];
+
+/// The region an id begins with, and the rest: `us.anthropic.claude-…`, `eu-west-1/…`.
+pub fn region(id: &str) -> Option<(&str, &str)> {
+    let at = id.find(['.', '/'])?;
+    let (head, rest) = (&id[..at], &id[at + 1..]);
+    (REGIONS.contains(&head) || is_cloud_region(head)).then_some((head, rest))
+}
+
+/// `eu-west-1`, `us-gov-east-1`.
+fn is_cloud_region(name: &str) -> bool {
+    let Some((head, number)) = name.rsplit_once('-') else { return false };
+    let Some((land, part)) = head.split_once('-') else { return false };
+    let part = part.strip_prefix("gov-").unwrap_or(part);
+    let letters = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_lowercase());
+    land.len() == 2 && letters(land) && letters(part) && number.len() == 1 && number.as_bytes()[0].is_ascii_digit()
+}
+
+/// The id without its last version or date, if it has one: `-2026-11-21`, `-20261121`, `-v1`, `:free`, `@001`.
+/// Not `-latest`, which is whatever came last.
+pub fn unversioned(id: &str) -> Option<&str> {
+    let is_word = |text: &str| {
+        !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-'))
+    };
+    if let Some(at) = id.rfind([':', '@'])
+        && is_word(&id[at + 1..])
+    {
+        return Some(&id[..at]);
+    }
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let (rest, last) = id.rsplit_once('-')?;
+    if last.len() == 8 && digits(last) || last.strip_prefix('v').is_some_and(digits) {
+        return Some(rest);
+    }
+    let shape = |text: &str| {
+        text.len() == 11
+            && text.bytes().enumerate().all(|(at, byte)| match at {
+                0 | 5 | 8 => byte == b'-',
+                _ => byte.is_ascii_digit(),
+            })
+    };
+    let at = id.len().checked_sub(11)?;
+    (id.is_char_boundary(at) && shape(&id[at..])).then(|| &id[..at])
+}
+
+/// What a model is called by whoever made it: without seller, region, version and date, in lower case.
+pub fn bare(id: &str) -> String {
+    let lower = id.to_ascii_lowercase();
+    let mut name = lower.rsplit('/').next().unwrap_or_default();
+    for seller in ["anthropic.", "meta."] {
+        name = name.strip_prefix(seller).unwrap_or(name);
+    }
+    while let Some(rest) = unversioned(name).filter(|rest| !rest.is_empty()) {
+        name = rest;
+    }
+    name.to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn regions_stand_before_an_id() {
+        let check = |id: &str, expected: Option<(&str, &str)>| assert_eq!(region(id), expected, "{id}");
+        check("us.anthropic.claude-x", Some(("us", "anthropic.claude-x")));
+        check("eu-west-1/gpt-x", Some(("eu-west-1", "gpt-x")));
+        check("us-gov-east-1/amazon.nova", Some(("us-gov-east-1", "amazon.nova")));
+        check("amazon.nova", None);
+        check("gpt-4.1", None);
+        check("openai/gpt-5", None);
+    }
+
+    #[test]
+    fn versions_and_dates_are_no_part_of_the_bare_name() {
+        let check = |id: &str, expected: &str| assert_eq!(bare(id), expected, "{id}");
+        check("gpt-4o-2024-08-06", "gpt-4o");
+        check("claude-sonnet-4-5-20250929", "claude-sonnet-4-5");
+        check("anthropic.claude-sonnet-4-5-20250929-v1:0", "claude-sonnet-4-5");
+        check("meta-llama/Llama-3.3-70B-Instruct:free", "llama-3.3-70b-instruct");
+        check("gemini-2.5-pro@001", "gemini-2.5-pro");
+        check("gemini-pro-latest", "gemini-pro-latest");
+        check("2026-11-21", "2026-11-21");
+        check("", "");
+        check("é-2024-08-0é", "é-2024-08-0é");
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_name_panics(id in "\\PC{0,40}") {
+            let _whatever = (bare(&id), region(&id), unversioned(&id));
+        }
+    }
+}

@@ -1,0 +1,297 @@
+//! What a call costs: the price list of a model, the day, the hour, the tier and the usage, in whole picodollars.
+
+use super::date;
+use super::kind::{DISPUTED, KINDS, word};
+use super::table::Row;
+use crate::wire::usage::Tier;
+use crate::wire::{Usage, Usd};
+
+/// Numbers of kinds, as in [`KINDS`].
+mod n {
+    pub(super) const IN: usize = 0;
+    pub(super) const OUT: usize = 1;
+    pub(super) const CACHE_READ: usize = 2;
+    pub(super) const CACHE_WRITE: usize = 3;
+    pub(super) const CACHE_WRITE_1H: usize = 4;
+    pub(super) const REASONING: usize = 6;
+    pub(super) const AUDIO_IN: usize = 7;
+    pub(super) const AUDIO_OUT: usize = 8;
+    pub(super) const IMAGE_IN: usize = 11;
+    pub(super) const IMAGE_OUT: usize = 12;
+    pub(super) const VIDEO_IN: usize = 14;
+    pub(super) const CITATION: usize = 16;
+    pub(super) const PER_IMAGE_OUT: usize = 18;
+    pub(super) const PER_SECOND_IN: usize = 19;
+    pub(super) const PER_SECOND_OUT: usize = 20;
+    pub(super) const PER_CHAR_IN: usize = 27;
+    pub(super) const PER_QUERY: usize = 29;
+    pub(super) const PER_REQUEST: usize = 30;
+    pub(super) const PER_PAGE: usize = 31;
+    pub(super) const PER_SEARCH: usize = 33;
+}
+
+/// Prices that hold at one moment for one way of serving, by kind, for one unit each.
+#[derive(Clone, Copy, Debug)]
+pub struct Rates([Option<Usd>; KINDS.len()]);
+
+impl Default for Rates {
+    fn default() -> Self {
+        Rates([None; KINDS.len()])
+    }
+}
+
+/// When, how and how much: what decides which of a model's prices hold.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Terms<'a> {
+    /// Seconds of Unix time.
+    pub at: u64,
+    /// How it is served.
+    pub tier: Tier,
+    /// Where, if the id says so.
+    pub region: Option<&'a str>,
+    /// Input tokens.
+    pub input: u64,
+}
+
+/// One entry of a price list: its conditions, and where its prices stand.
+#[derive(Clone, Copy, Default)]
+struct Entry {
+    from: usize,
+    to: usize,
+    when: Option<u64>,
+    /// Whether it has begun, and the hour is right.
+    holds: bool,
+    windowed: bool,
+}
+
+impl Rates {
+    /// The prices of a model that hold; what it has no price for has none here.
+    pub fn of(row: Row<'_>, terms: &Terms<'_>) -> Self {
+        let (at, count) = row.list();
+        let mut rates = Rates::default();
+        if count == 0 {
+            return rates;
+        }
+        let words = row.table().words(at, count);
+        let mut lay = |entry: Entry| {
+            let mut counts = true;
+            for (kind, value) in words.clone().skip(entry.from).take(entry.to - entry.from) {
+                match kind {
+                    word::TIER => counts = terms.input > value,
+                    kind => {
+                        if let (true, Some(rate)) = (counts, rates.0.get_mut(usize::from(kind))) {
+                            *rate = Some(Usd::of_picos(u128::from(value)));
+                        }
+                    }
+                }
+            }
+        };
+        // from the general to the special: the standard price, its hours, the region's, the tier's, the region's tier
+        let layers = conditions(row, terms);
+        let mut chosen = [None; 5];
+        for entry in entries(words.clone(), terms.at).filter(|entry| entry.holds) {
+            let layer = match entry.when {
+                None => Some(usize::from(entry.windowed)),
+                Some(when) => layers.iter().position(|layer| *layer == Some(when)).map(|layer| layer + 2),
+            };
+            if let Some(layer) = layer {
+                // entries are in the order of their days: the last that has begun holds
+                chosen[layer] = Some(entry);
+            }
+        }
+        chosen.into_iter().flatten().for_each(&mut lay);
+        rates
+    }
+
+    /// The price of a kind, for one unit.
+    pub fn get(&self, kind: usize) -> Option<Usd> {
+        self.0.get(kind).copied().flatten()
+    }
+
+    /// Give a kind a price.
+    pub fn set(&mut self, kind: usize, usd: Usd) {
+        if let Some(rate) = self.0.get_mut(kind) {
+            *rate = Some(usd);
+        }
+    }
+
+    /// Every kind that has a price.
+    pub fn iter(&self) -> impl Iterator<Item = (usize, Usd)> + '_ {
+        self.0.iter().enumerate().filter_map(|(kind, usd)| Some((kind, (*usd)?)))
+    }
+
+    /// What a usage costs; `None` if something in it has no price: what is not known is not free.
+    pub fn cost(&self, usage: &Usage) -> Option<Usd> {
+        let mut sum = Sum { rates: self, picos: 0, priced: false, lacks: false };
+        let count = |count: u32| u64::from(count);
+        let hour = count(usage.cache_write_1h);
+        let written = hour.max(count(usage.cache_write));
+        let (heard, seen, watched) = (count(usage.audio_in), count(usage.image_in), count(usage.video_in));
+        let special = total(&[usage.cached, written, heard, seen, watched]);
+        sum.add(usage.prompt.saturating_sub(special), &[n::IN]);
+        sum.add(usage.cached, &[n::CACHE_READ, n::IN]);
+        sum.add(written - hour, &[n::CACHE_WRITE, n::IN]);
+        sum.add(hour, &[n::CACHE_WRITE_1H, n::CACHE_WRITE, n::IN]);
+        sum.add(heard, &[n::AUDIO_IN, n::IN]);
+        sum.add(seen, &[n::IMAGE_IN, n::IN]);
+        sum.add(watched, &[n::VIDEO_IN, n::IN]);
+        let (said, drawn) = (count(usage.audio_out), count(usage.image_out));
+        let special = total(&[usage.reasoning, said, drawn]);
+        sum.add(usage.completion.saturating_sub(special), &[n::OUT]);
+        sum.add(usage.reasoning.min(usage.completion), &[n::REASONING, n::OUT]);
+        sum.add(said, &[n::AUDIO_OUT, n::OUT]);
+        sum.add(drawn, &[n::IMAGE_OUT, n::OUT]);
+        // a model that charges for units alone counts tokens for information
+        if self.get(n::IN).is_none() && self.get(n::OUT).is_none() {
+            sum.lacks = false;
+        }
+        sum.add_if_priced(count(usage.citations), n::CITATION);
+        sum.add_if_priced(count(usage.searches), n::PER_SEARCH);
+        sum.add_if_priced(count(usage.images), n::PER_IMAGE_OUT);
+        sum.add_if_priced(count(usage.pages), n::PER_PAGE);
+        sum.add_if_priced(count(usage.queries), n::PER_QUERY);
+        sum.add_if_priced(count(usage.characters), n::PER_CHAR_IN);
+        sum.add_if_priced(1, n::PER_REQUEST);
+        if let Some(rate) = self.get(n::PER_SECOND_IN).or(self.get(n::PER_SECOND_OUT)).filter(|_| usage.millis > 0) {
+            sum.picos = sum.picos.saturating_add(u128::from(usage.millis) * u128::from(rate.picos()) / 1000);
+            sum.priced = true;
+        }
+        (sum.priced && !sum.lacks).then(|| Usd::of_picos(sum.picos))
+    }
+}
+
+/// A sum of counts, which others may have made up.
+fn total(counts: &[u64]) -> u64 {
+    counts.iter().fold(0, |sum, count| sum.saturating_add(*count))
+}
+
+struct Sum<'a> {
+    rates: &'a Rates,
+    picos: u128,
+    priced: bool,
+    lacks: bool,
+}
+
+impl Sum<'_> {
+    /// Add so many units at the first of these prices that is known.
+    fn add(&mut self, units: u64, kinds: &[usize]) {
+        if units == 0 {
+            return;
+        }
+        match kinds.iter().find_map(|kind| self.rates.get(*kind)) {
+            Some(rate) => {
+                self.picos = self.picos.saturating_add(u128::from(units) * u128::from(rate.picos()));
+                self.priced = true;
+            }
+            None => self.lacks = true,
+        }
+    }
+
+    /// Add units that are free where they have no price.
+    fn add_if_priced(&mut self, units: u64, kind: usize) {
+        if self.rates.get(kind).is_some() {
+            self.add(units, &[kind]);
+        }
+    }
+}
+
+/// The numbers of the conditions that are met: the region's, the tier's, and that of both.
+fn conditions(row: Row<'_>, terms: &Terms<'_>) -> [Option<u64>; 3] {
+    let number = |name: &str| row.table().when(name);
+    let region = terms.region.map(|region| format!("region={region}"));
+    let tier = (terms.tier != Tier::Standard).then(|| terms.tier.name());
+    [
+        region.as_deref().and_then(number),
+        tier.and_then(number),
+        region.zip(tier).and_then(|(region, tier)| number(&format!("{region}+{tier}"))),
+    ]
+}
+
+/// The entries of a list.
+fn entries(words: impl Iterator<Item = (u8, u64)>, at: u64) -> impl Iterator<Item = Entry> {
+    let (day, minute, weekday) = date::of_unix(at);
+    let mut open = Entry { holds: true, ..Entry::default() };
+    words.enumerate().filter_map(move |(place, (kind, value))| {
+        match kind {
+            word::WHEN => open.when = Some(value),
+            word::FROM => open.holds &= value <= u64::from(day),
+            word::WINDOW => {
+                open.windowed = true;
+                open.holds &= within(value, minute, weekday);
+            }
+            word::END => {
+                let ended = Entry { to: place, ..open };
+                open = Entry { from: place + 1, holds: true, ..Entry::default() };
+                return Some(ended);
+            }
+            _ => {}
+        }
+        None
+    })
+}
+
+/// Whether a moment lies in a window, which may end on the day after it began.
+fn within(window: u64, minute: u16, weekday: u8) -> bool {
+    let (days, from, to) = (window >> 32 & 0x7f, (window >> 16) as u16, window as u16);
+    let on = |weekday: u8| days >> weekday & 1 == 1;
+    if from <= to {
+        return on(weekday) && (from..to).contains(&minute);
+    }
+    on(weekday) && minute >= from || on((weekday + 6) % 7) && minute < to
+}
+
+/// One line of a price list, for people: the conditions, and the prices they are about.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Listed {
+    /// The condition, as `batch` or `region=eu`.
+    pub when: Option<String>,
+    /// The first day.
+    pub from: Option<String>,
+    /// Hours of the week, as `Mon-Fri 16:30-00:30 UTC`.
+    pub hours: Option<String>,
+    /// For requests with more input tokens than this.
+    pub above: Option<u64>,
+    /// Prices by kind, for one unit each.
+    pub rates: Vec<(usize, Usd)>,
+}
+
+/// The whole price list of a model, line by line.
+pub fn list(row: Row<'_>) -> Vec<Listed> {
+    let (at, count) = row.list();
+    let (mut lines, mut line) = (Vec::new(), Listed::default());
+    for (kind, value) in row.table().words(at, count) {
+        match kind {
+            word::WHEN => line.when = Some(row.table().when_name(value).to_owned()),
+            word::FROM => line.from = Some(date::render(value as u16)),
+            word::WINDOW => line.hours = Some(hours(value)),
+            word::TIER => {
+                let tier = Listed { above: Some(value), rates: Vec::new(), ..line.clone() };
+                lines.push(std::mem::replace(&mut line, tier));
+            }
+            word::END => lines.push(std::mem::take(&mut line)),
+            kind => line.rates.push((usize::from(kind), Usd::of_picos(u128::from(value)))),
+        }
+    }
+    lines.retain(|line| !line.rates.is_empty());
+    lines
+}
+
+/// What another source says of the price, where it says less.
+pub fn disputed(row: Row<'_>) -> Option<Listed> {
+    list(row).into_iter().find(|line| line.when.as_deref() == Some(DISPUTED))
+}
+
+fn hours(window: u64) -> String {
+    const DAYS: [&str; 7] = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
+    let on: Vec<&str> =
+        DAYS.iter().enumerate().filter(|(day, _)| window >> (32 + day) & 1 == 1).map(|(_, day)| *day).collect();
+    let days = match on[..] {
+        [] | [_, _, _, _, _, _, _] => String::new(),
+        [first, .., last] if on.len() > 1 && DAYS[..].windows(on.len()).any(|run| run == &on[..]) => {
+            format!("{first}-{last} ")
+        }
+        _ => on.join(",") + " ",
+    };
+    let clock = |minute: u64| format!("{:02}:{:02}", minute / 60, minute % 60);
+    format!("{days}{}-{} UTC", clock(window >> 16 & 0xffff), clock(window & 0xffff))
+}

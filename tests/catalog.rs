@@ -1,0 +1,5 @@
+//! The catalog of models: that of this binary, its form, its prices, and how it is made.
+
+mod costs;
+mod form;
+mod making;
