@@ -1,5 +1,6 @@
 //! The command line: the real binary, in an empty folder and with an empty environment.
 
+mod catalog;
 mod first_run;
 mod inspect;
 mod providers;

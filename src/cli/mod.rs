@@ -2,6 +2,7 @@
 //! that goes wrong ends it with status 1.
 
 mod banner;
+mod catalog;
 mod checks;
 mod choice;
 mod client;
@@ -83,6 +84,9 @@ enum Command {
     Status,
     /// Exit with status 0 if the gateway on this machine takes requests: for containers
     Healthcheck(healthcheck::Args),
+    /// Look at the catalog of models and prices, or renew it
+    #[command(subcommand, arg_required_else_help = true)]
+    Catalog(catalog::Command),
     /// Work with the configuration
     #[command(subcommand, arg_required_else_help = true)]
     Config(config::Command),
@@ -146,6 +150,7 @@ fn run(cli: Cli, output: Output) -> Result<(), Failed> {
         Command::Providers(args) => providers::run(&args, &env, output),
         Command::Status => status::run(&global, &env, output),
         Command::Healthcheck(args) => healthcheck::run(&args, &env),
+        Command::Catalog(command) => catalog::run(&command, output),
         Command::Config(command) => config::run(&command, &global, &env, output),
         Command::Version => version::run(output),
         Command::Completion { shell } => {
