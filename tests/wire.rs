@@ -6,11 +6,13 @@ mod bytes_of_all_kinds;
 mod completions;
 mod errors;
 mod events;
+mod forms;
 mod frames;
 mod gemini;
 mod natives;
 mod object;
 mod replicate;
+mod typed;
 mod usage;
 
 use bytes::Bytes;

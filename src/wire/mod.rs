@@ -5,6 +5,7 @@ pub mod bedrock;
 pub mod cohere;
 pub mod gemini;
 pub mod money;
+pub mod multipart;
 pub mod native;
 pub mod object;
 pub mod op;

@@ -6,4 +6,5 @@ pub mod errors;
 pub mod fold;
 pub mod request;
 pub mod stream;
+pub mod typed;
 pub mod usage;
