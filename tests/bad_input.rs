@@ -105,7 +105,8 @@ async fn unknown_paths_and_wrong_methods_say_what_would_be_right() {
     let (gateway, _upstream) = gateway().await;
     let wrong = gateway.get(CHAT).await;
     assert_eq!((wrong.status, wrong.header("allow"), wrong.code().as_str()), (405, "POST", "method_not_supported"));
-    assert_eq!(gateway.get("/v1/nothing").await.status, 404);
+    assert_eq!(gateway.get("/v1/nothing").await.code(), "provider_not_resolved");
+    assert_eq!(gateway.get("/nothing").await.status, 404);
     for path in ["/v1/v1/chat/completions", "/openai/v1/chat/completions", "/v1/chat/completions/"] {
         assert_eq!(gateway.post(path, ASK).await.status, 200, "{path}");
     }

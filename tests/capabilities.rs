@@ -42,7 +42,7 @@ fn the_matrix_of_the_reference_comes_first() {
 #[test]
 fn surfaces_are_the_operations_of_the_row_and_completions_through_chat() {
     let surfaces = |id: &str| capabilities::surfaces(table::find(id).unwrap());
-    assert_eq!(surfaces("groq"), [(Op::Chat, true), (Op::Complete, false)]);
+    assert_eq!(surfaces("ollama-cloud"), [(Op::Chat, true), (Op::Complete, false)]);
     assert!(surfaces("openai").starts_with(&[(Op::Chat, true), (Op::Complete, true), (Op::Embed, true)]));
 }
 
@@ -67,7 +67,10 @@ async fn the_gateway_tells_what_the_served_providers_can_do() {
     assert_eq!(words, ["unsupported", "forward", "translate", "unsupported"]);
     assert_eq!(all["parameters"]["deepseek"]["presence_penalty"], "ignored");
     assert_eq!(all["parameters"]["deepseek"].as_object().unwrap().len(), PARAMS.len());
-    assert_eq!(all["surfaces"]["deepseek"], serde_json::json!({"chat": "native", "completions": "chat"}));
+    assert_eq!(
+        all["surfaces"]["deepseek"],
+        serde_json::json!({"chat": "native", "completions": "chat", "passthrough": "native"})
+    );
     assert_eq!(all["image_response_formats"], serde_json::json!({}));
 
     let one = gateway.get("/v1/capabilities?provider=openai&model=o3").await.json();

@@ -123,8 +123,6 @@ targets:
 aliases: { smart: [gpt-5, o3] }
 routes: [{ name: a, targets: [openai] }]
 observability: { tracing: { endpoint: "localhost:4317" }, exporters: [{ name: langfuse, enabled: true }] }
-batch_target: openai
-responses_target: openai
 "#,
     );
     let expected = [
@@ -137,8 +135,6 @@ responses_target: openai
         "routes",
         "observability.tracing",
         "observability.exporters[0]",
-        "batch_target",
-        "responses_target",
     ];
     assert_eq!(codes(&outcome), expected.map(|path| (path, "unsupported_config")));
 }

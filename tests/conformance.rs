@@ -23,14 +23,8 @@ use crate::wire::bedrock;
 /// Headers that are the gateway's own affair, or change with every request.
 const OURS: &[&str] = &["host", "content-length", "user-agent", "accept-encoding", "x-client-request-id", "x-amz-date"];
 
-/// Where an operation is asked for, and the name of its file.
-fn surface(op: Op) -> (&'static str, &'static str) {
-    match op {
-        Op::Chat => ("/v1/chat/completions", "chat"),
-        Op::Complete => ("/v1/completions", "completions"),
-        Op::Embed => ("/v1/embeddings", "embeddings"),
-    }
-}
+/// The operations that have fixtures; the others are held by `surfaces`.
+const HELD: [Op; 3] = [Op::Chat, Op::Complete, Op::Embed];
 
 struct Fixture {
     path: PathBuf,
@@ -138,8 +132,8 @@ fn changed(body: &Value, than: &Value) -> Value {
 }
 
 async fn check(spec: &'static Spec, op: Op) -> Vec<String> {
-    let (path, file) = surface(op);
-    let mut fixture = match Fixture::read(folder(spec).join(format!("{file}.json"))) {
+    let path = &format!("/v1{}", op.surface().path);
+    let mut fixture = match Fixture::read(folder(spec).join(format!("{}.json", op.name()))) {
         Ok(fixture) => fixture,
         Err(missing) => return vec![format!("{} declares {}, and {missing}", spec.id, op.name())],
     };
@@ -218,7 +212,7 @@ async fn check(spec: &'static Spec, op: Op) -> Vec<String> {
 async fn every_row_does_what_it_declares() {
     let mut faults = Vec::new();
     for spec in PROVIDERS {
-        for (op, _) in spec.ops {
+        for (op, _) in spec.ops.iter().filter(|(op, _)| HELD.contains(op)) {
             faults.extend(check(spec, *op).await);
         }
     }

@@ -23,6 +23,7 @@ mod routing;
 mod server;
 mod shutdown;
 mod support;
+mod surfaces;
 mod telemetry;
 mod tidy;
 mod wire;

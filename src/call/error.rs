@@ -38,6 +38,9 @@ pub enum Error {
     /// Nothing serves the model.
     #[error("no target serves the model `{0}`")]
     NoTarget(Arc<str>),
+    /// Nothing in the configuration can do what is asked for.
+    #[error("{0}")]
+    Lacking(Lack),
     /// The gateway's own deadline passed.
     #[error("the gateway's request_timeout of {0:?} passed")]
     Deadline(Duration),
@@ -47,6 +50,49 @@ pub enum Error {
     /// The provider let us down.
     #[error(transparent)]
     Upstream(Box<Upstream>),
+}
+
+/// What a request needs and the configuration has not.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Lack {
+    /// A target that keeps files and batches.
+    #[error("files and batches are not served: the configuration names no `batch_target`")]
+    BatchTarget,
+    /// Files and batches, at the target that should keep them.
+    #[error("files and batches are not served: the `batch_target` is of {0}, which has none in OpenAI's form")]
+    Batches(&'static str),
+    /// A target that keeps responses.
+    #[error("stored responses are not served: the configuration names no `responses_target`")]
+    ResponsesTarget,
+    /// The Responses API, at the one who serves the model or should keep the responses.
+    #[error("{0} does not speak the Responses API")]
+    Responses(&'static str),
+    /// A form in which other paths can be passed on, at this provider.
+    #[error("{0} does not take OpenAI's requests at this path")]
+    Passage(&'static str),
+    /// A target of this name.
+    #[error("`X-Provider` names `{0}`, and no target or provider here is called so")]
+    Provider(Arc<str>),
+    /// Anything that says where the request shall go.
+    #[error(
+        "nothing says where this request shall go: name a `model` in its body, or a target or provider in the header `X-Provider`"
+    )]
+    Direction,
+}
+
+impl Lack {
+    /// The one name of this failure in responses, metrics, log lines and tests.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Lack::BatchTarget => "batch_not_configured",
+            Lack::Batches(_) => "batch_not_supported",
+            Lack::ResponsesTarget => "responses_not_configured",
+            Lack::Responses(_) => "responses_not_supported",
+            Lack::Passage(_) => "proxy_not_supported",
+            Lack::Provider(_) => "provider_not_found",
+            Lack::Direction => "provider_not_resolved",
+        }
+    }
 }
 
 /// A failed attempt at one target.
@@ -96,6 +142,8 @@ pub enum Fault {
     ContentPolicy,
     /// The provider does not know the model or deployment.
     NotFound,
+    /// The provider does not have what the request is about: a file, a batch, a stored response.
+    Missing,
     /// The operator's credential is refused.
     Auth,
     /// The operator's account is out of money or quota.
@@ -121,7 +169,12 @@ impl Fault {
     pub fn is_callers(self) -> bool {
         matches!(
             self,
-            Fault::BadRequest | Fault::Unprocessable | Fault::TooLarge | Fault::ContextLength | Fault::ContentPolicy
+            Fault::BadRequest
+                | Fault::Unprocessable
+                | Fault::TooLarge
+                | Fault::ContextLength
+                | Fault::ContentPolicy
+                | Fault::Missing
         )
     }
 
@@ -146,6 +199,7 @@ impl Fault {
             Fault::ContextLength => "context_length_exceeded",
             Fault::ContentPolicy => "content_filter",
             Fault::NotFound => "model_not_found",
+            Fault::Missing => "resource_not_found",
             Fault::Auth => "upstream_auth_error",
             Fault::Billing => "upstream_billing",
             Fault::RateLimited => "rate_limit_exceeded",
@@ -166,6 +220,7 @@ impl Error {
             Error::Unsupported { .. } => "unsupported_parameter",
             Error::UnsupportedContent { .. } => "unsupported_content",
             Error::NoTarget(_) => "model_not_found",
+            Error::Lacking(lack) => lack.code(),
             Error::Deadline(_) => "gateway_timeout",
             Error::Draining => "shutting_down",
             Error::Upstream(upstream) => upstream.fault.code(),

@@ -3,17 +3,19 @@
 pub mod error;
 pub mod outcome;
 pub mod redact;
+pub mod upload;
 
 use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
 use futures_util::stream::BoxStream;
-use http::HeaderValue;
+use http::{HeaderMap, HeaderValue, StatusCode};
 
-pub use self::error::{Error, Fault, Upstream};
+pub use self::error::{Error, Fault, Lack, Upstream};
 pub use self::outcome::{Outcome, OutcomeSlot, Route};
-use crate::wire::{Dialect, Object};
+pub use self::upload::{Body, Passage, Stored, Upload};
+use crate::wire::Dialect;
 pub use crate::wire::{Op, Usage};
 
 /// One request, from the handler to the provider. Cheap to clone: every field is shared.
@@ -23,9 +25,9 @@ pub struct Call {
     pub op: Op,
     /// The dialect it arrived in, which is also the one it is answered in.
     pub dialect: Dialect,
-    /// The body as it came: indexed, not decoded.
-    pub body: Object,
-    /// The model to route by, after aliases.
+    /// The body as it came.
+    pub body: Body,
+    /// The model to route by, after aliases; empty where the operation has none.
     pub model: Arc<str>,
     /// Whether the answer shall be a stream of events.
     pub stream: bool,
@@ -35,6 +37,16 @@ pub struct Call {
     pub id: Arc<str>,
     /// When the request reached the gateway.
     pub since: Instant,
+    /// The rest of a request that is passed on as it is.
+    pub passage: Option<Arc<Passage>>,
+}
+
+impl Call {
+    /// A call of an operation with a body, a model and nothing special.
+    pub fn new(op: Op, body: Body, model: Arc<str>, id: Arc<str>, since: Instant) -> Self {
+        let (stream, wants_usage, passage) = (false, false, None);
+        Self { op, dialect: Dialect::OpenAi, body, model, stream, wants_usage, id, since, passage }
+    }
 }
 
 /// A whole answer.
@@ -50,10 +62,19 @@ pub struct Reply {
 pub enum Answer {
     /// The whole body at once.
     Whole(Reply),
-    /// A body too large to hold: its content type, its length in bytes if that is known, and its chunks as they arrive.
-    Bytes(HeaderValue, Option<usize>, BoxStream<'static, Result<Bytes, Error>>),
+    /// A body that is passed on: its chunks as they arrive.
+    Bytes(Box<Head>, BoxStream<'static, Result<Bytes, Error>>),
     /// A stream of server-sent events in the caller's dialect: whole frames, several in one chunk when they came so.
     Events(BoxStream<'static, Result<Bytes, Error>>),
+}
+
+/// What stands before a body that is passed on.
+#[derive(Clone, Debug)]
+pub struct Head {
+    /// The status, a good one.
+    pub status: StatusCode,
+    /// The provider's headers that are about the body.
+    pub headers: HeaderMap,
 }
 
 /// An answer, and how it came about.

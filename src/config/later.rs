@@ -40,8 +40,6 @@ static LATER: &[(&str, When, &str)] = &[
     ("plugins", When::Enabled, "plugins"),
     ("mcp_servers", When::Filled, "MCP tool servers"),
     ("observability", When::Observing, "tracing and exporters"),
-    ("batch_target", When::Filled, "files and batches"),
-    ("responses_target", When::Filled, "stored responses"),
 ];
 
 static MODES: [&str; 6] = ["loadbalance", "conditional", "least-latency", "cost-optimized", "content-based", "ab-test"];

@@ -42,6 +42,7 @@ pub(super) fn check(config: &Config) -> Findings {
         self::target(target, &item_path("targets", index), &mut found);
     }
     aliases(config, &mut found);
+    named(config, &mut found);
     found
 }
 
@@ -57,7 +58,8 @@ fn strategy(config: &Config, found: &mut Findings) {
     }
     for (index, target) in config.targets.iter().enumerate() {
         let path = item_path("targets", index);
-        if single && index > 0 {
+        let is_keeper = config.keepers().iter().any(|(_, name)| *name == Some(&target.virtual_key));
+        if single && index > 0 && !is_keeper {
             let message = "is never asked: the strategy `single` asks the first target alone";
             let warning = Problem::new(path, "no_effect", message);
             found.warnings.push(warning.help("set `strategy: { mode: fallback }` to ask the others after it"));
@@ -186,6 +188,24 @@ fn header_fault(name: &str, value: &Text) -> Option<&'static str> {
         Some("has a character that a header cannot hold")
     } else {
         None
+    }
+}
+
+/// Targets that are named for what only one can keep.
+fn named(config: &Config, found: &mut Findings) {
+    for (member, name) in config.keepers() {
+        let Some(name) = name else { continue };
+        match config.targets.iter().find(|target| target.virtual_key == name) {
+            Some(target) if target.is_drained() => {
+                found.refuse(member, format!("names `{name}`, which its weight of 0 takes out of service"));
+            }
+            Some(_) => {}
+            None => {
+                let near = nearest::of(name, config.targets.iter().map(|target| target.virtual_key.as_str()));
+                let problem = Problem::new(member, "invalid_value", format!("there is no target `{name}`"));
+                found.problems.push(problem.suggest(near));
+            }
+        }
     }
 }
 

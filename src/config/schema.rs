@@ -35,6 +35,13 @@ pub struct Config {
     /// An empty list means none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub failover_on: Option<Vec<Failure>>,
+    /// The target that keeps files and batches: requests under `/v1/files` and `/v1/batches` go there. Default: none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub batch_target: Option<String>,
+    /// The target that keeps responses: requests under `/v1/responses/` go there. New responses are routed by their model.
+    /// Default: none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub responses_target: Option<String>,
     /// Largest request body in bytes. Default, also for 0: 67108864 (64 MiB).
     pub max_request_bytes: u64,
     /// Longest time a request that is not streamed may take, all attempts together, and longest time until a stream
@@ -57,6 +64,8 @@ impl Default for Config {
             targets: Vec::new(),
             aliases: BTreeMap::new(),
             failover_on: None,
+            batch_target: None,
+            responses_target: None,
             max_request_bytes: MAX_REQUEST_BYTES,
             request_timeout: None,
             compatibility: Compatibility::default(),
@@ -66,6 +75,12 @@ impl Default for Config {
 }
 
 impl Config {
+    /// The members that name a target for what only one can keep, and the names; an empty one counts as none.
+    pub fn keepers(&self) -> [(&'static str, Option<&str>); 2] {
+        let named = [("batch_target", &self.batch_target), ("responses_target", &self.responses_target)];
+        named.map(|(member, name)| (member, name.as_deref().filter(|name| !name.is_empty())))
+    }
+
     /// The largest request body in bytes.
     pub fn body_cap(&self) -> u64 {
         if self.max_request_bytes == 0 { MAX_REQUEST_BYTES } else { self.max_request_bytes }

@@ -9,18 +9,15 @@ use http::header::{self, HeaderName, HeaderValue};
 use http::{HeaderMap, StatusCode};
 use serde::Serialize;
 
-use crate::call::{self, Fault, Upstream};
-use crate::providers::table;
-use crate::wire::{Dialect, Malformed};
+use super::words;
+use crate::call::{self, Fault, Lack, Op, Upstream};
+use crate::wire::Malformed;
 
 /// OpenAI's SDKs retry 408, 409, 429 and 5xx unless this header says otherwise.
 const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 
 /// Room for the headers of most responses, so that their map is allocated once.
 pub(super) const HEADERS: usize = 16;
-
-/// A name of the caller's longer than this, in bytes, is shortened where a message repeats it.
-const LONGEST_NAME: usize = 128;
 
 /// Whatever ends a request other than an answer. The text is what the caller reads.
 #[derive(Debug, thiserror::Error)]
@@ -64,6 +61,12 @@ pub enum Failure {
     /// The body is not JSON by its content type.
     #[error("the body must be JSON: send `Content-Type: application/json`")]
     UnsupportedType,
+    /// The operation takes a form.
+    #[error("the body must be a form: send `Content-Type: multipart/form-data` with a boundary")]
+    NotAForm,
+    /// The upload can be stored nowhere; the reason names no path.
+    #[error("the gateway cannot store the upload: {0}")]
+    NotStored(std::io::ErrorKind),
     /// The body is compressed in a way that is not understood.
     #[error("unsupported Content-Encoding; these are understood: {accepted}")]
     UnsupportedEncoding {
@@ -83,7 +86,7 @@ pub enum Failure {
     #[error("internal error; the gateway's log has it under this request id")]
     Panic,
     /// The call failed.
-    #[error("{}", call_message(.0))]
+    #[error("{}", words::of(.0))]
     Call(#[from] call::Error),
 }
 
@@ -138,9 +141,12 @@ impl Failure {
             Failure::UnsupportedType | Failure::UnsupportedEncoding { .. } => {
                 (S::UNSUPPORTED_MEDIA_TYPE, INVALID, "unsupported_media_type")
             }
-            Failure::InvalidHost | Failure::BodyBroken => (S::BAD_REQUEST, INVALID, "invalid_request"),
+            Failure::InvalidHost | Failure::BodyBroken | Failure::NotAForm => {
+                (S::BAD_REQUEST, INVALID, "invalid_request")
+            }
             Failure::BodyTimeout => (S::REQUEST_TIMEOUT, INVALID, "request_timeout"),
             Failure::Overloaded => (S::SERVICE_UNAVAILABLE, SERVER, "gateway_overloaded"),
+            Failure::NotStored(_) => (S::SERVICE_UNAVAILABLE, SERVER, "upload_not_stored"),
             Failure::Panic => (S::INTERNAL_SERVER_ERROR, SERVER, "internal_error"),
             Failure::Call(error) => {
                 let (status, kind) = match error {
@@ -148,7 +154,9 @@ impl Failure {
                     | call::Error::Invalid { .. }
                     | call::Error::Unsupported { .. }
                     | call::Error::UnsupportedContent { .. } => (S::BAD_REQUEST, INVALID),
-                    call::Error::NoTarget(_) => (S::NOT_FOUND, INVALID),
+                    call::Error::NoTarget(_) | call::Error::Lacking(Lack::Provider(_)) => (S::NOT_FOUND, INVALID),
+                    call::Error::Lacking(Lack::Direction) => (S::BAD_REQUEST, INVALID),
+                    call::Error::Lacking(_) => (S::NOT_IMPLEMENTED, INVALID),
                     call::Error::Deadline(_) => (S::GATEWAY_TIMEOUT, UPSTREAM),
                     call::Error::Draining => (S::SERVICE_UNAVAILABLE, SERVER),
                     call::Error::Upstream(upstream) => match upstream.fault {
@@ -157,7 +165,7 @@ impl Failure {
                         }
                         Fault::Unprocessable => (S::UNPROCESSABLE_ENTITY, INVALID),
                         Fault::TooLarge => (S::PAYLOAD_TOO_LARGE, INVALID),
-                        Fault::NotFound => (S::NOT_FOUND, INVALID),
+                        Fault::NotFound | Fault::Missing => (S::NOT_FOUND, INVALID),
                         Fault::Billing if upstream.status == Some(429) => (S::TOO_MANY_REQUESTS, "insufficient_quota"),
                         Fault::RateLimited => (S::TOO_MANY_REQUESTS, "rate_limit_error"),
                         Fault::Overloaded => (S::SERVICE_UNAVAILABLE, UPSTREAM),
@@ -172,19 +180,24 @@ impl Failure {
         }
     }
 
-    /// The error as one server-sent event of a stream in `dialect`; no `[DONE]` follows it.
-    pub fn event(&self, dialect: Dialect) -> Bytes {
-        match dialect {
-            // callers speak no other dialect yet
-            Dialect::OpenAi | Dialect::Native(_) => {
-                let body = self.body();
-                let mut event = BytesMut::with_capacity(body.len() + 8);
-                event.put_slice(b"data: ");
-                event.put_slice(&body);
-                event.put_slice(b"\n\n");
-                event.freeze()
-            }
+    /// The error as one server-sent event of a stream that answers `op`; no `[DONE]` follows it. Where events have types,
+    /// it has one, too.
+    pub fn event(&self, op: Op) -> Bytes {
+        let body = self.body();
+        let mut event = BytesMut::with_capacity(body.len() + 64);
+        if matches!(op, Op::Chat | Op::Complete) {
+            event.put_slice(b"data: ");
+            event.put_slice(&body);
+        } else {
+            let typed = Typed { kind: "error", code: self.code(), message: &self.to_string(), param: self.param() };
+            let typed = serde_json::to_vec(&typed).expect("strings are always JSON");
+            event.put_slice(b"event: error\ndata: ");
+            event.put_slice(typed.strip_suffix(b"}").unwrap_or_default());
+            event.put_slice(b",");
+            event.put_slice(body.strip_prefix(b"{").unwrap_or_default());
         }
+        event.put_slice(b"\n\n");
+        event.freeze()
     }
 
     /// The error as JSON, on one line.
@@ -249,7 +262,7 @@ impl Failure {
                 headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static(accepted));
             }
             // Only the operator mends these.
-            Failure::Call(call::Error::Upstream(upstream)) if is_operators(upstream.fault) => {
+            Failure::Call(call::Error::Upstream(upstream)) if words::is_operators(upstream.fault) => {
                 headers.insert(SHOULD_RETRY, HeaderValue::from_static("false"));
             }
             _ => {}
@@ -260,7 +273,7 @@ impl Failure {
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
         if let Some(Upstream { provider, target, fault, status, message, .. }) = self.upstream()
-            && is_operators(*fault)
+            && words::is_operators(*fault)
         {
             tracing::warn!(provider, %target, code = fault.code(), status, reason = %message, "a credential does not serve");
         }
@@ -278,6 +291,16 @@ struct Envelope<'a> {
     error: Inner<'a>,
 }
 
+/// What stands before the error in an event with a type, as the Responses API has it.
+#[derive(Serialize)]
+struct Typed<'a> {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    code: &'static str,
+    message: &'a str,
+    param: Option<&'a str>,
+}
+
 #[derive(Serialize)]
 struct Inner<'a> {
     message: &'a str,
@@ -291,88 +314,6 @@ struct Inner<'a> {
     upstream_status: Option<u16>,
     #[serde(skip_serializing_if = "Option::is_none")]
     upstream_request_id: Option<&'a str>,
-}
-
-fn call_message(error: &call::Error) -> String {
-    match error {
-        call::Error::NoTarget(model) => {
-            format!("no target serves the model `{}`; GET /v1/models lists those that are served", shortened(model))
-        }
-        call::Error::Upstream(upstream) => upstream_message(upstream),
-        call::Error::Malformed(_)
-        | call::Error::Invalid { .. }
-        | call::Error::Unsupported { .. }
-        | call::Error::UnsupportedContent { .. }
-        | call::Error::Deadline(_)
-        | call::Error::Draining => error.to_string(),
-    }
-}
-
-/// Who failed, how, and what mends it. Of what the provider said about the operator's account nothing is repeated: it
-/// names organisations and parts of keys.
-fn upstream_message(upstream: &Upstream) -> String {
-    let Upstream { provider, target, message, .. } = upstream;
-    let status = upstream.status.map(|status| format!(" ({status})")).unwrap_or_default();
-    match upstream.fault {
-        Fault::BadRequest
-        | Fault::Unprocessable
-        | Fault::TooLarge
-        | Fault::ContextLength
-        | Fault::ContentPolicy
-        | Fault::Conflict => format!("{provider} refused the request{status}: {message}"),
-        Fault::NotFound => format!(
-            "{provider} does not know the model{status}: {message}; check the model's name, or `models` and \
-             `model_map` of the target `{target}`"
-        ),
-        Fault::Auth => {
-            let spec = table::find(provider).filter(|spec| **target == *spec.id && !spec.hint.is_empty());
-            let hint = spec.map_or_else(|| format!("check {}", credential(upstream)), |spec| spec.hint.to_owned());
-            format!("{provider} refused the gateway's credential{status}: {hint}")
-        }
-        Fault::Billing => format!(
-            "{provider} does not serve the gateway's account{status}, which is out of money or quota: check the \
-             account behind {}",
-            credential(upstream)
-        ),
-        Fault::RateLimited => {
-            format!("{provider} limits the rate of the gateway's account{status}: retry later, or add a target or key")
-        }
-        Fault::Overloaded => format!("{provider} is overloaded{status}: retry later"),
-        Fault::Timeout => {
-            format!(
-                "{provider} ran out of time{status}: {message}; retry, or raise `timeouts` of the target `{target}`"
-            )
-        }
-        Fault::Server => format!("{provider} failed{status}: {message}"),
-        Fault::Unreachable => {
-            format!(
-                "{provider} cannot be reached: {message}; check `base_url` of the target `{target}` and the network"
-            )
-        }
-        Fault::Truncated => format!("the answer of {provider} broke off: {message}"),
-    }
-}
-
-/// Where the credential of a target comes from: a target named as its provider takes it from the environment.
-fn credential(upstream: &Upstream) -> String {
-    let spec = table::find(upstream.provider).filter(|_| *upstream.target == *upstream.provider);
-    let var = spec.and_then(|spec| spec.vars.iter().find(|var| var.setting == "api_key"));
-    match var.and_then(|var| var.names.first()) {
-        Some(name) => (*name).to_owned(),
-        None => format!("`api_key` of the target `{}`", upstream.target),
-    }
-}
-
-/// What the caller cannot mend and need not know: its reason goes to the log.
-fn is_operators(fault: Fault) -> bool {
-    matches!(fault, Fault::Auth | Fault::Billing)
-}
-
-fn shortened(name: &str) -> String {
-    if name.len() <= LONGEST_NAME {
-        return name.to_owned();
-    }
-    format!("{}…", &name[..name.floor_char_boundary(LONGEST_NAME)])
 }
 
 /// The body of a refusal that happens before there is a request: what arrived is not HTTP, or too much of it.

@@ -75,7 +75,7 @@ pub async fn body(
     Ok((plain, reserved))
 }
 
-async fn next(body: &mut std::pin::Pin<&mut Body>) -> Result<Option<http_body::Frame<Bytes>>, Failure> {
+pub(super) async fn next(body: &mut std::pin::Pin<&mut Body>) -> Result<Option<http_body::Frame<Bytes>>, Failure> {
     // small bodies are there with their head: only the others need a timer
     let there = std::future::poll_fn(|cx| Poll::Ready(body.as_mut().poll_frame(cx))).await;
     let frame = match there {

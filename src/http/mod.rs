@@ -6,21 +6,33 @@ pub mod error;
 pub mod extract;
 pub mod front;
 pub mod probes;
+pub mod upload;
+mod words;
 
 use std::sync::Arc;
 
 use axum::Router;
-use axum::routing::{get, post};
+use axum::extract::{Request, State};
+use axum::routing::{any, get, post};
 
 use self::error::Failure;
 use crate::pipeline::Gateway;
+use crate::wire::op::{SURFACES, Shape};
 
 /// Every route, without the edge around it. Paths arrive normalised: no trailing slash, no `/openai/v1`.
 pub fn router(gateway: Arc<Gateway>) -> Router {
-    Router::new()
-        .route("/v1/chat/completions", post(api::chat))
-        .route("/v1/completions", post(api::completions))
-        .route("/v1/embeddings", post(api::embeddings))
+    let mut router = Router::new().route("/v1/chat/completions", post(api::chat));
+    for surface in SURFACES.iter().filter(|surface| surface.op != crate::wire::Op::Chat) {
+        let op = surface.op;
+        let handler = move |State(gateway): State<Arc<Gateway>>, request: Request| api::serve(op, gateway, request);
+        let path = format!("/v1{}", surface.path);
+        router = match surface.shape {
+            Shape::Json | Shape::Form => router.route(&path, post(handler)),
+            Shape::Kept => router.route(&path, any(handler)).route(&format!("{path}/{{*below}}"), any(handler)),
+            Shape::Below | Shape::Rest => router.route(&format!("{path}/{{*below}}"), any(handler)),
+        };
+    }
+    router
         .route("/v1/capabilities", get(api::capabilities::list))
         .route("/v1/models", get(api::models::list))
         .route("/v1/models/{*id}", get(api::models::retrieve))

@@ -12,8 +12,9 @@ use tower::Service;
 
 use super::Rules;
 use super::walk::{Failed, walk};
-use crate::call::{Call, Error, Route};
+use crate::call::{Call, Error, Lack, Op, Route};
 use crate::providers::receive::Got;
+use crate::routing::Plan;
 use crate::telemetry::Metrics;
 
 /// A stream that has said nothing for so long gets its status and keep-alive comments, while the search for a target
@@ -66,14 +67,58 @@ impl Service<Call> for Engine {
     }
 }
 
+/// The targets to ask. Fails if there is none.
+fn plan(rules: &Rules, call: &Call) -> Result<Plan, Error> {
+    if call.op.is_passed() {
+        return passed(rules, call);
+    }
+    let plan = rules.strategy.plan(&rules.targets, call.op, &call.model);
+    if !plan.is_empty() {
+        return Ok(plan);
+    }
+    let chats = || rules.strategy.plan(&rules.targets, Op::Chat, &call.model);
+    match chats().first().filter(|_| call.op == Op::Respond) {
+        Some((target, _)) => Err(Error::Lacking(Lack::Responses(target.provider.spec.id))),
+        None => Err(Error::NoTarget(call.model.clone())),
+    }
+}
+
+/// The targets of a request that is passed on: those who keep what it is about, whom it names, or who serve its model.
+fn passed(rules: &Rules, call: &Call) -> Result<Plan, Error> {
+    let to = call.passage.as_ref().and_then(|passage| passage.to.as_ref());
+    let (one, lack): (_, fn(&'static str) -> Lack) = match (call.op, to) {
+        (Op::File | Op::Batch, _) => (rules.batch_target.as_ref().ok_or(Lack::BatchTarget), Lack::Batches),
+        (Op::Stored, _) => (rules.responses_target.as_ref().ok_or(Lack::ResponsesTarget), Lack::Responses),
+        (_, Some(name)) => {
+            let named = rules.targets.iter().find(|target| target.is_called(name));
+            (named.ok_or_else(|| Lack::Provider(name.clone())), Lack::Passage)
+        }
+        (_, None) if call.model.is_empty() => (Err(Lack::Direction), Lack::Passage),
+        (_, None) => {
+            let plan = rules.strategy.plan(&rules.targets, call.op, &call.model);
+            let chats = || rules.strategy.plan(&rules.targets, Op::Chat, &call.model);
+            return match plan.is_empty().then(chats).as_deref() {
+                None => Ok(plan),
+                Some([(target, _), ..]) => Err(Error::Lacking(Lack::Passage(target.provider.spec.id))),
+                Some([]) => Err(Error::NoTarget(call.model.clone())),
+            };
+        }
+    };
+    let target = one.map_err(Error::Lacking)?;
+    match target.provider.spec.serves(call.op) {
+        true => Ok(vec![(target.clone(), target.upstream_model(&call.model))]),
+        false => Err(Error::Lacking(lack(target.provider.spec.id))),
+    }
+}
+
 async fn run(rules: Arc<Rules>, metrics: Arc<Metrics>, mut call: Call) -> Walked {
     if let Some(model) = rules.aliases.get(&call.model) {
         call.model = model.clone();
     }
-    let plan = rules.strategy.plan(&rules.targets, call.op, &call.model);
-    if plan.is_empty() {
-        return Err(Failed { error: Error::NoTarget(call.model), route: Route::default() });
-    }
+    let plan = match plan(&rules, &call) {
+        Ok(plan) => plan,
+        Err(error) => return Err(Failed { error, route: Route::default() }),
+    };
     let mut route = Route::default();
     let walked = {
         // pinned once: written out for both ways it would stand in the call's future twice

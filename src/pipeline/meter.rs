@@ -78,9 +78,9 @@ where
                     Answer::Whole(Reply { body, content_type: http::HeaderValue::from_static("application/json") })
                 }
                 Got::Long(long) => {
-                    let (kind, length) = (long.content_type.clone(), long.length);
+                    let head = Box::new(long.head.clone());
                     let chunks = Metered::new(Source::Long(long), ledger, hurry.here(), None);
-                    Answer::Bytes(kind, length, chunks.boxed())
+                    Answer::Bytes(head, chunks.boxed())
                 }
                 Got::Flow(flow) => {
                     Answer::Events(Metered::new(Source::Flow(flow), ledger, hurry.here(), keep_alive).boxed())

@@ -13,7 +13,7 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 use super::engine::Walked;
 use super::meter::Ledger;
-use crate::call::{Error, Usage};
+use crate::call::{Error, Fault, Usage};
 use crate::providers::receive::Got;
 use crate::providers::stream::{Flow, Long};
 
@@ -131,6 +131,8 @@ impl Metered {
     }
 
     fn end(&mut self, error: Option<&'static str>) {
+        let failed = matches!(&self.source, Source::Flow(flow) if flow.failed());
+        let error = error.or(failed.then_some(Fault::Server.code()));
         let usage = self.usage(error.is_none());
         self.ledger.end(error, usage);
         self.source = Source::Over;

@@ -30,6 +30,10 @@ pub struct Rules {
     pub request_timeout: Option<Duration>,
     /// The pause between keep-alive comments in a silent stream; `None` for none.
     pub keep_alive: Option<Duration>,
+    /// The target that keeps files and batches.
+    pub batch_target: Option<Arc<Target>>,
+    /// The target that keeps responses.
+    pub responses_target: Option<Arc<Target>>,
     /// The largest request body, bytes.
     pub max_request_bytes: usize,
     /// Whether answers carry headers that say which target, model and attempts they took.

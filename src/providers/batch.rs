@@ -8,7 +8,7 @@ use super::Provider;
 use super::fault;
 use super::receive::Got;
 use super::spec::Spec;
-use crate::call::{Call, Error, Fault, Op};
+use crate::call::{Body, Call, Error, Fault, Op};
 use crate::wire::openai::usage;
 use crate::wire::{Malformed, Object};
 
@@ -21,14 +21,15 @@ const LONGEST: usize = 256 << 20;
 /// The calls that a call becomes; `None` if it is asked as it is. Fails if the inputs are no list.
 pub fn split(spec: &Spec, call: &Call, model: &str) -> Result<Option<Vec<Call>>, Error> {
     let Some(batch) = spec.batch.filter(|_| call.op == Op::Embed) else { return Ok(None) };
+    let Some(body) = call.body.json() else { return Ok(None) };
     let most = batch(model).max(1);
-    let input = call.body.raw("input").unwrap_or_default();
+    let input = body.raw("input").unwrap_or_default();
     // what is not a list of texts or of lists is one input
     let first = input.strip_prefix(b"[").map(<[u8]>::trim_ascii_start).and_then(<[u8]>::first);
     if !matches!(first, Some(b'"' | b'[' | b'{')) {
         return Ok(None);
     }
-    let inputs: Vec<&RawValue> = call.body.get("input")?.unwrap_or_default();
+    let inputs: Vec<&RawValue> = body.get("input")?.unwrap_or_default();
     if inputs.len() <= most {
         return Ok(None);
     }
@@ -40,9 +41,9 @@ pub fn split(spec: &Spec, call: &Call, model: &str) -> Result<Option<Vec<Call>>,
             list.extend_from_slice(input.get().as_bytes());
         }
         list.extend_from_slice(b"]");
-        let mut part = call.clone();
-        part.body.set_raw("input", list.freeze());
-        part
+        let mut part = body.clone();
+        part.set_raw("input", list.freeze());
+        Call { body: Body::Json(part), ..call.clone() }
     };
     Ok(Some(inputs.chunks(most).map(part).collect()))
 }

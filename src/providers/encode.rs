@@ -8,9 +8,11 @@ use http::header::ACCEPT;
 use http::{HeaderName, HeaderValue};
 
 use super::Provider;
+use super::client::Outgoing;
 use super::rework::{self, options};
 use super::spec::{Notes, Spec};
-use crate::call::{Call, Error, Op};
+use super::surface;
+use crate::call::{Body, Call, Error, Op};
 use crate::wire::native::{self, Native, Refused, Terms};
 use crate::wire::openai::completions::{self, Echo};
 use crate::wire::{Dialect, Object};
@@ -20,7 +22,7 @@ pub struct Sent {
     /// The operation the provider is asked for.
     pub op: Op,
     /// The body.
-    pub body: Bytes,
+    pub body: Outgoing,
     /// The way back to what the caller asked for.
     pub back: Back,
     /// What the provider is asked for instead of the model.
@@ -55,33 +57,30 @@ pub struct Foreign {
 /// Encode a call for a provider. Fails on what it can't be asked for.
 pub fn encode(provider: &Provider, call: &Call, model: &str, warnings: &mut Vec<String>) -> Result<Sent, Error> {
     let spec = provider.spec;
+    let given = match &call.body {
+        Body::Json(given) if call.passage.is_none() => given,
+        _ => return surface::encode(provider, call, model, warnings),
+    };
     let (op, mut body, completion) = match call.op {
         Op::Complete if spec.path(Op::Complete).is_none() => {
-            let (chat, echo) = completions::to_chat(&call.body)
+            let (chat, echo) = completions::to_chat(given)
                 .map_err(|beyond| Error::Invalid { param: beyond.param.to_owned(), message: beyond.message })?;
             (Op::Chat, chat, Some(echo))
         }
-        op => (op, call.body.clone(), None),
+        op => (op, given.clone(), None),
     };
     let way = spec.way(op, model, call.stream, &provider.settings);
     let path = way.map(|way| way.path);
     let other = (spec.model)(model, op, &provider.settings);
     let model = other.as_deref().unwrap_or(model);
-    let mut notes = Notes {
-        model,
-        stream: call.stream,
-        settings: &provider.settings,
-        provider: spec.id,
-        policy: provider.policy,
-        warnings,
-    };
+    let mut notes = provider.notes(model, call.stream, warnings);
     if let Dialect::Native(native) = way.map_or(spec.dialect, |way| way.dialect) {
         let translated = translate(provider, native, op, body, &mut notes)?;
         let headers = headers(provider, &translated.headers)?;
         let native = Some(Box::new(Foreign { native, op, back: translated.back }));
         return Ok(Sent {
             op,
-            body: translated.body,
+            body: translated.body.into(),
             back: Back { completion, native, fold: false },
             model: other,
             path,
@@ -92,11 +91,12 @@ pub fn encode(provider: &Provider, call: &Call, model: &str, warnings: &mut Vec<
     if call.model.as_ref() != model || body.raw("model").is_none_or(|raw| !is_text(raw, model)) {
         body.set_text("model", model);
     }
-    let fold = op != Op::Embed && !call.stream && (spec.streams_only)(model, &body);
+    let chats = matches!(op, Op::Chat | Op::Complete);
+    let fold = chats && !call.stream && (spec.streams_only)(model, &body);
     if fold {
         body.set_raw("stream", Bytes::from_static(b"true"));
     }
-    if (call.stream && !call.wants_usage || fold) && spec.asks_usage && op != Op::Embed {
+    if (call.stream && !call.wants_usage || fold) && spec.asks_usage && chats {
         let options = match body.object("stream_options")? {
             None => Bytes::from_static(br#"{"include_usage":true}"#),
             Some(mut options) => {
@@ -110,7 +110,7 @@ pub fn encode(provider: &Provider, call: &Call, model: &str, warnings: &mut Vec<
         provider.learned.apply(&mut body, &mut notes, Instant::now());
     }
     let back = Back { completion, native: None, fold };
-    Ok(Sent { op, body: body.encode(), back, model: other, path, headers: Vec::new() })
+    Ok(Sent { op, body: body.encode().into(), back, model: other, path, headers: Vec::new() })
 }
 
 fn is_text(raw: &[u8], text: &str) -> bool {

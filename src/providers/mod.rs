@@ -17,17 +17,19 @@ pub mod receive;
 pub mod rework;
 pub mod settings;
 pub mod spec;
+pub mod stored;
 pub mod stream;
+pub mod surface;
 pub mod table;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
-use http::{Method, StatusCode, Uri};
+use http::{StatusCode, Uri};
 
 use self::auth::{Credential, Fetcher};
-use self::client::{Client, Lines, Origin, Timeouts};
+use self::client::{Client, Lines, Origin, Outgoing, Timeouts};
 use self::encode::Sent;
 use self::inbound::{Inbound, Response};
 use self::learned::Learned;
@@ -36,9 +38,9 @@ use self::predictions::Predictions;
 use self::predictions::promised::Promises;
 use self::receive::Got;
 use self::settings::Settings;
-use self::spec::{Exchange, Place, Policy, Root, Spec};
+use self::spec::{Exchange, Notes, Place, Policy, Root, Spec};
 use crate::call::redact::Redactor;
-use crate::call::{Call, Error, Upstream};
+use crate::call::{Call, Error, Op, Upstream};
 use crate::config::Invalid;
 use crate::wire::Dialect;
 
@@ -189,7 +191,9 @@ impl Provider {
         let asked = self.exchange(call, sent, model).await;
         let Err(Error::Upstream(failed)) = &asked else { return asked };
         let name = name.as_deref().unwrap_or(model);
-        if !self.corrected(failed) && !self.learned.learn(failed, name, &body, self.policy, Instant::now()) {
+        let Outgoing::Whole(body) = body else { return asked };
+        let learns = !call.op.is_passed() && self.learned.learn(failed, name, &body, self.policy, Instant::now());
+        if !learns && !self.corrected(failed) {
             return asked;
         }
         warnings.clear();
@@ -201,14 +205,23 @@ impl Provider {
     async fn exchange(&self, call: &Call, sent: Sent, model: &str) -> Result<Got, Error> {
         let Sent { op, body, back, model: name, path, headers: mut more } = sent;
         let response = match &self.link {
-            Link::Inside => demo::answer(op, &body, call.stream),
+            Link::Inside => match &body {
+                Outgoing::Whole(body) => demo::answer(op, body, call.stream),
+                Outgoing::Elsewhere { .. } => return Err(Error::NoTarget(call.model.clone())),
+            },
             Link::Net(origin) => {
-                let path = self.paths.find(op, path, name.as_deref().unwrap_or(model));
+                let path = match &call.passage {
+                    None => self.paths.find(op, path, name.as_deref().unwrap_or(model)),
+                    Some(passage) => self.paths.below(op, path, &passage.below),
+                };
                 let path = path.ok_or_else(|| Error::NoTarget(call.model.clone()))?;
                 match &self.credential {
                     Credential::Token(_) => more.extend(Box::pin(self.token()).await?),
                     Credential::Signed(signer) => {
-                        let signed = Box::pin(signer.sign(&Method::POST, &path, &self.headers, &body)).await;
+                        // a signature covers the whole body, and what is only read while it is sent is never whole
+                        let Outgoing::Whole(body) = &body else { return Err(Error::NoTarget(call.model.clone())) };
+                        let method = surface::method(call);
+                        let signed = Box::pin(signer.sign(method, &path, &self.headers, body)).await;
                         more.extend(signed.map_err(|error| fault::ours(self, error.fault(), error.to_string()))?);
                     }
                     Credential::Fixed(..) | Credential::None => {}
@@ -216,9 +229,12 @@ impl Provider {
                 let mut own = Lines::default();
                 own.text(REQUEST_ID, &call.id);
                 let stream = call.stream || back.fold;
-                let replaced = self.lines.add(&self.headers, more, stream, &mut own);
+                let replaced = match call.op {
+                    Op::Chat | Op::Complete | Op::Embed => self.lines.add(&self.headers, more, stream, &mut own),
+                    _ => Some(surface::lines(&self.headers, more, call)),
+                };
                 let ready = replaced.as_ref().unwrap_or(self.lines.of(stream));
-                let answer = origin.ask(&Method::POST, &path, ready, &own, body.into()).await;
+                let answer = origin.ask(surface::method(call), &path, ready, &own, body).await;
                 let answer = answer.map_err(|error| fault::of_transport(self, &error))?;
                 if let (Credential::Signed(signer), true) = (&self.credential, answer.status.is_client_error()) {
                     answer.fields.get("date").into_iter().for_each(|date| signer.saw(date));
@@ -252,6 +268,12 @@ impl Provider {
             Credential::Signed(signer) => signer.corrected(failed.code.as_deref().unwrap_or_default(), &failed.message),
             Credential::Fixed(..) | Credential::Token(_) | Credential::None => false,
         }
+    }
+
+    /// What a row's changes know and report.
+    fn notes<'a>(&'a self, model: &'a str, stream: bool, warnings: &'a mut Vec<String>) -> Notes<'a> {
+        let (settings, provider, policy) = (&self.settings, self.spec.id, self.policy);
+        Notes { model, stream, settings, provider, policy, warnings }
     }
 }
 

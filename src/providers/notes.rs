@@ -89,6 +89,15 @@ impl Notes<'_> {
         Ok(())
     }
 
+    /// Report a field of a form that is left out. Fails under [`Policy::Reject`].
+    pub fn lost_field(&mut self, field: &str) -> Result<(), Error> {
+        if self.policy == Policy::Reject {
+            return Err(Error::Unsupported { param: field.to_owned(), provider: self.provider });
+        }
+        self.warn(field, "dropped");
+        Ok(())
+    }
+
     fn lose(&mut self, body: &mut Object, param: &str, remove: bool) -> Result<(), Error> {
         let Some(value) = body.raw(param) else { return Ok(()) };
         let idle = says_nothing(param, value);

@@ -29,7 +29,10 @@ impl Paths {
         let root = place.base.splitn(4, '/').nth(3).map(|below| format!("/{below}")).unwrap_or_default();
         let mut paths = Self { root, query: place.query.clone(), known: Vec::new() };
         for (op, path) in spec.ops {
-            let full = paths.full(path);
+            let mut full = paths.full(path);
+            if !full.starts_with('/') {
+                full.insert(0, '/');
+            }
             let sample = PathAndQuery::try_from(fill(&full, "model")).map_err(|_| invalid_root(&place.base))?;
             let varies = full.contains("{model}") || full.contains("{path}");
             paths.known.push((*op, if varies { Path::PerModel(full) } else { Path::Fixed(sample) }));
@@ -49,7 +52,25 @@ impl Paths {
         }
     }
 
+    /// The path of an operation with what the caller's has below it, query included. `None` if the provider has no such
+    /// operation, or if what is below is no path.
+    pub fn below(&self, op: Op, way: Option<&'static str>, below: &str) -> Option<PathAndQuery> {
+        let own = match (way, self.known.iter().find(|(known, _)| *known == op)?) {
+            (Some(way), _) => self.full(way).try_into().ok()?,
+            (None, (_, Path::Fixed(own))) => own.clone(),
+            (None, (_, Path::PerModel(_))) => return None,
+        };
+        let (path, asked) = below.split_once('?').map_or((below, None), |(path, query)| (path, Some(query)));
+        let queries = [asked, own.query()].into_iter().flatten().filter(|query| !query.is_empty());
+        let query = queries.collect::<Vec<_>>().join("&");
+        let mark = if query.is_empty() { "" } else { "?" };
+        format!("{}{path}{mark}{query}", own.path().trim_end_matches('/')).try_into().ok()
+    }
+
     fn full(&self, path: &str) -> String {
+        if let Some(apart) = path.strip_prefix("//") {
+            return format!("/{apart}");
+        }
         let root = &self.root;
         match &self.query {
             None => format!("{root}{path}"),

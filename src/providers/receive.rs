@@ -5,7 +5,7 @@ use std::task::Poll;
 
 use bytes::Bytes;
 use http::StatusCode;
-use http::header::HeaderValue;
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue};
 
 use super::Provider;
 use super::client::Fields;
@@ -15,7 +15,8 @@ use super::inbound::{Gathered, Inbound, Response};
 use super::rework::{self, embeddings};
 use super::spec::Trail;
 use super::stream::{Flow, Long, Source};
-use crate::call::{Call, Fault, Upstream, Usage};
+use super::surface;
+use crate::call::{Call, Fault, Head, Op, Upstream, Usage};
 use crate::wire::openai::answer::{self, Whole};
 use crate::wire::openai::errors::{self, Complaint};
 use crate::wire::openai::fold::Fold;
@@ -33,7 +34,7 @@ const LONGEST: usize = 64 << 20;
 const COMPLAINT: usize = 64 << 10;
 
 /// The content type of most streams.
-const EVENTS: &str = "text/event-stream";
+pub(super) const EVENTS: &str = "text/event-stream";
 
 /// What came of asking.
 pub enum Got {
@@ -60,7 +61,15 @@ pub async fn receive(provider: &Provider, call: &Call, response: Response, back:
             Ok(Gathered::All(body) | Gathered::Beyond(body, _)) => errors::read(&body),
             Err(_) => Complaint::default(),
         };
-        return Err(fault::of_answer(provider, status, &fields, said));
+        let mut failed = fault::of_answer(provider, status, &fields, said);
+        if call.op.is_passed() && failed.fault == Fault::NotFound {
+            failed.fault = Fault::Missing;
+        }
+        return Err(failed);
+    }
+    if !matches!(call.op, Op::Chat | Op::Complete | Op::Embed) {
+        let reader = Reader { provider, status, fields: &fields, foreign: back.native };
+        return Box::pin(surface::receive(reader, call, body)).await;
     }
     if status == StatusCode::ACCEPTED {
         return Err(nonsense("accepted the request (202) instead of answering it".to_owned()));
@@ -91,7 +100,7 @@ pub async fn receive(provider: &Provider, call: &Call, response: Response, back:
 }
 
 /// Hold a stream back until it says something: until then it can fail with a true status.
-async fn open(provider: &Provider, mut source: Source, mut body: Inbound) -> Result<Got, Box<Upstream>> {
+pub(super) async fn open(provider: &Provider, mut source: Source, mut body: Inbound) -> Result<Got, Box<Upstream>> {
     let mut held: Vec<Bytes> = Vec::new();
     while !source.opened() && !source.done() {
         let passed = match body.next().await {
@@ -177,7 +186,12 @@ async fn replay(reader: Reader<'_>, manner: Manner, body: Inbound) -> Result<Got
 }
 
 /// A whole answer: read if it is short or must be changed, passed on if it is long.
-async fn whole(reader: Reader<'_>, manner: Manner, body: Inbound, base64: bool) -> Result<Got, Box<Upstream>> {
+pub(super) async fn whole(
+    reader: Reader<'_>,
+    manner: Manner,
+    body: Inbound,
+    base64: bool,
+) -> Result<Got, Box<Upstream>> {
     let Reader { provider, fields, .. } = reader;
     let mended = !manner.mends.is_empty() || !manner.follows.is_empty();
     let changed = mended || base64 || manner.completion.is_some() || reader.foreign.is_some();
@@ -198,8 +212,10 @@ async fn whole(reader: Reader<'_>, manner: Manner, body: Inbound, base64: bool) 
         Ok(Ok(Gathered::All(bytes))) => bytes,
         Ok(Ok(Gathered::Beyond(first, rest))) if !changed => {
             let kind = HeaderValue::from_str(fields.content_type()).ok().filter(|kind| !kind.is_empty());
-            let kind = kind.unwrap_or(HeaderValue::from_static("application/json"));
-            return Ok(Got::Long(Box::new(Long::new(provider, first, rest, kind, length))));
+            let mut head = Head { status: reader.status, headers: HeaderMap::new() };
+            head.headers.insert(CONTENT_TYPE, kind.unwrap_or(HeaderValue::from_static("application/json")));
+            head.headers.extend(length.map(|length| (CONTENT_LENGTH, length.into())));
+            return Ok(Got::Long(Box::new(Long::new(provider, Some(first), rest, head, true))));
         }
         Ok(Ok(Gathered::Beyond(..))) => {
             return Err(reader.nonsense(format!("answered with more than {LONGEST} bytes")));
@@ -211,7 +227,7 @@ async fn whole(reader: Reader<'_>, manner: Manner, body: Inbound, base64: bool) 
     }
     let mut object = reader.judge(bytes)?;
     let nonsense = |error: Malformed| reader.nonsense(error.to_string());
-    rework::answer(provider.spec, &mut object, &mut Trail::default()).map_err(nonsense)?;
+    rework::mend(manner.mends, manner.follows, &mut object, &mut Trail::default()).map_err(nonsense)?;
     if base64 {
         embeddings::to_base64(&mut object).map_err(nonsense)?;
     }
@@ -224,11 +240,11 @@ async fn whole(reader: Reader<'_>, manner: Manner, body: Inbound, base64: bool) 
 }
 
 /// Reads whole answers of one provider.
-struct Reader<'a> {
-    provider: &'a Provider,
-    status: StatusCode,
-    fields: &'a Fields,
-    foreign: Option<Box<Foreign>>,
+pub struct Reader<'a> {
+    pub(super) provider: &'a Provider,
+    pub(super) status: StatusCode,
+    pub(super) fields: &'a Fields,
+    pub(super) foreign: Option<Box<Foreign>>,
 }
 
 impl Reader<'_> {
@@ -265,12 +281,12 @@ impl Reader<'_> {
         })
     }
 
-    fn nonsense(&self, message: String) -> Box<Upstream> {
+    pub(super) fn nonsense(&self, message: String) -> Box<Upstream> {
         fault::of_nonsense(self.provider, self.status, self.fields, message)
     }
 }
 
-fn media_type(fields: &Fields) -> &str {
+pub(super) fn media_type(fields: &Fields) -> &str {
     let kind = fields.content_type().split(';').next().unwrap_or_default().trim();
     ["application/json", EVENTS, "text/plain"]
         .into_iter()

@@ -6,6 +6,7 @@ pub use super::notes::{Notes, Policy};
 use super::settings::Settings;
 use crate::call::{Error, Fault, Op, Usage};
 use crate::config::{Env, Invalid};
+use crate::wire::multipart::Draft;
 pub use crate::wire::openai::stream::{Follow, Mend, Trail};
 use crate::wire::{Dialect, Native, Object};
 
@@ -48,6 +49,12 @@ pub struct Spec {
     pub completes: &'static [Edit],
     /// Changes of an embeddings request.
     pub embeds: &'static [Edit],
+    /// Changes of requests for the operations that none of the above is about.
+    pub others: &'static [(Op, &'static [Edit])],
+    /// Changes of forms.
+    pub forms: &'static [(Op, &'static [FormEdit])],
+    /// Changes of whole answers of the operations beyond chat, completions and embeddings.
+    pub answers: &'static [(Op, &'static [Mend])],
     /// Whether embeddings come as arrays of numbers only: base64, if asked for, is made here.
     pub floats_only: bool,
     /// Parameters it refuses: left out with a warning, or refused by `on_unsupported_param: reject`.
@@ -85,7 +92,8 @@ pub struct Spec {
 pub struct Way {
     /// The wire format.
     pub dialect: Dialect,
-    /// The path below the root, with a query if it needs one. `{model}` is filled in percent-encoded, `{path}` is the
+    /// The path below the root, with a query if it needs one; one that begins with `//` stands below the root's host, and
+    /// the root's query does not go along. `{model}` is filled in percent-encoded, `{path}` is the
     /// model with its slashes left as they are.
     pub path: &'static str,
 }
@@ -181,6 +189,19 @@ pub enum Edit {
     Ignores(&'static [&'static str]),
     /// Parameters that can be left out without a word, because nothing is lost.
     Drop(&'static [&'static str]),
+}
+
+/// One change of a form.
+#[derive(Clone, Copy)]
+pub enum FormEdit {
+    /// A field has another name there.
+    Rename(&'static str, &'static str),
+    /// Fields it refuses: left out with a warning, or refused by `on_unsupported_param: reject`.
+    Lacks(&'static [&'static str]),
+    /// A field must come after all others.
+    Last(&'static str),
+    /// Anything else.
+    Check(fn(&mut Draft<'_>) -> Result<(), Error>),
 }
 
 /// A failure that means something else than its status says.
@@ -286,6 +307,9 @@ impl Spec {
             edits: &[],
             completes: &[],
             embeds: &[],
+            others: &[],
+            forms: &[],
+            answers: &[],
             floats_only: false,
             lacks: &[],
             ignores: &[],

@@ -6,16 +6,17 @@ use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes, BytesMut};
 use http::StatusCode;
-use http::header::HeaderValue;
+use http::header::CONTENT_LENGTH;
 
 use super::Provider;
 use super::client::{Fields, SendError};
 use super::fault;
 use super::inbound::Inbound;
 use crate::call::redact::Redactor;
-use crate::call::{Fault, Upstream, Usage};
+use crate::call::{Fault, Head, Upstream, Usage};
 use crate::wire::native::Decoder;
 use crate::wire::openai::stream::{Broken, Events};
+use crate::wire::openai::typed::Typed;
 use crate::wire::openai::usage;
 
 /// How much of a long answer's end is kept to find its usage in, bytes.
@@ -24,32 +25,59 @@ const TAIL: usize = 4096;
 /// The events of a stream, in whatever format they arrive.
 pub struct Source {
     decoder: Option<Box<Decoder>>,
-    events: Events,
+    events: Heard,
     /// What the decoder makes of a chunk.
     decoded: BytesMut,
     /// Found by the decoder behind events that can still be passed on.
     broken: Option<Broken>,
 }
 
+/// Who listens to the events that pass.
+enum Heard {
+    /// Chat chunks, or text completions.
+    Chunks(Events),
+    /// Events with a type.
+    Typed(Typed),
+}
+
+/// Calls the same method of whoever listens.
+macro_rules! heard {
+    ($heard:expr, $events:ident => $call:expr) => {
+        match $heard {
+            Heard::Chunks($events) => $call,
+            Heard::Typed($events) => $call,
+        }
+    };
+}
+
 impl Source {
     /// A stream that has not begun; without a decoder it is OpenAI's.
     pub fn new(events: Events, decoder: Option<Decoder>) -> Self {
+        let events = Heard::Chunks(events);
         Self { decoder: decoder.map(Box::new), events, decoded: BytesMut::new(), broken: None }
+    }
+
+    /// A stream of events with types, which passes as it comes.
+    pub fn typed() -> Self {
+        Self { decoder: None, events: Heard::Typed(Typed::default()), decoded: BytesMut::new(), broken: None }
     }
 
     /// As [`Events::push`].
     pub fn push(&mut self, chunk: Bytes) -> Result<Bytes, Broken> {
-        let Some(decoder) = &mut self.decoder else { return self.events.push(chunk) };
+        let Some(decoder) = &mut self.decoder else { return heard!(&mut self.events, events => events.push(chunk)) };
         let decoded = decoder.push(chunk, &mut self.decoded);
-        let passed = self.events.push(self.decoded.split().freeze())?;
+        let decoded_bytes = self.decoded.split().freeze();
+        let passed = heard!(&mut self.events, events => events.push(decoded_bytes))?;
         self.passed(passed, decoded)
     }
 
     /// As [`Events::end`].
     pub fn end(&mut self) -> Result<Bytes, Broken> {
-        let Some(decoder) = &mut self.decoder else { return self.events.end() };
-        let decoded = if self.events.done() { Ok(()) } else { decoder.end(&mut self.decoded) };
-        let passed = self.events.push(self.decoded.split().freeze())?;
+        let Some(decoder) = &mut self.decoder else { return heard!(&mut self.events, events => events.end()) };
+        let decoded =
+            if heard!(&self.events, events => events.done()) { Ok(()) } else { decoder.end(&mut self.decoded) };
+        let decoded_bytes = self.decoded.split().freeze();
+        let passed = heard!(&mut self.events, events => events.push(decoded_bytes))?;
         self.passed(passed, decoded)
     }
 
@@ -66,17 +94,17 @@ impl Source {
 
     /// What broke the stream behind the frames that were returned last: nothing follows them.
     pub fn broken(&mut self) -> Option<Broken> {
-        self.events.broken().or_else(|| self.broken.take())
+        heard!(&mut self.events, events => events.broken()).or_else(|| self.broken.take())
     }
 
     /// Whether the first content has been seen.
     pub fn opened(&self) -> bool {
-        self.events.opened()
+        heard!(&self.events, events => events.opened())
     }
 
     /// Whether the end mark has been seen: nothing more is expected.
     pub fn done(&self) -> bool {
-        self.events.done()
+        heard!(&self.events, events => events.done())
     }
 }
 
@@ -105,12 +133,17 @@ impl Flow {
 
     /// The tokens, as far as the provider has told them.
     pub fn usage(&self) -> Option<Usage> {
-        self.source.events.usage()
+        heard!(&self.source.events, events => events.usage())
     }
 
     /// How many events with content came.
     pub fn chunks(&self) -> u64 {
-        self.source.events.chunks()
+        heard!(&self.source.events, events => events.chunks())
+    }
+
+    /// Whether the provider has said, in an event that was passed on, that it failed.
+    pub fn failed(&self) -> bool {
+        matches!(&self.source.events, Heard::Typed(events) if events.failed())
     }
 
     /// Whether the provider has said everything, so that only its end is missing.
@@ -194,24 +227,26 @@ impl Name {
     }
 }
 
-/// An answer too long to be held.
+/// An answer that passes through: too long to be held, or none of our business.
 pub struct Long {
     provider: Name,
     body: Inbound,
     first: Option<Bytes>,
-    tail: VecDeque<u8>,
-    passed: usize,
-    /// The provider's content type.
-    pub content_type: HeaderValue,
+    /// The end of what has passed, if the usage may stand there.
+    tail: Option<VecDeque<u8>>,
+    passed: u64,
     /// Its length, if the provider told it, bytes.
-    pub length: Option<usize>,
+    length: Option<u64>,
+    /// The status, and the headers that go along.
+    pub head: Head,
 }
 
 impl Long {
-    /// A body of which `first` has arrived.
-    pub fn new(provider: &Provider, first: Bytes, body: Inbound, kind: HeaderValue, length: Option<usize>) -> Self {
-        let tail = VecDeque::with_capacity(TAIL);
-        Self { provider: Name::of(provider), body, first: Some(first), tail, passed: 0, content_type: kind, length }
+    /// A body of which `first` has arrived. `told` says whether the usage may stand at its end.
+    pub fn new(provider: &Provider, first: Option<Bytes>, body: Inbound, head: Head, told: bool) -> Self {
+        let tail = told.then(|| VecDeque::with_capacity(TAIL));
+        let length = head.headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+        Self { provider: Name::of(provider), body, first, tail, passed: 0, length, head }
     }
 
     /// The next chunk, as it came; `None` at the end.
@@ -222,14 +257,16 @@ impl Long {
         };
         Poll::Ready(next.map(|chunk| match chunk {
             Ok(chunk) => {
-                let mut end = &chunk[chunk.len().saturating_sub(TAIL)..];
-                let over = (self.tail.len() + end.len()).saturating_sub(TAIL);
-                self.tail.drain(..over.min(self.tail.len()));
-                while end.has_remaining() {
-                    self.tail.extend(end.chunk());
-                    end.advance(end.chunk().len());
+                if let Some(tail) = &mut self.tail {
+                    let mut end = &chunk[chunk.len().saturating_sub(TAIL)..];
+                    let over = (tail.len() + end.len()).saturating_sub(TAIL);
+                    tail.drain(..over.min(tail.len()));
+                    while end.has_remaining() {
+                        tail.extend(end.chunk());
+                        end.advance(end.chunk().len());
+                    }
                 }
-                self.passed += chunk.len();
+                self.passed += chunk.len() as u64;
                 if self.complete() {
                     // nobody asks for more than the length, so its end is taken here: the connection can be used again
                     let _end = self.body.poll(cx);
@@ -247,6 +284,6 @@ impl Long {
 
     /// The usage, if it stood at the end of the body.
     pub fn usage(&mut self) -> Option<Usage> {
-        usage::in_tail(self.tail.make_contiguous())
+        usage::in_tail(self.tail.as_mut()?.make_contiguous())
     }
 }

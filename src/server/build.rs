@@ -66,8 +66,12 @@ pub fn compile(
     if !problems.is_empty() {
         return Err(Invalid::from(problems));
     }
+    let [batch_target, responses_target] =
+        config.keepers().map(|(_, name)| targets.iter().find(|target| Some(&*target.name) == name).cloned());
     Ok(Rules {
         targets,
+        batch_target,
+        responses_target,
         strategy: match config.strategy.mode {
             Mode::Single => Strategy::Single,
             Mode::Fallback => Strategy::Fallback,

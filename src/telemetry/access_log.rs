@@ -117,7 +117,9 @@ fn request(out: &mut Members<'_>, line: &Line<'_>) {
 fn call(out: &mut Members<'_>, outcome: &Outcome) {
     let route = &outcome.route;
     out.word("op", outcome.op.name());
-    out.text("model", &outcome.model);
+    if !outcome.model.is_empty() {
+        out.text("model", &outcome.model);
+    }
     if !route.provider.is_empty() {
         out.word("provider", route.provider);
         out.text("target", &route.target);

@@ -3,19 +3,21 @@
 //! Every label is bounded: providers and codes are constants, targets come from the configuration, and a model becomes
 //! a label only once a target has served it or the configuration names it. Reading takes no lock; growing does.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use arc_swap::ArcSwap;
 use prometheus::core::Collector;
 use prometheus::{
-    Histogram, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
+    Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+    TextEncoder,
 };
 
 use super::connections::{self, States};
 use super::millis::overhead;
 use super::series::{NONE, OTHER, Series, Table, UNKNOWN};
 use super::sink::Sink;
-use crate::call::{Fault, Outcome};
+use crate::call::{Fault, Op, Outcome, Route};
+use crate::wire::op::SURFACES;
 
 /// Upper bounds in seconds of whole calls and of the wait for the first token; reasoning models take minutes.
 const CALLS: [f64; 16] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1., 2.5, 5., 10., 30., 60., 120., 300., 600.];
@@ -30,6 +32,7 @@ pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 pub struct Metrics {
     registry: Registry,
     families: Families,
+    surfaces: Surfaces,
     connections: States,
     table: ArcSwap<Table>,
     growing: Mutex<()>,
@@ -50,8 +53,21 @@ pub(super) struct Families {
     attempt_failures: IntCounterVec,
     init_failures: IntCounterVec,
     rate_limited: IntCounterVec,
+    surfaces: IntCounterVec,
     overhead: Histogram,
     in_flight: IntGauge,
+}
+
+/// What went well and what did not, for each operation; made with the first call of it.
+#[derive(Debug, Default)]
+struct Surfaces([[OnceLock<IntCounter>; 2]; SURFACES.len()]);
+
+impl Surfaces {
+    fn file(&self, families: &Families, op: Op, good: bool) {
+        let status = if good { "success" } else { "error" };
+        let counter = &self.0[op as usize][usize::from(good)];
+        counter.get_or_init(|| families.surfaces.with_label_values(&[op.name(), status])).inc();
+    }
 }
 
 impl Default for Metrics {
@@ -117,6 +133,11 @@ impl Metrics {
                 "Requests refused by a rate limit.",
                 &["key_type"],
             ),
+            surfaces: new.counters(
+                "gateway_surface_requests_total",
+                "Finished calls by the operation of the API.",
+                &["surface", "status"],
+            ),
             overhead: new.single(Histogram::with_opts(
                 HistogramOpts::new("gateway_overhead_seconds", "The gateway's own share of whole answers.")
                     .buckets(OVERHEAD.to_vec()),
@@ -138,7 +159,8 @@ impl Metrics {
         families.rate_limited.with_label_values(&["ip"]);
         #[cfg(target_os = "linux")]
         new.register(prometheus::process_collector::ProcessCollector::for_self());
-        Self { registry, families, connections, table: ArcSwap::default(), growing: Mutex::new(()) }
+        let surfaces = Surfaces::default();
+        Self { registry, families, surfaces, connections, table: ArcSwap::default(), growing: Mutex::new(()) }
     }
 
     /// The series of a model that the configuration names, made if it is not there. Past 500 models of a target, and
@@ -161,12 +183,13 @@ impl Metrics {
         let table = self.table.load();
         let known = match route.provider {
             "" => table.find(NONE, NONE, if table.knows(&outcome.model) { &outcome.model } else { UNKNOWN }),
-            provider => table.find(provider, &route.target, &route.model),
+            provider => table.find(provider, &route.target, named(route)),
         };
         match known {
             Some(series) => series.file(outcome),
             None => self.resolve(outcome).file(outcome),
         }
+        self.surfaces.file(&self.families, outcome.op, outcome.error.is_none() && !outcome.abandoned);
         if let Some(overhead) = overhead(outcome) {
             self.families.overhead.observe(overhead.as_secs_f64());
         }
@@ -181,9 +204,9 @@ impl Metrics {
         match route.provider {
             "" if self.table.load().knows(&outcome.model) => self.series(NONE, NONE, &outcome.model),
             "" => self.series(NONE, NONE, UNKNOWN),
-            provider if served => self.series(provider, &route.target, &route.model),
+            provider if served => self.series(provider, &route.target, named(route)),
             provider => {
-                let label = self.table.load().label(provider, &route.target, &route.model);
+                let label = self.table.load().label(provider, &route.target, named(route));
                 self.series(provider, &route.target, if label == OTHER { OTHER } else { UNKNOWN })
             }
         }
@@ -249,6 +272,11 @@ impl Metrics {
         self.connections.refresh();
         TextEncoder::new().encode_to_string(&self.registry.gather()).unwrap_or_default()
     }
+}
+
+/// The model that was asked for; some operations have none.
+fn named(route: &Route) -> &str {
+    if route.model.is_empty() { NONE } else { &route.model }
 }
 
 /// A request in flight.

@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use ferrogw::call::{Error, Fault, Upstream};
-use ferrogw::wire::{Dialect, Malformed};
+use ferrogw::wire::Malformed;
 
 use super::*;
 
@@ -110,7 +110,7 @@ async fn nothing_of_the_operators_account_is_repeated_to_the_caller() {
 #[tokio::test]
 async fn a_failure_in_a_stream_is_one_event_with_the_same_body() {
     for failure in all() {
-        let event = failure.event(Dialect::OpenAi);
+        let event = failure.event(Op::Chat);
         let body = failure.body();
         assert_eq!(event, [b"data: ", &body[..], b"\n\n"].concat());
         assert!(!body.contains(&b'\n'));

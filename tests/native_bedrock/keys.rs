@@ -174,5 +174,5 @@ async fn a_clock_that_is_off_is_corrected_and_the_request_signed_anew() {
     assert_eq!((reply.status, reply.header("x-ferro-attempts")), (200, "1"), "{}", reply.body);
     let seen = upstream.seen();
     let hour = |at: usize| seen[at].header("x-amz-date")[9..11].parse::<u32>().unwrap();
-    assert!(matches!((hour(1) + 24 - hour(0)) % 24, 2 | 1 | 3), "{} {}", hour(0), hour(1));
+    assert!(matches!((hour(1) + 24 - hour(0)) % 24, 1..=3), "{} {}", hour(0), hour(1));
 }

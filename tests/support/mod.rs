@@ -12,7 +12,7 @@ use ferrogw::server::process::{self, Plan, Running};
 use ferrogw::telemetry::AccessLog;
 use serde_json::Value;
 
-pub(crate) use self::upstream::{Say, Upstream};
+pub(crate) use self::upstream::{Say, Seen, Upstream};
 
 /// A small chat request.
 pub(crate) const ASK: &str = r#"{"model":"m","messages":[{"role":"user","content":"hi"}]}"#;

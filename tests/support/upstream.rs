@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, Bytes};
-use axum::extract::State;
+use axum::extract::{DefaultBodyLimit, State};
 use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::response::Response;
 use futures_util::StreamExt;
@@ -158,7 +158,7 @@ impl Upstream {
         let mut me = Self { script: Arc::new(Mutex::new(script.into_iter().collect())), ..Self::default() };
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         me.url = format!("http://{}", listener.local_addr().unwrap());
-        let app = Router::new().fallback(answer).with_state(me.clone());
+        let app = Router::new().fallback(answer).layer(DefaultBodyLimit::disable()).with_state(me.clone());
         tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
         me
     }

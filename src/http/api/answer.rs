@@ -8,15 +8,14 @@ use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use futures_util::StreamExt;
 use http::HeaderMap;
-use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue};
 
-use crate::call::{Answer, Answered, Reply, Route};
+use crate::call::{Answer, Answered, Op, Reply, Route};
 use crate::http::edge;
 use crate::http::error::{Failure, HEADERS};
 use crate::pipeline::Rules;
 use crate::pipeline::walk::Failed;
 use crate::telemetry::Millis;
-use crate::wire::Dialect;
 
 const PROVIDER: HeaderName = HeaderName::from_static("x-gateway-provider");
 const OVERHEAD: HeaderName = HeaderName::from_static("x-gateway-overhead-ms");
@@ -27,12 +26,12 @@ const WARNINGS: HeaderName = HeaderName::from_static("x-ferro-warnings");
 const BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 
 /// The response to a call.
-pub fn respond(answered: Result<Answered, Failed>, rules: &Rules, since: Instant, dialect: Dialect) -> Response {
+pub fn respond(answered: Result<Answered, Failed>, rules: &Rules, since: Instant, op: Op) -> Response {
     let (mut response, route) = match answered {
         Ok(Answered { answer: Answer::Whole(reply), route }) if rules.expose_headers && route.attempts > 0 => {
             return whole(reply, &route, since);
         }
-        Ok(Answered { answer, route }) => (body(answer, dialect), route),
+        Ok(Answered { answer, route }) => (body(answer, op), route),
         Err(Failed { error, route }) => (Failure::from(error).into_response(), route),
     };
     if rules.expose_headers {
@@ -62,26 +61,23 @@ fn whole(reply: Reply, route: &Route, since: Instant) -> Response {
     response
 }
 
-fn body(answer: Answer, dialect: Dialect) -> Response {
+fn body(answer: Answer, op: Op) -> Response {
     match answer {
         Answer::Whole(reply) => {
             let mut response = with_room(Body::from(reply.body));
             response.headers_mut().insert(CONTENT_TYPE, reply.content_type);
             response
         }
-        Answer::Bytes(content_type, length, chunks) => {
-            let mut response = with_room(Body::from_stream(chunks));
-            response.headers_mut().insert(CONTENT_TYPE, content_type);
-            if let Some(length) = length {
-                response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(length));
-            }
+        Answer::Bytes(head, chunks) => {
+            let mut response = Response::new(Body::from_stream(chunks));
+            (*response.status_mut(), *response.headers_mut()) = (head.status, head.headers);
+            response.headers_mut().reserve(HEADERS);
             response
         }
         Answer::Events(events) => {
             // the status is long sent: a failure is the stream's last event, and no end mark follows
-            let events = events.map(move |event| {
-                Ok::<_, Infallible>(event.unwrap_or_else(|error| Failure::from(error).event(dialect)))
-            });
+            let events = events
+                .map(move |event| Ok::<_, Infallible>(event.unwrap_or_else(|error| Failure::from(error).event(op))));
             let mut response = with_room(Body::from_stream(events));
             let headers = response.headers_mut();
             headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
@@ -109,7 +105,9 @@ fn explain(response: &mut Response, route: &Route, since: Instant) {
     headers.insert(PROVIDER, HeaderValue::from_static(route.provider));
     headers.insert(ATTEMPTS, number(route.attempts));
     for (name, text) in [(TARGET, &route.target), (MODEL, &route.model)] {
-        if let Ok(value) = HeaderValue::from_str(text) {
+        if let Ok(value) = HeaderValue::from_str(text)
+            && !value.is_empty()
+        {
             headers.insert(name, value);
         }
     }

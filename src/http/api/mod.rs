@@ -3,53 +3,39 @@
 pub mod answer;
 pub mod capabilities;
 pub mod models;
+pub mod pass;
 
 use std::sync::Arc;
 
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
+use http::HeaderMap;
+use http::header::CONTENT_TYPE;
 use tower::Service;
 
 use super::edge::Caller;
 use super::error::Failure;
 use super::extract;
-use crate::call::{Call, Error, Op};
-use crate::pipeline::Gateway;
+use super::upload::{self, Reading};
+use crate::call::{Body, Call, Error, Op};
+use crate::pipeline::gateway::Reserved;
+use crate::pipeline::{Gateway, Snapshot};
+use crate::wire::Object;
+use crate::wire::op::Shape;
 use crate::wire::openai::request::{self, Asked, Wrong};
-use crate::wire::{Dialect, Object};
 
 /// `POST /v1/chat/completions`
 pub async fn chat(State(gateway): State<Arc<Gateway>>, mut request: Request) -> Response {
     chat_of(caller(&mut request), gateway, request).await
 }
 
-/// The same for a caller who is known.
-pub fn chat_of(
-    caller: Caller,
-    gateway: Arc<Gateway>,
-    request: Request,
-) -> impl Future<Output = Response> + Send + use<> {
-    serve(caller, gateway, request, Op::Chat, request::chat)
-}
-
-/// `POST /v1/completions`
-pub async fn completions(State(gateway): State<Arc<Gateway>>, mut request: Request) -> Response {
-    serve(caller(&mut request), gateway, request, Op::Complete, request::completion).await
-}
-
-/// `POST /v1/embeddings`
-pub async fn embeddings(State(gateway): State<Arc<Gateway>>, mut request: Request) -> Response {
-    serve(caller(&mut request), gateway, request, Op::Embed, request::embedding).await
-}
-
-type Read = for<'a> fn(&'a Object) -> Result<Asked<'a>, Wrong>;
-
 /// Who asks, as the edge has noted it.
 fn caller(request: &mut Request) -> Caller {
     request.extensions_mut().remove().unwrap_or_default()
 }
 
-async fn serve(caller: Caller, gateway: Arc<Gateway>, request: Request, op: Op, read: Read) -> Response {
+/// The same for a caller who is known.
+pub async fn chat_of(caller: Caller, gateway: Arc<Gateway>, request: Request) -> Response {
     let snapshot = gateway.snapshot();
     let (parts, body) = request.into_parts();
     let limit = snapshot.rules.max_request_bytes;
@@ -59,21 +45,73 @@ async fn serve(caller: Caller, gateway: Arc<Gateway>, request: Request, op: Op, 
     };
     // a call may take minutes: what it does not need is not kept for so long
     drop(parts);
-    let call = match call(op, body, &caller, read) {
+    let call = match Object::parse(body).map_err(Error::from).and_then(|body| call(Op::Chat, body, &caller)) {
         Ok(call) => call,
         Err(error) => return Failure::from(error).into_response(),
     };
+    // not [`answer`]: this future is moved, and would hold what it hands over twice
     let since = call.since;
     let answered = snapshot.stack.clone().call((call, caller.outcome)).await;
     drop(reserved);
-    answer::respond(answered, &snapshot.rules, since, Dialect::OpenAi)
+    answer::respond(answered, &snapshot.rules, since, Op::Chat)
 }
 
-fn call(op: Op, body: bytes::Bytes, caller: &Caller, read: Read) -> Result<Call, Error> {
-    let body = Object::parse(body)?;
-    let asked =
-        read(&body).map_err(|wrong| Error::Invalid { param: wrong.param.to_owned(), message: wrong.message })?;
-    let (model, stream, wants_usage) = (Arc::from(asked.model.as_ref()), asked.stream, asked.wants_usage);
-    let (id, since) = (caller.id.clone(), caller.since);
-    Ok(Call { op, dialect: Dialect::OpenAi, body, model, stream: stream && op != Op::Embed, wants_usage, id, since })
+/// Any other operation.
+pub async fn serve(op: Op, gateway: Arc<Gateway>, mut request: Request) -> Response {
+    let snapshot = gateway.snapshot();
+    let caller = caller(&mut request);
+    let (parts, body) = request.into_parts();
+    let limit = snapshot.rules.max_request_bytes;
+    let read = match op.surface().shape {
+        Shape::Kept | Shape::Below | Shape::Rest => pass::read(op, &parts, body, &caller, limit, &gateway.memory).await,
+        Shape::Form if !is_json(&parts.headers) => {
+            let form = upload::read(&parts.headers, body, limit as u64, &gateway.memory, Reading::Form).await;
+            form.and_then(|(upload, reserved)| Ok((form_call(op, upload, &caller)?, reserved)))
+        }
+        Shape::Form | Shape::Json => {
+            let body = extract::body(&parts.headers, body, limit, &gateway.memory).await;
+            body.and_then(|(body, reserved)| Ok((call(op, Object::parse(body)?, &caller)?, reserved)))
+        }
+    };
+    drop(parts);
+    match read {
+        Ok((call, reserved)) => answer(snapshot, call, caller, reserved).await,
+        Err(failure) => failure.into_response(),
+    }
+}
+
+async fn answer(snapshot: Arc<Snapshot>, call: Call, caller: Caller, reserved: Reserved) -> Response {
+    let (since, op) = (call.since, call.op);
+    let answered = snapshot.stack.clone().call((call, caller.outcome)).await;
+    drop(reserved);
+    answer::respond(answered, &snapshot.rules, since, op)
+}
+
+fn call(op: Op, body: Object, caller: &Caller) -> Result<Call, Error> {
+    let asked = match op {
+        Op::Chat => request::chat(&body),
+        other => request::of(other, &body),
+    };
+    let Asked { model, stream, wants_usage } = asked.map_err(invalid)?;
+    let stream = stream && !matches!(op, Op::Embed | Op::Rerank | Op::Moderate);
+    let call = Call::new(op, Body::None, Arc::from(model.as_ref()), caller.id.clone(), caller.since);
+    Ok(Call { body: Body::Json(body), stream, wants_usage, ..call })
+}
+
+fn form_call(op: Op, upload: crate::call::Upload, caller: &Caller) -> Result<Call, Error> {
+    let form =
+        upload.form.as_ref().ok_or_else(|| invalid(Wrong { param: "", message: "the form is empty".to_owned() }))?;
+    let Asked { model, stream, .. } = request::form(form).map_err(invalid)?;
+    let model = Arc::from(model.as_ref());
+    let call = Call::new(op, Body::Upload(Arc::new(upload)), model, caller.id.clone(), caller.since);
+    Ok(Call { stream, ..call })
+}
+
+fn invalid(wrong: Wrong) -> Error {
+    Error::Invalid { param: wrong.param.to_owned(), message: wrong.message }
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    let kind = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    kind.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("application/json")
 }

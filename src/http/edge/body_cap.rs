@@ -3,8 +3,10 @@
 use http_body::Body;
 
 use crate::http::error::Failure;
+use crate::http::upload;
 
-/// Refuses a declared length over `limit` bytes: the server has read it from the headers.
-pub(super) fn check(limit: u64, body: &impl Body) -> Result<(), Failure> {
+/// Refuses a declared length over `limit` bytes: the server has read it from the headers. Files have a limit of their own.
+pub(super) fn check(limit: u64, path: &str, body: &impl Body) -> Result<(), Failure> {
+    let limit = if path == "/v1/files" { limit.max(upload::LARGEST_FILE) } else { limit };
     if body.size_hint().lower() > limit { Err(Failure::BodyTooLarge { limit }) } else { Ok(()) }
 }

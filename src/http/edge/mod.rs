@@ -171,7 +171,7 @@ fn admit<B: http_body::Body>(
             open_mode::check(&settings.origins, peer, request)?;
         }
     }
-    body_cap::check(settings.max_body, request.body())?;
+    body_cap::check(settings.max_body, request.uri().path(), request.body())?;
     Ok(None)
 }
 

@@ -32,9 +32,9 @@ pub(super) fn check<B>(origins: &[HeaderValue], peer: IpAddr, request: &Request<
          to serve other names"
     } else if !headers.get_all(header::ORIGIN).iter().all(|origin| origins.contains(origin) || is_local_page(origin)) {
         "open mode does not serve web pages of other origins: set MASTER_KEY, or add the page's origin to CORS_ORIGINS"
-    } else if *request.method() == Method::POST && !is_json(headers) {
-        "open mode takes POST requests as `Content-Type: application/json` only, which web pages cannot send unasked: \
-         set the header, or set MASTER_KEY"
+    } else if *request.method() == Method::POST && !is_json(headers) && !has_credential(headers) {
+        "open mode takes POST requests only as web pages cannot send them unasked: with `Content-Type: \
+         application/json`, or with a credential, be it any: set one of these headers, or set MASTER_KEY"
     } else {
         return Ok(());
     };
@@ -66,6 +66,12 @@ fn is_local_page(origin: &HeaderValue) -> bool {
     let Ok(origin) = origin.to_str() else { return false };
     let Some((_, authority)) = origin.split_once("://") else { return false };
     Authority::try_from(authority).is_ok_and(is_local)
+}
+
+/// Whether there is a header that a web page may send elsewhere only if that agrees beforehand. Its value does not matter.
+fn has_credential(headers: &HeaderMap) -> bool {
+    let bearer = headers.get(header::AUTHORIZATION).is_some_and(|value| value.as_bytes().starts_with(b"Bearer "));
+    bearer || headers.contains_key("x-api-key")
 }
 
 fn is_json(headers: &HeaderMap) -> bool {

@@ -163,8 +163,11 @@ mod tests {
         headers.insert(HOST, HeaderValue::from_static("bedrock-runtime.us-east-1.amazonaws.com"));
         let body = br#"{"messages":[{"role":"user","content":[{"text":"ping"}]}]}"#;
         let path = PathAndQuery::from_static(path);
-        let made = signed(&identity, at, ("us-east-1", "bedrock"), &Method::POST, &path, &headers, body).unwrap();
-        let of = |name: &str| made.iter().find(|(known, _)| known == name).map(|(_, value)| value.to_str().unwrap());
+        let made = signed(&identity, at, ("us-east-1", "bedrock"), &Method::POST, &path, &headers, body)
+            .expect("as the test has it");
+        let of = |name: &str| {
+            made.iter().find(|(known, _)| known == name).map(|(_, value)| value.to_str().expect("as the test has it"))
+        };
         let also = if token.is_some() { ";x-amz-security-token" } else { "" };
         let expected = format!(
             "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20260115/us-east-1/bedrock/aws4_request, \
@@ -201,7 +204,7 @@ mod tests {
     fn a_clock_that_is_off_is_corrected_once() {
         let signer = Signer::new(Keys::of("AKIDEXAMPLE", "secret", None), "us-east-1".to_owned(), "bedrock");
         let ahead = jiff::Timestamp::now() + jiff::SignedDuration::from_hours(1);
-        let date = jiff::fmt::rfc2822::to_string(&ahead.to_zoned(jiff::tz::TimeZone::UTC)).unwrap();
+        let date = jiff::fmt::rfc2822::to_string(&ahead.to_zoned(jiff::tz::TimeZone::UTC)).expect("as the test has it");
         signer.saw(&date);
         assert!(!signer.corrected("AccessDeniedException", "no"));
         assert!(!signer.corrected("InvalidSignatureException", "The request signature we calculated does not match"));

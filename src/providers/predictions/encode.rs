@@ -34,13 +34,14 @@ pub(super) fn encode(
     warnings: &mut Vec<String>,
 ) -> Result<Asked, Error> {
     let spec = provider.spec;
+    let given = call.body.json().ok_or_else(|| Error::NoTarget(call.model.clone()))?;
     let (mut body, completion) = match call.op {
         Op::Complete => {
-            let (chat, echo) = completions::to_chat(&call.body)
+            let (chat, echo) = completions::to_chat(given)
                 .map_err(|beyond| Error::Invalid { param: beyond.param.to_owned(), message: beyond.message })?;
             (chat, Some(echo))
         }
-        _ => (call.body.clone(), None),
+        _ => (given.clone(), None),
     };
     let (settings, policy) = (&provider.settings, provider.policy);
     let mut notes = Notes { model, stream: call.stream, settings, provider: spec.id, policy, warnings };

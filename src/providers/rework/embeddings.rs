@@ -27,7 +27,9 @@ pub fn query_by_default(body: &mut Object, _: &mut Notes<'_>) -> Result<(), Erro
 
 /// Whether a caller wants base64 of a provider that has numbers only: [`to_base64`] makes it, and the provider is not told.
 pub fn wants_base64(spec: &Spec, call: &Call) -> bool {
-    spec.floats_only && call.op == Op::Embed && is(&call.body, "encoding_format", r#""base64""#)
+    spec.floats_only
+        && call.op == Op::Embed
+        && call.body.json().is_some_and(|body| is(body, "encoding_format", r#""base64""#))
 }
 
 /// Numbers become base64 of little-endian 32-bit floats, as OpenAI has it. Fails if they are no numbers.

@@ -19,7 +19,7 @@ pub mod usage;
 use bytes::Bytes;
 use memchr::memmem;
 
-use super::spec::{Edit, Notes, Spec, Trail};
+use super::spec::{Edit, Follow, Mend, Notes, Spec, Trail};
 use crate::call::{Error, Op};
 use crate::wire::{Malformed, Object};
 
@@ -36,7 +36,7 @@ pub fn request(spec: &Spec, op: Op, body: &mut Object, notes: &mut Notes<'_>) ->
 }
 
 /// Carry out a row's words. In order: `edits`, `ignores`, `lacks`, `knows` for chat; the other operations have
-/// `completes` and `embeds` alone. Fails as [`request`] does.
+/// `completes`, `embeds` or `others` alone. Fails as [`request`] does.
 pub fn fit(spec: &Spec, op: Op, body: &mut Object, notes: &mut Notes<'_>) -> Result<(), Error> {
     match op {
         Op::Chat => {
@@ -58,6 +58,10 @@ pub fn fit(spec: &Spec, op: Op, body: &mut Object, notes: &mut Notes<'_>) -> Res
                 body.remove("encoding_format");
             }
         }
+        other => {
+            let edits = spec.others.iter().find(|(op, _)| *op == other);
+            edit(edits.map_or(&[], |(_, edits)| edits), body, notes)?;
+        }
     }
     Ok(())
 }
@@ -65,11 +69,16 @@ pub fn fit(spec: &Spec, op: Op, body: &mut Object, notes: &mut Notes<'_>) -> Res
 /// Make a whole answer, or one event of a stream, what a caller of the dialect expects. The trail belongs to the answer.
 /// Returns whether anything was changed; fails on members of unexpected shape.
 pub fn answer(spec: &Spec, body: &mut Object, trail: &mut Trail) -> Result<bool, Malformed> {
+    mend(spec.mends, spec.follows, body, trail)
+}
+
+/// Carry out changes of an answer, in order. As [`answer`].
+pub fn mend(mends: &[Mend], follows: &[Follow], body: &mut Object, trail: &mut Trail) -> Result<bool, Malformed> {
     let mut changed = false;
-    for mend in spec.mends {
+    for mend in mends {
         changed |= mend(body)?;
     }
-    for follow in spec.follows {
+    for follow in follows {
         changed |= follow(body, trail)?;
     }
     Ok(changed)

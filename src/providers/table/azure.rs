@@ -2,13 +2,17 @@
 
 use super::faults::on;
 use super::openai::{OWN_NAMES, SEARCHERS_LACK};
+use super::usual::{
+    BATCH, CHAT, COMPLETE, EMBED, FILE, IMAGE, IMAGE_EDIT, RESPOND, SPEECH, STORED, TRANSCRIBE, TRANSLATE,
+};
 use super::{NO_HINTS, given, place};
 use crate::call::{Fault, Op};
 use crate::config::Invalid;
 use crate::providers::rework::generations;
 use crate::providers::settings::Settings;
 use crate::providers::spec::Edit::{Body, Lacks, When};
-use crate::providers::spec::{Auth, Discover, Owns, Place, Root, Spec, Var, may, need};
+use crate::providers::spec::{Auth, Discover, Owns, Place, Root, Spec, Var, Way, may, need};
+use crate::wire::Dialect;
 
 /// The version of Azure OpenAI's API that the reference calls, too: general availability.
 const VERSION: &str = "2024-10-21";
@@ -58,9 +62,21 @@ fn openai(settings: &Settings) -> Result<Place, Invalid> {
     Ok(Place { base: format!("{base}/openai/v1"), query: query.map(|version| format!("api-version={version}")) })
 }
 
-/// The configured deployment answers every chat, as in the reference; embeddings name theirs as the model.
+/// The configured deployment answers every chat, as in the reference; the other operations name theirs as the model.
 fn deployment(_: &str, op: Op, settings: &Settings) -> Option<String> {
-    (op != Op::Embed).then(|| settings.get("deployment").map(str::to_owned)).flatten()
+    matches!(op, Op::Chat | Op::Complete | Op::Respond).then(|| settings.get("deployment").map(str::to_owned)).flatten()
+}
+
+/// What is stored, and the Responses API, are on the newer surface alone, which takes no dated version.
+fn openai_ways(op: Op, _: &str, _: bool, settings: &Settings) -> Option<Way> {
+    let path = match op {
+        Op::Respond | Op::Stored => "//openai/v1/responses",
+        Op::File => "//openai/v1/files",
+        Op::Batch => "//openai/v1/batches",
+        _ => return None,
+    };
+    let apart = settings.get("base_url").is_none() && by_deployment(settings).unwrap_or_default();
+    apart.then_some(Way { dialect: Dialect::OpenAi, path })
 }
 
 /// <https://learn.microsoft.com/azure/ai-services/openai/reference>, <https://learn.microsoft.com/azure/ai-foundry/openai/api-version-lifecycle>.
@@ -70,7 +86,8 @@ pub(super) static OPENAI: Spec = Spec {
     root: Root::By(openai),
     any_of: ANY_OF,
     auth: Auth::KeyOrEntra("api-key", "https://cognitiveservices.azure.com/.default"),
-    ops: &[(Op::Chat, "/chat/completions"), (Op::Complete, "/completions"), (Op::Embed, "/embeddings")],
+    ops: &[CHAT, COMPLETE, EMBED, RESPOND, STORED, IMAGE, IMAGE_EDIT, SPEECH, TRANSCRIBE, TRANSLATE, FILE, BATCH],
+    ways: Some(openai_ways),
     model: deployment,
     lists: Some("deployment"),
     edits: &[Body(generations::azure), When(generations::searches, &[Lacks(SEARCHERS_LACK)])],
@@ -149,7 +166,7 @@ pub(super) static FOUNDRY: Spec = Spec {
     root: Root::By(foundry),
     any_of: ANY_OF,
     auth: Auth::By(foundry_auth),
-    ops: &[(Op::Chat, "/chat/completions"), (Op::Embed, "/embeddings")],
+    ops: &[CHAT, EMBED, RESPOND, STORED, IMAGE, IMAGE_EDIT, SPEECH, TRANSCRIBE, TRANSLATE, FILE, BATCH],
     fixed_headers: &[("extra-parameters", "drop")],
     edits: &[Body(generations::azure), NO_HINTS],
     lacks: &["service_tier", "prediction", "modalities", "audio"],

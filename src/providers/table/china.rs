@@ -1,8 +1,9 @@
 //! Laboratories of China that serve their own models: DeepSeek, Moonshot, Qwen.
 
 use super::faults::on;
+use super::usual::{BATCH, CHAT, EMBED, FILE, PASS};
 use super::{FLAT, FLAT_BUT_USER, MAX_TOKENS, NO_HINTS, NO_MARKS, NO_THOUGHTS, ROLES, THOUGHTS};
-use crate::call::{Fault, Op};
+use crate::call::Fault;
 use crate::config::Invalid;
 use crate::providers::rework::{choices, effort, embeddings, params, replay, schema, usage};
 use crate::providers::settings::Settings;
@@ -22,6 +23,7 @@ fn deepseek_switches(model: &str) -> bool {
 /// <https://api-docs.deepseek.com/api/create-chat-completion>, <https://api-docs.deepseek.com/guides/thinking_mode>.
 /// Strict tools and prefixes exist below `/beta` only, which `DEEPSEEK_BASE_URL` may name.
 pub(super) static DEEPSEEK: Spec = Spec {
+    ops: &[CHAT, PASS],
     edits: &[
         ROLES,
         FLAT,
@@ -87,6 +89,7 @@ fn moonshot_classic(model: &str) -> bool {
 /// Fixed temperatures of K2.5 and later: not verified live, so both parameters are left out there.
 pub(super) static MOONSHOT: Spec = Spec {
     aliases: &["moonshotai", "kimi"],
+    ops: &[CHAT, FILE, PASS],
     edits: &[
         ROLES,
         NO_MARKS,
@@ -156,7 +159,7 @@ fn qwen_streams_only(model: &str, body: &Object) -> bool {
 pub(super) static QWEN: Spec = Spec {
     aliases: &["dashscope"],
     root: Root::By(qwen),
-    ops: &[(Op::Chat, "/chat/completions"), (Op::Embed, "/embeddings")],
+    ops: &[CHAT, EMBED, FILE, BATCH, PASS],
     // the first two versions took more
     batch: Some(|model| if model.ends_with("v1") || model.ends_with("v2") { 25 } else { 10 }),
     edits: &[

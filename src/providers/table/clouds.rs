@@ -1,8 +1,9 @@
 //! Clouds that serve models beside everything else: Cloudflare, Databricks.
 
 use super::faults::on;
+use super::usual::{CHAT, EMBED, PASS, RESPOND};
 use super::{FLAT, FLAT_BUT_USER, MAX_TOKENS, NO_HINTS, NO_MARKS, NO_NULL, NO_THOUGHTS, ROLES, given, place};
-use crate::call::{Fault, Op};
+use crate::call::Fault;
 use crate::config::Invalid;
 use crate::providers::rework::{choices, effort, embeddings, messages, params, usage};
 use crate::providers::settings::Settings;
@@ -12,7 +13,7 @@ use crate::providers::spec::{Auth, Discover, Owns, Pace, Place, Root, Spec, may,
 /// <https://developers.cloudflare.com/workers-ai/configuration/open-ai-compatibility>,
 /// <https://developers.cloudflare.com/workers-ai/platform/errors>. Errors come in Cloudflare's own envelope.
 pub(super) static CLOUDFLARE: Spec = Spec {
-    ops: &[(Op::Chat, "/chat/completions"), (Op::Embed, "/embeddings")],
+    ops: &[CHAT, EMBED, RESPOND, PASS],
     batch: Some(|_| 100),
     edits: &[ROLES, FLAT, NO_NULL, NO_THOUGHTS, NO_MARKS, MAX_TOKENS, NO_HINTS],
     embeds: &[Body(embeddings::text_only), Lacks(&["user", "dimensions"])],
@@ -108,7 +109,7 @@ pub(super) static DATABRICKS: Spec = Spec {
     root: Root::By(databricks),
     any_of: &["api_key", "client_secret"],
     auth: Auth::BearerOrClient,
-    ops: &[(Op::Chat, "/chat/completions"), (Op::Embed, "/embeddings")],
+    ops: &[CHAT, EMBED, RESPOND, PASS],
     batch: Some(|_| 150),
     edits: &[
         ROLES,

@@ -1,6 +1,9 @@
 //! Hosts of open models: DeepInfra, Fireworks, Novita, Together.
 
 use super::faults::on;
+use super::usual::{
+    BATCH, CHAT, COMPLETE, EMBED, FILE, IMAGE, PASS, RERANK, RESPOND, SPEECH, STORED, TRANSCRIBE, TRANSLATE,
+};
 use super::{FLAT_BUT_USER, MAX_TOKENS, NO_HINTS, NO_MARKS, NO_THOUGHTS, ROLES, gpt_oss};
 use crate::call::{Fault, Op};
 use crate::providers::rework::{choices, effort, embeddings, logprobs, params};
@@ -10,7 +13,7 @@ use crate::providers::spec::{Owns, Spec, may, need};
 
 /// <https://deepinfra.com/docs/openai_api>
 pub(super) static DEEPINFRA: Spec = Spec {
-    ops: &[(Op::Chat, "/chat/completions"), (Op::Complete, "/completions"), (Op::Embed, "/embeddings")],
+    ops: &[CHAT, COMPLETE, EMBED, IMAGE, SPEECH, TRANSCRIBE, TRANSLATE, PASS],
     edits: &[ROLES, FLAT_BUT_USER, NO_THOUGHTS, NO_MARKS, MAX_TOKENS, NO_HINTS],
     embeds: &[Body(embeddings::text_only)],
     floats_only: true,
@@ -35,7 +38,7 @@ fn fireworks_name(model: &str, _: Op, _: &Settings) -> Option<String> {
 pub(super) static FIREWORKS: Spec = Spec {
     streams_only: |_, body| body.get::<u64>("max_tokens").is_ok_and(|most| most.is_some_and(|most| most > 4096)),
     aliases: &["fireworks_ai"],
-    ops: &[(Op::Chat, "/chat/completions"), (Op::Complete, "/completions"), (Op::Embed, "/embeddings")],
+    ops: &[CHAT, COMPLETE, EMBED, RESPOND, STORED, RERANK, PASS],
     model: fireworks_name,
     edits: &[ROLES, FLAT_BUT_USER, NO_THOUGHTS, NO_MARKS, Body(effort::none_to_high), MAX_TOKENS],
     embeds: &[Body(embeddings::text_only)],
@@ -59,7 +62,7 @@ fn r1(model: &str) -> bool {
 /// <https://novita.ai/docs/api-reference/model-apis-llm-create-chat-completion>. Older configurations name the root
 /// `/v3/openai`, which works too.
 pub(super) static NOVITA: Spec = Spec {
-    ops: &[(Op::Chat, "/chat/completions"), (Op::Complete, "/completions"), (Op::Embed, "/embeddings")],
+    ops: &[CHAT, COMPLETE, EMBED, FILE, BATCH, PASS],
     edits: &[
         ROLES,
         FLAT_BUT_USER,
@@ -92,7 +95,7 @@ fn not_gpt_oss(model: &str) -> bool {
 /// `json_schema` is OpenAI's, as in the newer documentation. `GET /models` answers with a bare array.
 pub(super) static TOGETHER: Spec = Spec {
     aliases: &["together_ai", "togetherai"],
-    ops: &[(Op::Chat, "/chat/completions"), (Op::Complete, "/completions"), (Op::Embed, "/embeddings")],
+    ops: &[CHAT, COMPLETE, EMBED, IMAGE, SPEECH, TRANSCRIBE, TRANSLATE, RERANK, PASS],
     edits: &[
         ROLES,
         FLAT_BUT_USER,

@@ -1,8 +1,9 @@
 //! Laboratories elsewhere that serve their own models: AI21, Mistral, Perplexity, xAI.
 
 use super::faults::on;
+use super::usual::{BATCH, CHAT, EMBED, FILE, IMAGE, IMAGE_EDIT, MODERATE, PASS, RESPOND, SPEECH, STORED, TRANSCRIBE};
 use super::{FLAT, MAX_TOKENS, NO_HINTS, NO_MARKS, NO_THOUGHTS, ROLES, THOUGHTS};
-use crate::call::{Fault, Op};
+use crate::call::Fault;
 use crate::providers::rework::{choices, effort, embeddings, messages, mistral, params, replay, schema, usage};
 use crate::providers::spec::Edit::{Body, Drop, Lacks, Mentions, Messages, Rename, When};
 use crate::providers::spec::{Discover, Owns, Pace, Spec, may, need};
@@ -10,6 +11,7 @@ use crate::providers::spec::{Discover, Owns, Pace, Spec, may, need};
 /// <https://docs.ai21.com/reference/jamba-1-6-api-ref>. Content is a string; what is not in the schema is answered 422.
 /// The older models behind `/{model}/complete` speak no OpenAI and are not served.
 pub(super) static AI21: Spec = Spec {
+    ops: &[CHAT, PASS],
     edits: &[
         ROLES,
         FLAT,
@@ -69,7 +71,7 @@ fn mistral_plain(model: &str) -> bool {
 
 /// <https://docs.mistral.ai/api/endpoint/chat>. The schema forbids members that it does not know, in messages too.
 pub(super) static MISTRAL: Spec = Spec {
-    ops: &[(Op::Chat, "/chat/completions"), (Op::Embed, "/embeddings")],
+    ops: &[CHAT, EMBED, SPEECH, TRANSCRIBE, MODERATE, PASS],
     edits: &[
         ROLES,
         When(magistral, &[Body(effort::prompt_mode), Mentions(THOUGHTS, &[Messages(replay::as_thinking_chunk)])]),
@@ -157,6 +159,7 @@ fn sonar_plain(model: &str) -> bool {
 /// <https://docs.perplexity.ai/api-reference/sonar-post>. `stop` is undocumented and at times refused, so it is left out.
 /// Embeddings exist, but their route is not verified.
 pub(super) static PERPLEXITY: Spec = Spec {
+    ops: &[CHAT, PASS],
     edits: &[
         FLAT,
         Body(messages::alternate),
@@ -227,6 +230,7 @@ fn grok_no_efforts(model: &str) -> bool {
 /// counted beside the completion's.
 pub(super) static XAI: Spec = Spec {
     aliases: &["x-ai"],
+    ops: &[CHAT, RESPOND, STORED, IMAGE, IMAGE_EDIT, FILE, BATCH, PASS],
     edits: &[
         NO_THOUGHTS,
         NO_MARKS,

@@ -14,6 +14,7 @@ mod openai;
 mod replicate;
 mod routers;
 mod silicon;
+mod usual;
 
 use super::rework::{messages, params, replay};
 use super::settings::Settings;

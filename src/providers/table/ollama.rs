@@ -1,7 +1,8 @@
 //! Ollama, at home and as a service.
 
+use super::usual::{CHAT, COMPLETE, EMBED, PASS, RESPOND};
 use super::{FLAT, MAX_TOKENS, NO_HINTS, NO_MARKS, NO_NULL, ROLES, THOUGHTS, given, gpt_oss, place};
-use crate::call::{Fault, Op};
+use crate::call::Fault;
 use crate::config::Invalid;
 use crate::providers::rework::{choices, effort, embeddings, messages, replay};
 use crate::providers::settings::Settings;
@@ -79,7 +80,7 @@ fn address(host: &str) -> String {
 /// context are cut by the server. Images are sent as data only.
 pub(super) static OLLAMA: Spec = Spec {
     root: Root::By(ollama),
-    ops: &[(Op::Chat, "/chat/completions"), (Op::Complete, "/completions"), (Op::Embed, "/embeddings")],
+    ops: &[CHAT, COMPLETE, EMBED, RESPOND, PASS],
     lists: Some("models"),
     edits: EDITS,
     embeds: &[Body(embeddings::text_only), Lacks(&["user"])],
@@ -109,6 +110,7 @@ pub(super) static OLLAMA: Spec = Spec {
 /// <https://docs.ollama.com/cloud>. Embeddings have a route of their own, in no dialect of ours.
 pub(super) static OLLAMA_CLOUD: Spec = Spec {
     aliases: &["ollama_cloud"],
+    ops: &[CHAT],
     lists: Some("models"),
     edits: EDITS,
     lacks: LACKS,

@@ -1,7 +1,11 @@
 //! OpenAI itself.
 
 use super::faults::on;
-use crate::call::{Fault, Op};
+use super::usual::{
+    BATCH, CHAT, COMPLETE, EMBED, FILE, IMAGE, IMAGE_EDIT, IMAGE_VARIATION, MODERATE, PASS, RESPOND, SPEECH, STORED,
+    TRANSCRIBE, TRANSLATE,
+};
+use crate::call::Fault;
 use crate::providers::rework::generations;
 use crate::providers::spec::Edit::{Body, Lacks, When};
 use crate::providers::spec::{Owns, Spec, may, need};
@@ -20,6 +24,12 @@ pub(super) const OWN_NAMES: &[&str] = &[
     "babbage-",
     "davinci-",
     "ft:",
+    "dall-e-",
+    "sora-",
+    "tts-",
+    "whisper-",
+    "omni-moderation-",
+    "text-moderation-",
 ];
 
 /// What the models that search in every answer refuse.
@@ -38,7 +48,23 @@ pub(super) const SEARCHERS_LACK: &[&str] = &[
 /// <https://platform.openai.com/docs/api-reference/chat>; errors: <https://platform.openai.com/docs/guides/error-codes>.
 /// Models that do not think need no edit: their requests pass as they came.
 pub(super) static OPENAI: Spec = Spec {
-    ops: &[(Op::Chat, "/chat/completions"), (Op::Complete, "/completions"), (Op::Embed, "/embeddings")],
+    ops: &[
+        CHAT,
+        COMPLETE,
+        EMBED,
+        RESPOND,
+        STORED,
+        IMAGE,
+        IMAGE_EDIT,
+        IMAGE_VARIATION,
+        SPEECH,
+        TRANSCRIBE,
+        TRANSLATE,
+        MODERATE,
+        FILE,
+        BATCH,
+        PASS,
+    ],
     headers: &[("openai-organization", "organization"), ("openai-project", "project")],
     edits: &[
         When(generations::thinks, &[Body(generations::openai)]),

@@ -1,8 +1,9 @@
 //! Routers in front of many hosts: Hugging Face, OpenRouter.
 
 use super::faults::on;
+use super::usual::{CHAT, EMBED, PASS, RESPOND};
 use super::{FLAT_BUT_USER, NO_HINTS, NO_MARKS, NO_THOUGHTS, ROLES};
-use crate::call::{Fault, Op};
+use crate::call::Fault;
 use crate::providers::rework::{choices, effort, params};
 use crate::providers::spec::Edit::{Body, When};
 use crate::providers::spec::{Owns, Pace, Spec, may, need};
@@ -16,6 +17,7 @@ fn hf_inference(model: &str) -> bool {
 /// behind it, so little is left out. Embeddings have a route of their own, in no dialect of ours.
 pub(super) static HUGGING_FACE: Spec = Spec {
     aliases: &["hugging_face", "huggingface"],
+    ops: &[CHAT, RESPOND, PASS],
     headers: &[("x-hf-bill-to", "bill_to")],
     edits: &[
         ROLES,
@@ -51,7 +53,7 @@ pub(super) static HUGGING_FACE: Spec = Spec {
 /// <https://openrouter.ai/docs/api-reference/chat-completion>, <https://openrouter.ai/docs/use-cases/reasoning-tokens>,
 /// <https://openrouter.ai/docs/api-reference/errors>. Thoughts, marks and hints go through: it passes them on.
 pub(super) static OPENROUTER: Spec = Spec {
-    ops: &[(Op::Chat, "/chat/completions"), (Op::Embed, "/embeddings")],
+    ops: &[CHAT, EMBED, RESPOND, PASS],
     headers: &[("http-referer", "site_url"), ("x-title", "app_name")],
     edits: &[Body(effort::reasoning_object)],
     lacks: &["n"],

@@ -1,11 +1,12 @@
 //! Makers of chips that serve open models on them: Cerebras, Groq, NVIDIA, SambaNova.
 
 use super::faults::on;
+use super::usual::{BATCH, CHAT, COMPLETE, EMBED, FILE, PASS, RESPOND, SPEECH, TRANSCRIBE, TRANSLATE};
 use super::{
     FLAT, FLAT_BUT_USER, MAX_COMPLETION_TOKENS, MAX_TOKENS, NO_HINTS, NO_MARKS, NO_NULL, NO_THOUGHTS, ROLES, THOUGHTS,
     gpt_oss,
 };
-use crate::call::{Fault, Op};
+use crate::call::Fault;
 use crate::providers::rework::{choices, effort, embeddings, messages, replay, schema, usage};
 use crate::providers::spec::Edit::{self, Body, Lacks, Mentions, Messages, When};
 use crate::providers::spec::{Exchange, Spec, may, need};
@@ -23,7 +24,7 @@ fn not_gpt_oss(model: &str) -> bool {
 /// <https://inference-docs.cerebras.ai/api-reference/chat-completions>. Schemas are sent as they are: strict ones must keep
 /// to the subset that Cerebras documents.
 pub(super) static CEREBRAS: Spec = Spec {
-    ops: &[(Op::Chat, "/chat/completions"), (Op::Complete, "/completions")],
+    ops: &[CHAT, COMPLETE, FILE, BATCH, PASS],
     edits: &[
         ROLES,
         FLAT_BUT_USER,
@@ -55,6 +56,7 @@ fn groq_plain(model: &str) -> bool {
 
 /// <https://console.groq.com/docs/openai>, <https://console.groq.com/docs/reasoning>, <https://console.groq.com/docs/errors>
 pub(super) static GROQ: Spec = Spec {
+    ops: &[CHAT, RESPOND, SPEECH, TRANSCRIBE, TRANSLATE, FILE, BATCH, PASS],
     edits: &[
         FLAT_BUT_USER,
         Mentions(&["\"name\""], &[Messages(messages::no_names)]),
@@ -117,7 +119,7 @@ fn no_switch(model: &str) -> bool {
 /// Completions exist on self-hosted containers and few hosted models, so they go through chat.
 pub(super) static NVIDIA_NIM: Spec = Spec {
     aliases: &["nvidia_nim", "nvidia"],
-    ops: &[(Op::Chat, "/chat/completions"), (Op::Embed, "/embeddings")],
+    ops: &[CHAT, EMBED, PASS],
     edits: &[
         ROLES,
         FLAT_BUT_USER,
@@ -158,7 +160,7 @@ pub(super) static NVIDIA_NIM: Spec = Spec {
 
 /// <https://docs.sambanova.ai/docs/en/api-reference/endpoints/chat>. Seeds and penalties are model-dependent and sent.
 pub(super) static SAMBANOVA: Spec = Spec {
-    ops: &[(Op::Chat, "/chat/completions"), (Op::Complete, "/completions"), (Op::Embed, "/embeddings")],
+    ops: &[CHAT, COMPLETE, EMBED, TRANSCRIBE, PASS],
     edits: &[
         ROLES,
         FLAT,

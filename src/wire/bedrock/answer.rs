@@ -73,7 +73,7 @@ fn no_answer(whole: &Members<'_>, body: &[u8]) -> Broken {
 }
 
 /// The finish reason in OpenAI's words. `None`: the model produced something that could not be read, and nothing else.
-pub(super) fn finish<'a>(native: &'a str, calls: bool, said: bool) -> Option<&'a str> {
+pub(super) fn finish(native: &str, calls: bool, said: bool) -> Option<&str> {
     Some(match native {
         "end_turn" | "stop_sequence" | "tool_use" | "" if calls => "tool_calls",
         "end_turn" | "stop_sequence" | "tool_use" | "" => "stop",

@@ -54,7 +54,7 @@ impl Frames {
     }
 
     /// The next whole message, if one is there. Fails on what is no message; nothing behind it can be found then.
-    pub fn next(&mut self) -> Result<Option<Event>, Malformed> {
+    pub fn take(&mut self) -> Result<Option<Event>, Malformed> {
         let Some((mut prelude, _)) = self.tail.split_at_checked(PRELUDE) else { return Ok(None) };
         // before its length is believed
         let mut crc = Crc::new();

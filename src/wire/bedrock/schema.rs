@@ -169,16 +169,17 @@ mod tests {
     fn references_are_written_out_for_nova_and_cycles_end() {
         let schema = r##"{"$schema":"x","title":"t","type":"object","properties":{"a":{"$ref":"#/$defs/n"}},
             "$defs":{"n":{"type":"object","properties":{"next":{"$ref":"#/$defs/n"}}}}}"##;
-        let sent = of_tool(Some(schema), &models::of("amazon.nova-pro-v1:0")).unwrap();
+        let sent = of_tool(Some(schema), &models::of("amazon.nova-pro-v1:0")).expect("as the test has it");
         let expected = json!({"type": "object", "properties": {"a": {"type": "object", "properties": {"next": {"type": "object"}}}}});
-        assert_eq!(serde_json::from_str::<Value>(&sent).unwrap(), expected);
+        assert_eq!(serde_json::from_str::<Value>(&sent).expect("as the test has it"), expected);
     }
 
     #[test]
     fn bounds_of_an_answer_are_told_in_words_and_objects_are_closed() {
-        let sent = of_answer(r#"{"type":"object","properties":{"maximum":{"type":"integer","maximum":9}}}"#).unwrap();
+        let sent = of_answer(r#"{"type":"object","properties":{"maximum":{"type":"integer","maximum":9}}}"#)
+            .expect("as the test has it");
         let expected = json!({"type": "object", "additionalProperties": false,
             "properties": {"maximum": {"type": "integer", "description": "(maximum: 9)"}}});
-        assert_eq!(serde_json::from_str::<Value>(&sent).unwrap(), expected);
+        assert_eq!(serde_json::from_str::<Value>(&sent).expect("as the test has it"), expected);
     }
 }

@@ -148,7 +148,7 @@ impl Decoder {
         }
         self.frames.push(&chunk);
         loop {
-            let event = self.frames.next().map_err(Broken::Malformed);
+            let event = self.frames.take().map_err(Broken::Malformed);
             let taken = match event {
                 Ok(None) => return Ok(()),
                 Ok(Some(event)) => self.take(&event, out),

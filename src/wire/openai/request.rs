@@ -2,7 +2,8 @@
 
 use std::borrow::Cow;
 
-use crate::wire::Object;
+use crate::wire::multipart::{Form, Part};
+use crate::wire::{Object, Op};
 
 /// The members of a request that decide what happens to it.
 #[derive(Debug, PartialEq, Eq)]
@@ -14,6 +15,12 @@ pub struct Asked<'a> {
     /// Whether the usage event of a stream was asked for.
     pub wants_usage: bool,
 }
+
+/// The model of OpenAI that judges where none is named, there as here.
+const MODERATION: &str = "omni-moderation-latest";
+
+/// What moderation is about.
+const INPUT: &str = "a text, or an array of texts and images";
 
 /// A member that is missing or out of range.
 #[derive(Debug, PartialEq, Eq)]
@@ -53,6 +60,66 @@ pub fn embedding(body: &Object) -> Result<Asked<'_>, Wrong> {
         Some(b"[]") => wrong("input", "`input` is empty"),
         Some(_) => asked(body),
     }
+}
+
+/// Read a request of any operation that takes a JSON object.
+pub fn of(op: Op, body: &Object) -> Result<Asked<'_>, Wrong> {
+    match op {
+        Op::Chat => chat(body),
+        Op::Complete => completion(body),
+        Op::Embed => embedding(body),
+        Op::Speech => needs(body, "input", "the text to be spoken"),
+        Op::Image => needs(body, "prompt", "what the image shall show"),
+        Op::Moderate if matches!(body.raw("model"), None | Some(b"null")) => {
+            has(body, "input", INPUT)?;
+            Ok(Asked { model: Cow::Borrowed(MODERATION), stream: false, wants_usage: false })
+        }
+        Op::Moderate => needs(body, "input", INPUT),
+        Op::Rerank => {
+            needs(body, "query", "a text")?;
+            match body.raw("documents") {
+                None | Some(b"null") => wrong("documents", "`documents` is missing: an array of texts"),
+                Some(b"[]") => wrong("documents", "`documents` is empty"),
+                Some([b'[', ..]) => asked(body),
+                Some(_) => wrong("documents", "`documents` must be an array of texts"),
+            }
+        }
+        _ => asked(body),
+    }
+}
+
+/// A body that has this member, and a model.
+fn needs<'a>(body: &'a Object, param: &'static str, what: &str) -> Result<Asked<'a>, Wrong> {
+    has(body, param, what)?;
+    asked(body)
+}
+
+fn has(body: &Object, param: &'static str, what: &str) -> Result<(), Wrong> {
+    match body.raw(param) {
+        None | Some(b"null") => wrong(param, format!("`{param}` is missing: {what}")),
+        Some(b"\"\"" | b"[]") => wrong(param, format!("`{param}` is empty")),
+        Some(_) => Ok(()),
+    }
+}
+
+/// Read a form. Fields that stand for a file elsewhere, as some servers have them, do as well as a file.
+pub fn form(form: &Form) -> Result<Asked<'_>, Wrong> {
+    const ELSEWHERE: [&str; 4] = ["url", "file_url", "file_id", "image_url"];
+    let model = match form.text("model").map(str::trim) {
+        None => return wrong("model", "`model` is missing"),
+        Some("") => return wrong("model", "`model` is empty"),
+        Some(model) => Cow::Borrowed(model),
+    };
+    let is_file = |part: &Part| part.filename.is_some() || ELSEWHERE.contains(&part.name.as_str());
+    if !form.parts().iter().any(is_file) {
+        return wrong("file", "the form has no file");
+    }
+    let stream = match form.text("stream").map(str::trim) {
+        None | Some("" | "false" | "False" | "0") => false,
+        Some("true" | "True" | "1") => true,
+        Some(_) => return wrong("stream", "`stream` must be true or false"),
+    };
+    Ok(Asked { model, stream, wants_usage: false })
 }
 
 fn asked(body: &Object) -> Result<Asked<'_>, Wrong> {

@@ -1,0 +1,146 @@
+//! Requests that are passed on as they are: what of them goes along, and what says where they go.
+
+use std::sync::Arc;
+
+use axum::body::Body as HttpBody;
+use http::header::{self, HeaderMap, HeaderName};
+use http::request::Parts;
+use http_body::Body as _;
+
+use crate::call::{Body, Call, Op, Passage, Stored, Upload};
+use crate::http::edge::Caller;
+use crate::http::error::Failure;
+use crate::http::extract;
+use crate::http::upload::{self, Reading};
+use crate::pipeline::gateway::{Memory, Reserved};
+use crate::wire::Object;
+
+/// Names the target, or the provider.
+const X_PROVIDER: HeaderName = HeaderName::from_static("x-provider");
+
+/// Headers that stay here: they are about this connection, this gateway or the way the request took to it, or they tell
+/// others who the caller is. A name that ends in `-` stands for all that begin so.
+const NOT_PASSED: [&str; 47] = [
+    "accept-encoding",
+    "access-control-",
+    "alt-used",
+    "api-key",
+    "authorization",
+    "baggage",
+    "cdn-loop",
+    "cf-",
+    "client-ip",
+    "connection",
+    "content-length",
+    "cookie",
+    "expect",
+    "fly-",
+    "forwarded",
+    "host",
+    "http2-settings",
+    "keep-alive",
+    "openai-organization",
+    "openai-project",
+    "origin",
+    "proxy-",
+    "referer",
+    "sec-",
+    "tailscale-",
+    "te",
+    "traceparent",
+    "tracestate",
+    "trailer",
+    "transfer-encoding",
+    "true-client-ip",
+    "upgrade",
+    "user-agent",
+    "via",
+    "x-amz-",
+    "x-amzn-",
+    "x-api-key",
+    "x-client-request-id",
+    "x-ferro-",
+    "x-forwarded-",
+    "x-gateway-",
+    "x-goog-api-key",
+    "x-goog-user-project",
+    "x-provider",
+    "x-real-ip",
+    "x-request-id",
+    "x-stainless-",
+];
+
+/// What a header is named that holds a credential.
+const SECRET: [&str; 6] = ["token", "secret", "password", "credential", "auth", "session"];
+
+/// Read a request. The limit is that of JSON and of other bodies but files, bytes.
+pub(super) async fn read(
+    op: Op,
+    parts: &Parts,
+    body: HttpBody,
+    caller: &Caller,
+    limit: usize,
+    memory: &Memory,
+) -> Result<(Call, Reserved), Failure> {
+    let to = parts.headers.get(X_PROVIDER).and_then(|name| name.to_str().ok()).map(Arc::from);
+    let by_model = op == Op::Pass && to.is_none();
+    let (body, reserved) = match body.is_end_stream() {
+        true => (Body::None, memory.reserve(0).ok_or(Failure::Overloaded)?),
+        false if by_model && super::is_json(&parts.headers) => {
+            let (bytes, reserved) = extract::body(&parts.headers, body, limit, memory).await?;
+            let body = Object::parse(bytes.clone()).map_or_else(
+                |_| {
+                    let content_type = parts.headers.get(header::CONTENT_TYPE).cloned();
+                    Body::Upload(Arc::new(Upload { content_type, form: None, stored: Stored::Memory(bytes) }))
+                },
+                Body::Json,
+            );
+            (body, reserved)
+        }
+        false => {
+            let limit = if op == Op::File { upload::LARGEST_FILE.max(limit as u64) } else { limit as u64 };
+            let reading = if by_model { Reading::MaybeForm } else { Reading::Blind };
+            let (upload, reserved) = upload::read(&parts.headers, body, limit, memory, reading).await?;
+            (Body::Upload(Arc::new(upload)), reserved)
+        }
+    };
+    let model = match &body {
+        Body::Json(object) => object.get::<String>("model").ok().flatten(),
+        Body::Upload(upload) => upload.form.as_ref().and_then(|form| form.text("model")).map(str::to_owned),
+        Body::None => None,
+    };
+    let mut headers = passed(&parts.headers);
+    if matches!(body, Body::Json(_)) {
+        // it has been unpacked
+        headers.remove(header::CONTENT_ENCODING);
+    }
+    let passage = Passage { method: parts.method.clone(), below: below(op, parts), headers, to };
+    let model = model.unwrap_or_default().into();
+    let call = Call::new(op, body, model, caller.id.clone(), caller.since);
+    Ok((Call { passage: Some(Arc::new(passage)), ..call }, reserved))
+}
+
+/// What of the path is below the operation's own, with the query. Paths arrive normalised: none of them climbs.
+fn below(op: Op, parts: &Parts) -> String {
+    let target = parts.uri.path_and_query().map_or("", |target| target.as_str());
+    let target = target.strip_prefix("/v1").unwrap_or(target);
+    target.strip_prefix(op.surface().path).unwrap_or(target).to_owned()
+}
+
+/// The headers that go along.
+fn passed(headers: &HeaderMap) -> HeaderMap {
+    let named: Vec<String> = headers
+        .get_all(header::CONNECTION)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(',').map(|name| name.trim().to_ascii_lowercase()))
+        .collect();
+    let stays = |name: &str| {
+        NOT_PASSED.iter().any(|rule| name == *rule || (rule.ends_with('-') && name.starts_with(rule)))
+            || SECRET.iter().any(|word| name.contains(word))
+            || (name.ends_with("key") && name != "idempotency-key")
+            || named.iter().any(|own| own == name)
+    };
+    let passed = headers.iter().filter(|(name, _)| !stays(name.as_str()));
+    passed.map(|(name, value)| (name.clone(), value.clone())).collect()
+}

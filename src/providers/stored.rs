@@ -1,0 +1,57 @@
+//! Bodies that are stored, as they are sent: read in stretches while they go out, once for each time they are sent.
+
+use std::fs::File;
+use std::io;
+use std::ops::Range;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_util::stream::{self, StreamExt};
+
+use super::client::{Outgoing, Pieces};
+use crate::call::Stored;
+use crate::call::upload::read_at;
+use crate::wire::multipart::Piece;
+
+/// How much of a file is read at once, bytes.
+const READ: u64 = 128 << 10;
+
+/// A body of these pieces, whose kept ones are stretches of what is stored.
+pub fn outgoing(stored: &Stored, pieces: Vec<Piece>) -> Outgoing {
+    if let (Stored::Memory(bytes), [Piece::Kept(range)]) = (stored, &pieces[..]) {
+        return bytes.slice(range.start as usize..range.end as usize).into();
+    }
+    let length = pieces.iter().map(Piece::length).sum();
+    let (stored, pieces): (_, Arc<[Piece]>) = (stored.clone(), pieces.into());
+    let open = move || -> Pieces {
+        let (stored, pieces) = (stored.clone(), pieces.clone());
+        let each = (0..pieces.len()).map(move |at| (stored.clone(), pieces[at].clone()));
+        stream::iter(each).flat_map(|(stored, piece)| read(stored, piece)).boxed()
+    };
+    Outgoing::Elsewhere { length: Some(length), open: Arc::new(open) }
+}
+
+fn read(stored: Stored, piece: Piece) -> Pieces {
+    match (piece, stored) {
+        (Piece::New(bytes), _) => one(bytes),
+        (Piece::Kept(range), Stored::Memory(bytes)) => one(bytes.slice(range.start as usize..range.end as usize)),
+        (Piece::Kept(range), Stored::Disk(file, _)) => {
+            let steps = range.clone().step_by(READ as usize).map(move |from| from..range.end.min(from + READ));
+            stream::iter(steps).then(move |range| stretch(file.clone(), range)).boxed()
+        }
+    }
+}
+
+fn one(bytes: Bytes) -> Pieces {
+    stream::once(async move { Ok(bytes) }).boxed()
+}
+
+/// A stretch of a file, read where it disturbs nobody.
+async fn stretch(file: Arc<File>, range: Range<u64>) -> io::Result<Bytes> {
+    let read = tokio::task::spawn_blocking(move || {
+        let mut buffer = vec![0; (range.end - range.start) as usize];
+        read_at(&file, &mut buffer, range.start)?;
+        Ok(buffer.into())
+    });
+    read.await.unwrap_or_else(|_| Err(io::ErrorKind::Interrupted.into()))
+}

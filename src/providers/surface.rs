@@ -1,0 +1,184 @@
+//! Operations beyond chat and embeddings: forms, and requests that are passed on as they are, as they are sent; and how
+//! answers that are no JSON are judged.
+
+use bytes::Bytes;
+use http::header::{ACCEPT, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use http::{Method, StatusCode};
+
+use super::Provider;
+use super::client::{Fields, Lines, Outgoing};
+use super::encode::{Back, Sent};
+use super::inbound::Inbound;
+use super::receive::{self, EVENTS, Got, Reader};
+use super::spec::FormEdit;
+use super::stored;
+use super::stream::{Long, Source};
+use crate::call::{Body, Call, Error, Head, Op, Upload, Upstream};
+use crate::wire::multipart::{Form, Piece};
+use crate::wire::openai::stream::Manner;
+use crate::wire::openai::usage;
+
+/// Headers of an answer that is passed on which are about its body; the others are the provider's affair.
+const PASSED: [HeaderName; 10] = [
+    CONTENT_TYPE,
+    HeaderName::from_static("content-disposition"),
+    HeaderName::from_static("content-language"),
+    HeaderName::from_static("content-range"),
+    HeaderName::from_static("accept-ranges"),
+    CACHE_CONTROL,
+    HeaderName::from_static("etag"),
+    HeaderName::from_static("last-modified"),
+    HeaderName::from_static("retry-after"),
+    HeaderName::from_static("openai-processing-ms"),
+];
+
+/// The method of a call.
+pub fn method(call: &Call) -> &Method {
+    call.passage.as_ref().map_or(&Method::POST, |passage| &passage.method)
+}
+
+/// The fields of a request: those of every request of the provider, but for those that are the caller's to say, and
+/// `more`. Where there is no body there is no content type.
+pub fn lines(own: &HeaderMap, more: Vec<(HeaderName, HeaderValue)>, call: &Call) -> Lines {
+    let mut headers = own.clone();
+    if let Some(passage) = &call.passage {
+        for name in [CONTENT_TYPE, ACCEPT] {
+            headers.remove(name);
+        }
+        for (name, value) in &passage.headers {
+            if !own.contains_key(name) || name == CONTENT_TYPE || name == ACCEPT {
+                headers.append(name, value.clone());
+            }
+        }
+    } else if let Body::Upload(upload) = &call.body
+        && let Some(kind) = &upload.content_type
+    {
+        headers.insert(CONTENT_TYPE, kind.clone());
+    }
+    if call.stream {
+        headers.insert(ACCEPT, HeaderValue::from_static("text/event-stream"));
+    } else if matches!(call.op, Op::Speech | Op::Transcribe | Op::Translate) {
+        headers.insert(ACCEPT, HeaderValue::from_static("*/*"));
+    }
+    for (name, value) in more {
+        headers.insert(name, value);
+    }
+    Lines::from(&headers)
+}
+
+/// Encode a call that is a form, or passed on. Fails on what the provider can't be asked for.
+pub fn encode(provider: &Provider, call: &Call, model: &str, warnings: &mut Vec<String>) -> Result<Sent, Error> {
+    let body = match &call.body {
+        Body::None => Bytes::new().into(),
+        Body::Json(object) if call.model.is_empty() || object.get::<String>("model")?.as_deref() == Some(model) => {
+            object.encode().into()
+        }
+        Body::Json(object) => {
+            let mut object = object.clone();
+            object.set_text("model", model);
+            object.encode().into()
+        }
+        Body::Upload(upload) => match &upload.form {
+            Some(form) => self::form(provider, call, form, upload, model, warnings)?,
+            None => outgoing(upload, vec![Piece::Kept(0..upload.stored.length())]),
+        },
+    };
+    let ways = provider.spec.ways.and_then(|ways| ways(call.op, model, call.stream, &provider.settings));
+    let path = ways.map(|way| way.path);
+    Ok(Sent { op: call.op, body, back: Back::default(), model: None, path, headers: Vec::new() })
+}
+
+fn form(
+    provider: &Provider,
+    call: &Call,
+    form: &Form,
+    upload: &Upload,
+    model: &str,
+    warnings: &mut Vec<String>,
+) -> Result<Outgoing, Error> {
+    let mut draft = form.draft();
+    if !call.model.is_empty() {
+        draft.set("model", model);
+    }
+    let mut notes = provider.notes(model, call.stream, warnings);
+    let edits = provider.spec.forms.iter().find(|(op, _)| *op == call.op).map_or(&[][..], |(_, edits)| edits);
+    for edit in edits.iter().filter(|_| call.passage.is_none()) {
+        match *edit {
+            FormEdit::Rename(from, to) => draft.rename(from, to),
+            FormEdit::Last(name) => draft.move_last(name),
+            FormEdit::Lacks(fields) => {
+                for field in fields.iter().filter(|field| draft.has(field)) {
+                    notes.lost_field(field)?;
+                }
+                fields.iter().for_each(|field| _ = draft.remove(field));
+            }
+            FormEdit::Check(check) => check(&mut draft)?,
+        }
+    }
+    Ok(outgoing(upload, draft.encode()))
+}
+
+fn outgoing(upload: &Upload, pieces: Vec<Piece>) -> Outgoing {
+    stored::outgoing(&upload.stored, pieces)
+}
+
+/// Judge a good answer to one of these operations. Fails on what is none.
+pub async fn receive(reader: Reader<'_>, call: &Call, body: Inbound) -> Result<Got, Box<Upstream>> {
+    let Reader { provider, status, fields, .. } = reader;
+    let kind = receive::media_type(fields);
+    if call.op.is_passed() {
+        let head = Head { status, headers: self::passed(provider, fields) };
+        let tail = kind == "application/json";
+        return Ok(Got::Long(Box::new(Long::new(provider, None, body, head, tail))));
+    }
+    if status == StatusCode::ACCEPTED {
+        return Err(reader.nonsense("accepted the request (202) instead of answering it".to_owned()));
+    }
+    let said = match kind {
+        EVENTS if call.stream || call.op == Op::Speech => {
+            return receive::open(provider, Source::typed(), body).await;
+        }
+        "application/json" => true,
+        "" | "text/plain" => !matches!(call.op, Op::Speech | Op::Transcribe | Op::Translate),
+        kind => match call.op {
+            Op::Transcribe | Op::Translate => !kind.starts_with("text/") && !kind.starts_with("application/"),
+            Op::Speech => !kind.starts_with("audio/") && !kind.starts_with("application/octet"),
+            _ => return Err(reader.nonsense(format!("answered with {kind} where JSON was asked for"))),
+        },
+    };
+    if !said {
+        let mut head = Head { status, headers: HeaderMap::new() };
+        head.headers.extend(HeaderValue::from_str(fields.content_type()).ok().map(|kind| (CONTENT_TYPE, kind)));
+        head.headers.extend(length(fields).map(|length| (CONTENT_LENGTH, length)));
+        return Ok(Got::Long(Box::new(Long::new(provider, None, body, head, false))));
+    }
+    let of_op = |list: &'static [(Op, &'static [super::spec::Mend])]| {
+        list.iter().find(|(op, _)| *op == call.op).map_or(&[][..], |(_, mends)| mends)
+    };
+    let manner = Manner {
+        mends: of_op(provider.spec.answers),
+        follows: &[],
+        usage: usage::read,
+        wants_usage: false,
+        completion: None,
+    };
+    receive::whole(reader, manner, body, false).await
+}
+
+/// The headers of an answer that go along, and of them only those that hold no secret of ours.
+fn passed(provider: &Provider, fields: &Fields) -> HeaderMap {
+    let mut passed = HeaderMap::new();
+    for (name, value) in &fields.map() {
+        let known = PASSED.contains(name) || name.as_str().starts_with("x-ratelimit-");
+        if known && value.to_str().is_ok_and(|text| provider.redactor.redact(text) == text) {
+            passed.append(name, value.clone());
+        }
+    }
+    passed.extend(length(fields).map(|length| (CONTENT_LENGTH, length)));
+    passed
+}
+
+/// The length of a body that is passed on as it comes.
+fn length(fields: &Fields) -> Option<HeaderValue> {
+    fields.content_length().filter(|_| fields.content_encoding().is_none()).map(HeaderValue::from)
+}

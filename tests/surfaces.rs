@@ -1,0 +1,56 @@
+//! Every operation beyond chat: routed, retried, passed on and metered as chat is.
+
+mod forms;
+mod json;
+mod passed;
+mod responses;
+
+use crate::support::{TestGateway, Upstream, target};
+
+/// A gateway whose targets `t0`, `t1`, … are of these providers, each serving the model `m`.
+async fn gateway(targets: &[(&str, &Upstream)], top: &str) -> TestGateway {
+    let targets: String = targets
+        .iter()
+        .enumerate()
+        .map(|(at, (provider, upstream))| target(&format!("t{at}"), provider, upstream, "m", ""))
+        .collect();
+    let env = [("T0_API_KEY", "sk-test-t0-0123456789")];
+    TestGateway::configured(&format!("strategy: {{ mode: fallback }}\ntargets:\n{targets}{top}"), &env).await
+}
+
+/// The value of a metric with these labels, in the order in which they are shown.
+async fn metric(gateway: &TestGateway, line: &str) -> Option<f64> {
+    let metrics = gateway.get("/metrics").await.body;
+    let found = metrics.lines().find_map(|found| found.strip_prefix(line).map(str::to_owned))?;
+    found.trim().parse().ok()
+}
+
+/// A form as clients send it.
+#[derive(Clone, Default)]
+struct Form(Vec<u8>);
+
+impl Form {
+    const BOUNDARY: &str = "----a-boundary-5d1f";
+
+    fn part(mut self, head: &str, content: &[u8]) -> Self {
+        let head = format!("--{}\r\nContent-Disposition: form-data; {head}\r\n\r\n", Self::BOUNDARY);
+        self.0.extend_from_slice(head.as_bytes());
+        self.0.extend_from_slice(content);
+        self.0.extend_from_slice(b"\r\n");
+        self
+    }
+
+    fn text(self, name: &str, text: &str) -> Self {
+        self.part(&format!("name=\"{name}\""), text.as_bytes())
+    }
+
+    fn file(self, name: &str, filename: &str, content: Vec<u8>) -> Self {
+        let head = format!("name=\"{name}\"; filename=\"{filename}\"\r\nContent-Type: application/octet-stream");
+        self.part(&head, &content)
+    }
+
+    fn on(self, request: reqwest::RequestBuilder) -> reqwest::RequestBuilder {
+        let kind = format!("multipart/form-data; boundary={}", Self::BOUNDARY);
+        request.header("content-type", kind).body([self.0, format!("--{}--\r\n", Self::BOUNDARY).into_bytes()].concat())
+    }
+}
