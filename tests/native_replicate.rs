@@ -228,7 +228,7 @@ async fn a_stream_that_breaks_ends_with_an_error_and_cancels() {
     let (gateway, upstream) = gateway("    retry: { attempts: 1 }\n", "").await;
     let check = async |say: Say, code: &str, cancels: bool| {
         // what follows the first word in the same read is still before it
-        let say = say.paced(Duration::from_millis(20));
+        let say = say.paced(Duration::from_millis(150));
         upstream.tell([prediction(&upstream, "starting", json!({})), say, Say::json(200, "{}")]);
         let reply = gateway.post(CHAT, ASK_STREAM).await;
         assert_eq!(reply.status, 200, "{}", reply.body);

@@ -245,7 +245,8 @@ fn a_bare_name_belongs_to_the_vendor_that_makes_it() {
     check("@cf/meta/llama-3.1-8b-instruct", &["cloudflare"]);
     check("accounts/fireworks/models/x", &["fireworks"]);
     check("sonar-pro", &["perplexity"]);
-    check("claude-sonnet-4-5", &[]);
+    check("claude-sonnet-4-5", &["anthropic"]);
+    check("unheard-of", &[]);
     let any: Vec<_> = PROVIDERS.iter().filter(|spec| spec.takes_any()).map(|spec| spec.id).collect();
     assert_eq!(any, ["azure-foundry", "cloudflare", "databricks", "hugging-face", "ollama", "openrouter"]);
 }

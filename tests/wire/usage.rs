@@ -33,7 +33,6 @@ fn usage_is_read_in_every_spelling() {
             "output_tokens_details":{"reasoning_tokens":3},"total_tokens":14}"#,
         tokens(9, 5, 4, 3),
     );
-    check(r#"{"type":"duration","seconds":9}"#, None);
     // the same thing said twice is not added up
     check(
         r#"{"prompt_tokens":9,"completion_tokens":5,"cached_tokens":4,"prompt_tokens_details":{"cached_tokens":4}}"#,
