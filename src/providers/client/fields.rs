@@ -135,6 +135,7 @@ impl From<&HeaderMap> for Lines {
 
 /// Writes a field whose value is known to be one.
 pub(super) fn line(out: &mut Vec<u8>, name: &str, value: &[u8]) {
+    out.reserve(name.len() + value.len() + 4);
     out.extend_from_slice(name.as_bytes());
     out.extend_from_slice(b": ");
     out.extend_from_slice(value);

@@ -77,8 +77,7 @@ impl Sending {
         };
         match length {
             Some(0) if !is_empty_said => {}
-            // numbers in a vector are always written
-            Some(length) => _ = write!(head, "{}: {length}\r\n", CONTENT_LENGTH.as_str()),
+            Some(length) => line(&mut head, CONTENT_LENGTH.as_str(), digits(length, &mut [0; 20])),
             None => line(&mut head, TRANSFER_ENCODING.as_str(), b"chunked"),
         }
         head.extend_from_slice(b"\r\n");
@@ -125,6 +124,19 @@ impl Sending {
     /// Whether the last failure is the body's, not the connection's.
     pub(super) fn failed(&self) -> bool {
         self.failed
+    }
+}
+
+/// A number in digits, without the machinery of formatting.
+fn digits(mut number: u64, space: &mut [u8; 20]) -> &[u8] {
+    let mut at = space.len();
+    loop {
+        at -= 1;
+        space[at] = b'0' + (number % 10) as u8;
+        number /= 10;
+        if number == 0 {
+            return &space[at..];
+        }
     }
 }
 
