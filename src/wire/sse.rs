@@ -1,5 +1,7 @@
 //! Server-sent events: a byte stream cut into whole frames, without copying where they arrive whole.
 
+use std::borrow::Cow;
+
 use bytes::{Bytes, BytesMut};
 
 /// Cuts pushed chunks at the end of their last whole frame. Lines may end in LF, CRLF or CR.
@@ -104,11 +106,20 @@ pub fn event(frame: &[u8]) -> Option<&[u8]> {
     lines(frame).find_map(|line| field(line, b"event"))
 }
 
-/// A frame with this payload, which must not hold line ends.
+/// A frame with this payload, which is JSON: line ends between its parts become spaces.
 pub fn frame(payload: &[u8]) -> Bytes {
     let mut out = BytesMut::with_capacity(payload.len() + 8);
     out.extend_from_slice(b"data: ");
-    out.extend_from_slice(payload);
+    out.extend_from_slice(&one_line(payload));
     out.extend_from_slice(b"\n\n");
     out.freeze()
+}
+
+/// JSON on one line. Line ends within its texts are escaped, so those there are stand between its parts.
+pub fn one_line(json: &[u8]) -> Cow<'_, [u8]> {
+    if memchr::memchr2(b'\n', b'\r', json).is_none() {
+        return Cow::Borrowed(json);
+    }
+    let line = |byte: &u8| if matches!(byte, b'\n' | b'\r') { b' ' } else { *byte };
+    Cow::Owned(json.iter().map(line).collect())
 }

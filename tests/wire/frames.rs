@@ -81,3 +81,9 @@ fn frames_that_arrive_whole_are_not_copied() {
 fn a_frame_made_here_is_read_back() {
     assert_eq!(sse::data(&sse::frame(b"{}")).unwrap(), "{}");
 }
+
+#[test]
+fn json_of_several_lines_is_one_frame() {
+    let frame = sse::frame(b"{\n  \"a\": \"\\n\"\r\n}");
+    assert_eq!(frame, "data: {   \"a\": \"\\n\"  }\n\n");
+}

@@ -222,8 +222,8 @@ impl Decoder {
             true => b"{}".to_vec(),
             false => [b"{\"annotations\":", &json(&annotations)[..], b"}"].concat(),
         };
-        let citations = format!(",\"citations\":[{}]", citation.get());
-        self.chunk(&delta, b"null", citations.as_bytes(), out);
+        let citations = [b",\"citations\":[", &sse::one_line(citation.get().as_bytes())[..], b"]"].concat();
+        self.chunk(&delta, b"null", &citations, out);
     }
 
     fn reasoning(&mut self, text: &str, detail: Detail<'_>, out: &mut BytesMut) {
@@ -311,7 +311,7 @@ impl Decoder {
         self.choice(&finish, b"", out);
         if let Some(usage) = used.and_then(Used::usage) {
             let usage = [b",\"usage\":", &json(&usage)[..]].concat();
-            self.choice(&[], &usage, out);
+            self.choice(&[], &sse::one_line(&usage), out);
         }
         out.put_slice(DONE);
         self.ended = true;
