@@ -3,6 +3,7 @@
 mod catalog;
 mod first_run;
 mod inspect;
+mod live;
 mod providers;
 mod refusals;
 mod serving;

@@ -1,4 +1,4 @@
-//! `ferrogw doctor`: what a gateway started here would find. No credential is sent to anybody.
+//! `ferrogw doctor`: what a gateway started here would find. No credential is sent to anybody, unless `--live` asks for it.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -12,9 +12,10 @@ use super::checks::{Checks, Mark};
 use super::choice::{Choice, choose};
 use super::client::Client;
 use super::output::{Failed, Output};
-use super::{Global, credentials, later, listen};
+use super::{Global, credentials, later, listen, live};
 use crate::config::{Env, Problem};
 use crate::http::edge::EdgeSettings;
+use crate::providers::auth::Fetcher;
 use crate::providers::client::Lines;
 use crate::routing::Target;
 use crate::server::process;
@@ -23,8 +24,18 @@ use crate::server::rehearsal::rehearse;
 /// How long an upstream may take to say anything.
 const PATIENCE: Duration = Duration::from_secs(3);
 
+/// What to look at.
+#[derive(clap::Args)]
+pub(super) struct Args {
+    #[command(flatten)]
+    listen: listen::Args,
+    /// Send one small real request to each target: it uses the credentials, and may cost a fraction of a cent
+    #[arg(long)]
+    live: bool,
+}
+
 /// Looks at everything; fails if anything is broken.
-pub(super) fn run(args: &listen::Args, global: &Global, env: &Env, output: Output) -> Result<(), Failed> {
+pub(super) fn run(args: &Args, global: &Global, env: &Env, output: Output) -> Result<(), Failed> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let checks = runtime.block_on(examine(args, global, env));
     let value = json!({ "healthy": !checks.any_broken(), "checks": checks });
@@ -32,20 +43,30 @@ pub(super) fn run(args: &listen::Args, global: &Global, env: &Env, output: Outpu
     if checks.any_broken() { Err(Failed::told()) } else { Ok(()) }
 }
 
-async fn examine(args: &listen::Args, global: &Global, env: &Env) -> Checks {
+async fn examine(args: &Args, global: &Global, env: &Env) -> Checks {
     let mut checks = Checks::default();
-    let targets = configuration(&mut checks, global, env);
+    let http = match args.live.then(|| process::http(env)).transpose() {
+        Ok(http) => http,
+        Err(error) => {
+            checks.add("Configuration", Mark::Broken, "client", error.to_string());
+            None
+        }
+    };
+    let targets = configuration(&mut checks, global, env, http.as_ref());
     keys(&mut checks, env);
     let edge = access(&mut checks, env);
-    upstreams(&mut checks, targets).await;
+    upstreams(&mut checks, &targets).await;
+    if let Some(http) = http {
+        live::ask(&mut checks, &targets, &http).await;
+    }
     if let Some(edge) = edge {
-        port(&mut checks, args, env, &edge).await;
+        port(&mut checks, &args.listen, env, &edge).await;
     }
     checks
 }
 
 /// The targets that could serve.
-fn configuration(checks: &mut Checks, global: &Global, env: &Env) -> Vec<Arc<Target>> {
+fn configuration(checks: &mut Checks, global: &Global, env: &Env, http: Option<&reqwest::Client>) -> Vec<Arc<Target>> {
     const AREA: &str = "Configuration";
     let choice = match choose(global.config.as_deref(), env) {
         Ok(choice) => choice,
@@ -61,7 +82,8 @@ fn configuration(checks: &mut Checks, global: &Global, env: &Env) -> Vec<Arc<Tar
             return Vec::new();
         }
     };
-    let rehearsal = rehearse(&choice.config, env, &client);
+    let fetcher = http.map(|http| Fetcher::new(http.clone(), tokio::runtime::Handle::current())).unwrap_or_default();
+    let rehearsal = rehearse(&choice.config, env, &client, &fetcher);
     let list = |checks: &mut Checks, mark, choice: &Choice, problems: Vec<Problem>| {
         let invalid = choice.blame(problems);
         for problem in &invalid.problems {
@@ -117,10 +139,10 @@ fn access(checks: &mut Checks, env: &Env) -> Option<EdgeSettings> {
     }
 }
 
-async fn upstreams(checks: &mut Checks, targets: Vec<Arc<Target>>) {
+async fn upstreams(checks: &mut Checks, targets: &[Arc<Target>]) {
     const AREA: &str = "Upstreams";
     let asked =
-        targets.into_iter().map(|target| tokio::spawn(async move { (target.name.clone(), reach(&target).await) }));
+        targets.iter().cloned().map(|target| tokio::spawn(async move { (target.name.clone(), reach(&target).await) }));
     for answer in asked.collect::<Vec<_>>() {
         if let Ok((name, (mark, detail))) = answer.await {
             checks.add(AREA, mark, &*name, detail);

@@ -13,6 +13,7 @@ mod healthcheck;
 mod init;
 mod later;
 mod listen;
+mod live;
 mod output;
 mod providers;
 mod serve;
@@ -77,7 +78,7 @@ enum Command {
     /// Check a configuration file without starting
     Validate(validate::Args),
     /// Check what a gateway started here would find: configuration, credentials, upstreams, port
-    Doctor(listen::Args),
+    Doctor(doctor::Args),
     /// List the providers: what each can do, its variables, and which of them are set here
     Providers(providers::Args),
     /// Ask a running gateway how it is

@@ -11,6 +11,7 @@ use super::{Global, banner, later, listen};
 use crate::call::redact::Redactor;
 use crate::config::{self, Env};
 use crate::http::edge::EdgeSettings;
+use crate::providers::auth::Fetcher;
 use crate::server::process::{self, Plan, Running, StartError};
 use crate::server::rehearsal::{Rehearsal, rehearse};
 use crate::server::{self, Threads};
@@ -123,7 +124,7 @@ fn settle(args: &Args, global: &Global, env: &Env) -> Result<(Choice, Vec<Socket
 /// Everything that keeps a configuration from being used in this environment.
 fn unusable(choice: &Choice, env: &Env) -> Option<Failed> {
     let client = process::client(env, 1).ok()?;
-    let Rehearsal { mut problems, lacks, .. } = rehearse(&choice.config, env, &client);
+    let Rehearsal { mut problems, lacks, .. } = rehearse(&choice.config, env, &client, &Fetcher::default());
     problems.extend(lacks);
     (!problems.is_empty()).then(|| choice.blame(problems).into())
 }

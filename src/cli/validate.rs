@@ -6,6 +6,7 @@ use super::Global;
 use super::choice::choose;
 use super::output::{Failed, GREEN, Output, paint};
 use crate::config::Env;
+use crate::providers::auth::Fetcher;
 use crate::providers::client::{Client, Options};
 use crate::server::rehearsal::rehearse;
 
@@ -27,7 +28,7 @@ pub(super) fn run(args: &Args, global: &Global, env: &Env, output: Output) -> Re
         Err(failed) => return Err(refuse(failed, output)),
     };
     let client = Client::new(Options::default()).map_err(Failed::because)?;
-    let rehearsal = rehearse(&choice.config, env, &client);
+    let rehearsal = rehearse(&choice.config, env, &client, &Fetcher::default());
     let mut problems = rehearsal.problems;
     let mut warnings = choice.warnings.clone();
     warnings.extend(choice.blame(rehearsal.lacks).problems);

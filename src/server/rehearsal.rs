@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use super::build;
-use crate::call::redact::Redactor;
 use crate::config::{self, Config, Env, Invalid, Problem};
 use crate::providers::auth::Fetcher;
 use crate::providers::client::Client;
@@ -24,15 +23,16 @@ pub struct Rehearsal {
     pub targets: Vec<Arc<Target>>,
 }
 
-/// Compiles every target by itself. Nothing is sent to anybody.
-pub fn rehearse(config: &Config, env: &Env, client: &Client) -> Rehearsal {
+/// Compiles every target by itself. Nothing is sent to anybody; with `fetcher` the targets will get tokens if they are
+/// used.
+pub fn rehearse(config: &Config, env: &Env, client: &Client, fetcher: &Fetcher) -> Rehearsal {
     let mut rehearsal = Rehearsal::default();
-    let (redactor, fetcher) = (Arc::new(Redactor::default()), Fetcher::default());
+    let redactor = Arc::new(build::redactor(config, env));
     let undefined = config::undefined(config, env);
     for (at, given) in config.targets.iter().enumerate() {
         let place = format!("targets[{at}]");
         let alone = Config { targets: vec![given.clone()], ..config.clone() };
-        let compile = |env: &Env| build::compile(&alone, env, client, &redactor, &fetcher);
+        let compile = |env: &Env| build::compile(&alone, env, client, &redactor, fetcher);
         let placed = |invalid: Invalid| {
             let mut problems = invalid.problems;
             problems.iter_mut().for_each(|problem| problem.path = problem.path.replacen("targets[0]", &place, 1));
