@@ -7,11 +7,11 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 
 use super::checks::{Checks, Mark};
-use crate::call::{Call, Error, Fault, Op};
+use crate::call::{Body, Call, Error, Fault, Op};
 use crate::providers::discover;
 use crate::providers::spec::{Discover, Spec};
 use crate::routing::Target;
-use crate::wire::{Dialect, Object};
+use crate::wire::Object;
 
 /// How long a provider may take to answer.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -94,16 +94,8 @@ async fn request(target: &Target, op: Op, model: &str, limit: u32) -> Result<(),
         Op::Embed => format!(r#"{{"model":{name},"input":"ping"}}"#),
         _ => format!(r#"{{"model":{name},"max_tokens":{limit},"messages":[{{"role":"user","content":"ping"}}]}}"#),
     };
-    let call = Call {
-        op,
-        dialect: Dialect::OpenAi,
-        body: Object::parse(Bytes::from(body))?,
-        model: model.into(),
-        stream: false,
-        wants_usage: false,
-        id: "ferrogw-doctor".into(),
-        since: Instant::now(),
-    };
+    let body = Body::Json(Object::parse(Bytes::from(body))?);
+    let call = Call::new(op, body, model.into(), "ferrogw-doctor".into(), Instant::now());
     let upstream = target.upstream_model(&call.model);
     target.provider.ask(&call, &upstream, &mut Vec::new()).await.map(|_answer| ())
 }
@@ -129,7 +121,7 @@ fn advice(spec: &Spec, fault: Fault) -> String {
     match fault {
         Fault::Auth => spec.hint.to_owned(),
         Fault::Billing => "the account has no credit or quota left: see to it at the provider".to_owned(),
-        Fault::NotFound => {
+        Fault::NotFound | Fault::Missing => {
             let hint = if spec.hint.is_empty() { String::new() } else { format!("; {}", spec.hint) };
             format!("the provider does not have this model for this key: name another in the target's `models`{hint}")
         }

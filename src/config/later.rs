@@ -44,9 +44,6 @@ static LATER: &[(&str, When, &str)] = &[
 
 static MODES: [&str; 6] = ["loadbalance", "conditional", "least-latency", "cost-optimized", "content-based", "ab-test"];
 
-/// Providers of the reference whose wire formats are not spoken yet.
-pub(super) static PROVIDERS: &[&str] = &["gemini", "vertex-ai"];
-
 /// What becomes of a member.
 pub(super) enum Verdict {
     /// The table does not speak of it, or not of this value.

@@ -2,7 +2,6 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::later;
 use super::nearest;
 use super::problem::Problem;
 use super::schema::{Config, Mode};
@@ -241,11 +240,6 @@ pub(super) fn providers(config: &Config, known: &[&str], problems: &mut Vec<Prob
         }
         let member = if target.provider.is_some() { "provider" } else { "virtual_key" };
         let path = format!("targets[{index}].{member}");
-        if later::PROVIDERS.contains(&id) {
-            let problem = later::missing(path, &format!("the provider `{id}`"));
-            problems.push(problem.help("remove the target to go on without"));
-            continue;
-        }
         let near = nearest::of(id, known.iter().copied());
         let problem = Problem::new(path, "unknown_provider", format!("there is no provider `{id}`"));
         problems.push(match (near, member) {

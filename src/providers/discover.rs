@@ -76,5 +76,13 @@ pub async fn models(provider: &Provider, http: &reqwest::Client) -> Result<Optio
 /// The names in a list: a bare array, or one under `member`.
 fn names(list: &Value, member: &str, name: &str) -> Option<BTreeSet<Arc<str>>> {
     let items = list.as_array().or_else(|| list.get(member)?.as_array())?;
-    Some(items.iter().filter_map(|item| item.get(name)?.as_str()).map(Arc::from).collect())
+    Some(items.iter().filter_map(|item| item.get(name)?.as_str()).map(plain).map(Arc::from).collect())
+}
+
+/// Google lists resources, as `models/gemini-3-pro` and `publishers/google/models/gemini-3-pro`; a call names the model.
+fn plain(name: &str) -> &str {
+    match name.rsplit_once("models/") {
+        Some((before, model)) if before.is_empty() || before.starts_with("publishers/") => model,
+        _ => name,
+    }
 }

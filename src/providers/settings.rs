@@ -20,8 +20,19 @@ const ADDRESSES: &[&str] = &["base_url", "endpoint", "host"];
 const PARTS: &[&str] = &["endpoint", "host", "account_id"];
 
 /// Settings that are credentials, or give access to one.
-const CREDENTIALS: &[&str] =
-    &["api_key", "client_secret", "ad_token", "token_file", "identity_header", "managed_identity"];
+const CREDENTIALS: &[&str] = &[
+    "api_key",
+    "client_secret",
+    "ad_token",
+    "token_file",
+    "identity_header",
+    "managed_identity",
+    "service_account_json",
+    "credentials_file",
+    "cloudsdk_config",
+    "appdata",
+    "home",
+];
 
 impl Settings {
     /// Resolve the settings of a row: what the target says wins over the environment. A target with an address of its

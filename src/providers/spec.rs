@@ -155,6 +155,10 @@ pub const fn may(setting: &'static str, names: &'static [&'static str]) -> Var {
 pub enum Auth {
     /// `Authorization: Bearer` with the setting `api_key`, if there is one.
     Bearer,
+    /// This header with the setting `api_key`.
+    Key(&'static str),
+    /// This header with the setting `api_key`; with an access token of Google's if there is no key.
+    KeyOrGoogle(&'static str),
     /// This header with the setting `api_key`; with a token of Microsoft Entra for this scope if there is no key.
     KeyOrEntra(&'static str, &'static str),
     /// This header with the setting `api_key`; `Authorization: Bearer` with the setting `auth_token` if there is no key.

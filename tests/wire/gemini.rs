@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use bytes::{Bytes, BytesMut};
 use ferrogw::wire::gemini::stream::Decoder;
-use ferrogw::wire::gemini::{answer, embeddings, request};
+use ferrogw::wire::gemini::{Host, answer, embeddings, request};
 use ferrogw::wire::native::{Back, Refused, Request, Terms};
 use ferrogw::wire::openai::stream::Broken;
 use ferrogw::wire::{Object, Op};
@@ -23,11 +23,10 @@ fn terms<'a>(ask: &'a Value, op: Op) -> Terms<'a> {
 
 fn translated(ask: &Value, vertex: bool, op: Op) -> Result<Request, Refused> {
     let (body, terms) = (object(ask.to_string()), terms(ask, op));
-    match (op, vertex) {
-        (Op::Embed, false) => embeddings::request(&body, &terms),
-        (Op::Embed, true) => embeddings::vertex(&body, &terms),
-        (_, false) => request::request(&body, &terms),
-        (_, true) => request::vertex(&body, &terms),
+    let host = if vertex { Host::Vertex } else { Host::Api };
+    match op {
+        Op::Embed => embeddings::request(&body, &terms, host),
+        _ => request::request(&body, &terms, host),
     }
 }
 
@@ -280,9 +279,11 @@ proptest! {
         bytes[at] = with;
         let Ok(ask) = Object::parse(bytes.into()) else { return Ok(()) };
         let terms = Terms { op: Op::Chat, model: "gemini-3-flash", stream: false, id: "x", created: 1, most_output: None };
-        for translate in [request::request, request::vertex, embeddings::request, embeddings::vertex] {
-            if let Ok(sent) = translate(&ask, &terms) {
-                prop_assert!(serde_json::from_slice::<Value>(&sent.body).is_ok());
+        for translate in [request::request, embeddings::request] {
+            for host in [Host::Api, Host::Vertex] {
+                if let Ok(sent) = translate(&ask, &terms, host) {
+                    prop_assert!(serde_json::from_slice::<Value>(&sent.body).is_ok());
+                }
             }
         }
     }

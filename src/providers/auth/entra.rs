@@ -47,6 +47,7 @@ pub(super) fn grant(spec: &Spec, settings: &Settings, scope: &str) -> Result<Opt
             form: Some(form),
             headers: Vec::new(),
             basic: None,
+            then: None,
         }));
     }
     Ok(managed(settings, client, scope))
@@ -69,5 +70,5 @@ fn managed(settings: &Settings, client: Option<&str>, scope: &str) -> Option<Gra
     };
     query.push(("api-version", version));
     let url = reqwest::Url::parse_with_params(&base, &query).ok()?;
-    Some(Grant { url: url.into(), who: "managed identity", form: None, headers: vec![header], basic: None })
+    Some(Grant { url: url.into(), who: "managed identity", form: None, headers: vec![header], basic: None, then: None })
 }

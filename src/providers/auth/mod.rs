@@ -3,6 +3,8 @@
 pub mod aws;
 mod aws_chain;
 pub mod entra;
+mod google;
+mod jwt;
 pub mod oauth;
 pub mod sigv4;
 pub mod token;
@@ -89,6 +91,14 @@ pub fn credential(spec: &Spec, settings: &Settings, place: &Place, fetcher: &Fet
     Ok(match auth {
         Auth::None => Credential::None,
         Auth::Bearer => bearer(settings.get("api_key"), "api_key")?,
+        Auth::Key(name) => match settings.get("api_key").filter(|key| !key.is_empty()) {
+            Some(key) => Credential::Fixed(HeaderName::from_static(name), sensitive(key, "api_key")?),
+            None => Credential::None,
+        },
+        Auth::KeyOrGoogle(name) => match settings.get("api_key").filter(|key| !key.is_empty()) {
+            Some(key) => Credential::Fixed(HeaderName::from_static(name), sensitive(key, "api_key")?),
+            None => google::grant(settings)?.map_or(Credential::None, token),
+        },
         Auth::KeyOrEntra(name, scope) => match settings.get("api_key").filter(|key| !key.is_empty()) {
             Some(key) => Credential::Fixed(HeaderName::from_static(name), sensitive(key, "api_key")?),
             None => match settings.get("ad_token").filter(|token| !token.is_empty()) {
@@ -133,6 +143,11 @@ fn sensitive(value: &str, setting: &str) -> Result<HeaderValue, Invalid> {
     })?;
     value.set_sensitive(true);
     Ok(value)
+}
+
+/// The project of a service account's file, where the settings name none.
+pub(in crate::providers) fn google_project(settings: &Settings) -> Option<String> {
+    google::project(settings)
 }
 
 /// A setting is missing: names its variables.

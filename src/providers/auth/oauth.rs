@@ -20,5 +20,6 @@ pub(super) fn client(place: &Place, id: &str, secret: &str) -> Result<Grant, Inv
         ]),
         headers: Vec::new(),
         basic: Some((id.to_owned(), secret.to_owned())),
+        then: None,
     })
 }

@@ -2,14 +2,15 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use arc_swap::ArcSwapOption;
-use http::HeaderValue;
+use http::{HeaderValue, header};
 use serde::Deserialize;
 use tokio::sync::Mutex;
 
 use super::Fetcher;
+use super::jwt::Signer;
 use crate::call::Fault;
 
 /// How long before its end a token is renewed, at most; a short-lived one is renewed after four fifths of its life.
@@ -33,6 +34,16 @@ pub struct Grant {
     pub headers: Vec<(&'static str, String)>,
     /// HTTP basic authentication: client id and secret.
     pub basic: Option<(String, String)>,
+    /// Whom the token is exchanged for, in a second step.
+    pub then: Option<Then>,
+}
+
+/// A second step: with the first token as credential, this JSON is sent, and Google's IAM answers with another token.
+pub struct Then {
+    /// Where.
+    pub url: String,
+    /// What.
+    pub body: String,
 }
 
 /// The value of a form field.
@@ -41,6 +52,12 @@ pub enum Field {
     Is(String),
     /// The content of a file, read for each fetch: Kubernetes renews it.
     In(String),
+    /// This text member of a JSON file, read for each fetch.
+    Within(String, String),
+    /// What this address answers, asked for each fetch with these headers; or a text member of it.
+    At(String, Vec<(String, String)>, Option<String>),
+    /// A signed statement of who we are, made for each fetch.
+    Signed(Box<Signer>),
 }
 
 /// Why there is no token. Never holds a secret.
@@ -166,14 +183,24 @@ impl Inner {
     }
 
     async fn fetch(&self) -> Result<Held, TokenError> {
-        let grant = &self.grant;
         let http = self.fetcher.http().map_err(|error| self.failed(Fault::Server, format!("no TLS: {error}")))?;
+        let asked = Instant::now();
+        let (bearer, life) = self.first(http).await?;
+        match &self.grant.then {
+            None => Ok(Held::until(bearer, asked, life)),
+            Some(then) => self.second(http, then, bearer).await,
+        }
+    }
+
+    /// The token of the grant itself, and how long it is good.
+    async fn first(&self, http: &reqwest::Client) -> Result<(HeaderValue, Duration), TokenError> {
+        let grant = &self.grant;
         let mut request = match &grant.form {
             None => http.get(&grant.url),
             Some(fields) => {
                 let mut form = Vec::with_capacity(fields.len());
                 for (name, field) in fields {
-                    form.push((*name, self.value(field).await?));
+                    form.push((*name, self.value(http, field).await?));
                 }
                 http.post(&grant.url).form(&form)
             }
@@ -184,7 +211,25 @@ impl Inner {
         if let Some((id, secret)) = &grant.basic {
             request = request.basic_auth(id, Some(secret));
         }
+        let body = self.asked(request).await?;
+        let answer: Answer = serde_json::from_slice(&body).map_err(|_| self.unreadable())?;
+        let life = answer.expires_in.map_or(Duration::from_secs(3600), Seconds::duration);
+        Ok((self.bearer(&answer.access_token)?, life))
+    }
+
+    /// The token that the first one is exchanged for: Google's service account impersonation.
+    async fn second(&self, http: &reqwest::Client, then: &Then, bearer: HeaderValue) -> Result<Held, TokenError> {
+        let request = http.post(&then.url).header(header::AUTHORIZATION, bearer).body(then.body.clone());
         let asked = Instant::now();
+        let body = self.asked(request.header(header::CONTENT_TYPE, "application/json")).await?;
+        let answer: Impersonated = serde_json::from_slice(&body).map_err(|_| self.unreadable())?;
+        let end = answer.expire_time.and_then(|end| end.parse::<jiff::Timestamp>().ok());
+        let life = end.and_then(|end| end.duration_since(jiff::Timestamp::now()).try_into().ok());
+        Ok(Held::until(self.bearer(&answer.access_token)?, asked, life.unwrap_or(Duration::from_secs(3600))))
+    }
+
+    /// The body of a good answer.
+    async fn asked(&self, request: reqwest::RequestBuilder) -> Result<bytes::Bytes, TokenError> {
         let unreachable = |error: reqwest::Error| {
             let why = if error.is_timeout() { "no answer in time" } else { "cannot be reached" };
             self.failed(Fault::Unreachable, why.to_owned())
@@ -196,21 +241,50 @@ impl Inner {
             let fault = if status.is_server_error() || status == 429 { Fault::Server } else { Fault::Auth };
             return Err(self.failed(fault, format!("answered {}{}", status.as_u16(), self.reason(&body))));
         }
-        let unreadable = || self.failed(Fault::Server, "answered without a usable token".to_owned());
-        let answer: Answer = serde_json::from_slice(&body).map_err(|_| unreadable())?;
-        let mut bearer = HeaderValue::from_str(&format!("Bearer {}", answer.access_token)).map_err(|_| unreadable())?;
-        bearer.set_sensitive(true);
-        Ok(Held::until(bearer, asked, answer.expires_in.map_or(Duration::from_secs(3600), Seconds::duration)))
+        Ok(body)
     }
 
-    async fn value(&self, field: &Field) -> Result<String, TokenError> {
+    fn bearer(&self, token: &str) -> Result<HeaderValue, TokenError> {
+        let mut bearer = HeaderValue::from_str(&format!("Bearer {token}")).map_err(|_| self.unreadable())?;
+        bearer.set_sensitive(true);
+        Ok(bearer)
+    }
+
+    fn unreadable(&self) -> TokenError {
+        self.failed(Fault::Server, "answered without a usable token".to_owned())
+    }
+
+    async fn value(&self, http: &reqwest::Client, field: &Field) -> Result<String, TokenError> {
         match field {
             Field::Is(value) => Ok(value.clone()),
-            Field::In(path) => match tokio::fs::read_to_string(path).await {
-                Ok(content) => Ok(content.trim().to_owned()),
-                Err(error) => Err(self.failed(Fault::Auth, format!("cannot read {path}: {}", error.kind()))),
-            },
+            Field::In(path) => Ok(self.file(path).await?.trim().to_owned()),
+            Field::Within(path, member) => self.member(self.file(path).await?.as_bytes(), member),
+            Field::At(url, headers, member) => {
+                let request = headers.iter().fold(http.get(url), |request, (name, value)| request.header(name, value));
+                let body = self.asked(request).await?;
+                match member {
+                    Some(member) => self.member(&body, member),
+                    None => Ok(String::from_utf8_lossy(&body).trim().to_owned()),
+                }
+            }
+            Field::Signed(signer) => {
+                let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+                signer.assertion(now).ok_or_else(|| self.failed(Fault::Auth, "the private key cannot sign".to_owned()))
+            }
         }
+    }
+
+    async fn file(&self, path: &str) -> Result<String, TokenError> {
+        let unread = |error: std::io::Error| self.failed(Fault::Auth, format!("cannot read {path}: {}", error.kind()));
+        tokio::fs::read_to_string(path).await.map_err(unread)
+    }
+
+    /// A text member of a JSON object.
+    fn member(&self, object: &[u8], member: &str) -> Result<String, TokenError> {
+        let value: Option<serde_json::Value> = serde_json::from_slice(object).ok();
+        let found = value.as_ref().and_then(|value| value.get(member)?.as_str());
+        let missing = || self.failed(Fault::Auth, format!("the credential's source has no `{member}`"));
+        found.map(str::to_owned).ok_or_else(missing)
     }
 
     /// The endpoint's own reason, in its first line: an OAuth error code and description.
@@ -233,7 +307,7 @@ impl Inner {
 
     fn secrets(&self) -> impl Iterator<Item = &str> {
         let form = self.grant.form.iter().flatten().filter_map(|(name, field)| match field {
-            Field::Is(value) if *name == "client_secret" => Some(value.as_str()),
+            Field::Is(value) if matches!(*name, "client_secret" | "refresh_token") => Some(value.as_str()),
             _ => None,
         });
         let headers = self.grant.headers.iter().map(|(_, value)| value.as_str());
@@ -250,6 +324,13 @@ impl Inner {
 struct Answer {
     access_token: String,
     expires_in: Option<Seconds>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Impersonated {
+    access_token: String,
+    expire_time: Option<String>,
 }
 
 /// Managed identities write numbers as strings.

@@ -7,6 +7,7 @@ mod china;
 mod clouds;
 mod cohere;
 mod faults;
+mod google;
 mod hosts;
 mod labs;
 mod ollama;
@@ -35,6 +36,7 @@ pub static PROVIDERS: &[&Spec] = &[
     &hosts::DEEPINFRA,
     &china::DEEPSEEK,
     &hosts::FIREWORKS,
+    &google::GEMINI,
     &silicon::GROQ,
     &routers::HUGGING_FACE,
     &labs::MISTRAL,
@@ -50,6 +52,7 @@ pub static PROVIDERS: &[&Spec] = &[
     &replicate::REPLICATE,
     &silicon::SAMBANOVA,
     &hosts::TOGETHER,
+    &google::VERTEX,
     &labs::XAI,
 ];
 

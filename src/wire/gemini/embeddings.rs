@@ -9,6 +9,7 @@ use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use super::Host;
 use super::json::{Json, inside, invalid, is_null, malformed, text, unsupported};
 use crate::wire::native::{Back, Loss, Refused, Request, Terms, Translated};
 use crate::wire::openai::errors;
@@ -73,8 +74,16 @@ fn inputs(ask: &Object) -> Result<Vec<&[u8]>, Refused> {
     Ok(items.into_iter().map(|item| item.get().as_bytes()).collect())
 }
 
-/// Translate a request for Google's own API: `batchEmbedContents`.
-pub fn request(ask: &Object, terms: &Terms<'_>) -> Result<Request, Refused> {
+/// Translate a request: for `batchEmbedContents`; on Vertex AI for `predict`, or `embedContent` for the models of
+/// [`takes_one`]. Fails on inputs that are no texts.
+pub fn request(ask: &Object, terms: &Terms<'_>, host: Host) -> Result<Request, Refused> {
+    match host {
+        Host::Api => batch(ask, terms),
+        Host::Vertex => vertex(ask, terms),
+    }
+}
+
+fn batch(ask: &Object, terms: &Terms<'_>) -> Result<Request, Refused> {
     let wishes = Wishes::of(ask);
     let texts = inputs(ask)?;
     let mut body = Json::with_capacity(ask.size() + texts.len() * 128 + 32);
@@ -97,8 +106,7 @@ pub fn request(ask: &Object, terms: &Terms<'_>) -> Result<Request, Refused> {
     Ok(finished(body, terms, wishes.losses))
 }
 
-/// Translate a request for Vertex AI: `predict`, or `embedContent` for the models of [`takes_one`].
-pub fn vertex(ask: &Object, terms: &Terms<'_>) -> Result<Request, Refused> {
+fn vertex(ask: &Object, terms: &Terms<'_>) -> Result<Request, Refused> {
     let wishes = Wishes::of(ask);
     let texts = inputs(ask)?;
     let mut body = Json::with_capacity(ask.size() + texts.len() * 64 + 64);

@@ -4,56 +4,29 @@
 
 use std::borrow::Cow;
 
+use crate::wire::native::finish::Finish;
 use crate::wire::openai::errors::Complaint;
 
-/// What a finish reason means.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Finish {
-    /// OpenAI has a word for it.
-    As(&'static str),
-    /// The model went wrong: with nothing to show for it, that is a failure.
-    Failed,
-    /// A word we do not know, passed on.
-    Other(String),
+/// Read Google's word; `None` if it is a new one.
+fn read(native: &str) -> Option<Finish> {
+    match native {
+        "FINISH_REASON_UNSPECIFIED" | "CONTINUATION" => Some(Finish::Stop),
+        "MISSING_THOUGHT_SIGNATURE" | "MALFORMED_RESPONSE" => Some(Finish::Failed),
+        _ => Finish::of(native),
+    }
 }
 
-impl Finish {
-    /// Read Google's word.
-    pub(super) fn of(native: &str) -> Self {
-        match native.trim().to_ascii_uppercase().as_str() {
-            "STOP" | "FINISH_REASON_UNSPECIFIED" | "CONTINUATION" => Finish::As("stop"),
-            "MAX_TOKENS" => Finish::As("length"),
-            "SAFETY"
-            | "RECITATION"
-            | "LANGUAGE"
-            | "BLOCKLIST"
-            | "PROHIBITED_CONTENT"
-            | "SPII"
-            | "IMAGE_SAFETY"
-            | "IMAGE_PROHIBITED_CONTENT"
-            | "IMAGE_RECITATION"
-            | "MODEL_ARMOR"
-            | "JAILBREAK" => Finish::As("content_filter"),
-            "MALFORMED_FUNCTION_CALL"
-            | "UNEXPECTED_TOOL_CALL"
-            | "TOO_MANY_TOOL_CALLS"
-            | "MISSING_THOUGHT_SIGNATURE"
-            | "MALFORMED_RESPONSE"
-            | "OTHER"
-            | "IMAGE_OTHER"
-            | "NO_IMAGE" => Finish::Failed,
-            _ => Finish::Other(native.to_owned()),
-        }
-    }
+/// Whether the model went wrong: with nothing to show for it, that is a failure.
+pub(super) fn failed(native: &str) -> bool {
+    read(native) == Some(Finish::Failed)
+}
 
-    /// OpenAI's word, for an answer that calls tools or does not.
-    pub(super) fn word(&self, calls: bool) -> Cow<'_, str> {
-        match self {
-            Finish::As("stop") | Finish::Failed if calls => Cow::Borrowed("tool_calls"),
-            Finish::As(word) => Cow::Borrowed(word),
-            Finish::Failed => Cow::Borrowed("stop"),
-            Finish::Other(native) => Cow::Borrowed(native),
-        }
+/// OpenAI's word, for an answer that calls tools or does not; a word we do not know is passed on.
+pub(super) fn word(native: &str, calls: bool) -> Cow<'_, str> {
+    match read(native) {
+        Some(Finish::Stop | Finish::Failed) if calls => Cow::Borrowed(Finish::ToolCalls.word()),
+        Some(finish) => Cow::Borrowed(finish.word()),
+        None => Cow::Borrowed(native),
     }
 }
 

@@ -22,7 +22,7 @@ mod tools;
 mod usage;
 
 /// Who serves the model: the two differ in a few members.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Host {
     /// `generativelanguage.googleapis.com`.
     Api,

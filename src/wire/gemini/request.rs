@@ -41,17 +41,8 @@ const HANDLED: [&str; 22] = [
     "thinkingConfig",
 ];
 
-/// Translate a chat request for Google's own API. Fails if it can't be read, or asks what Gemini has no word for.
-pub fn request(ask: &Object, terms: &Terms<'_>) -> Result<Request, Refused> {
-    for_host(ask, terms, Host::Api)
-}
-
-/// The same for Vertex AI.
-pub fn vertex(ask: &Object, terms: &Terms<'_>) -> Result<Request, Refused> {
-    for_host(ask, terms, Host::Vertex)
-}
-
-fn for_host(ask: &Object, terms: &Terms<'_>, host: Host) -> Result<Request, Refused> {
+/// Translate a chat request. Fails if it can't be read, or asks what Gemini has no word for.
+pub fn request(ask: &Object, terms: &Terms<'_>, host: Host) -> Result<Request, Refused> {
     // what OpenAI's SDKs send to Google's own compatible endpoint
     let google = match ask.object("extra_body") {
         Ok(Some(extra)) => extra.object("google")?,

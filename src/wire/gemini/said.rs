@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::FORMAT;
-use super::finish::{self, Finish};
+use super::finish;
 use super::grounding;
 use super::json::{Json, compact, inside};
 use super::read::{Candidate, Part};
@@ -265,11 +265,10 @@ impl Choice {
     /// OpenAI's finish reason; `None` while there is none. Fails if the model ended with nothing but a mistake.
     pub(super) fn finish(&self) -> Result<Option<String>, Complaint> {
         let Some(native) = self.reason.as_deref() else { return Ok(None) };
-        let finish = Finish::of(native);
-        if finish == Finish::Failed && !self.spoke {
+        if finish::failed(native) && !self.spoke {
             return Err(finish::nothing(native, self.message.as_deref()));
         }
-        Ok(Some(finish.word(self.calls > 0).into_owned()))
+        Ok(Some(finish::word(native, self.calls > 0).into_owned()))
     }
 
     /// The members `finish_reason` and `native_finish_reason`.

@@ -10,7 +10,7 @@ use bytes::{Bytes, BytesMut};
 
 use super::anthropic::{self, Hosting};
 use super::openai::stream::Broken;
-use super::{Malformed, Object, Op, bedrock, cohere, replicate};
+use super::{Malformed, Object, Op, bedrock, cohere, gemini, replicate};
 
 /// A wire format that is translated to and from OpenAI's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -23,6 +23,8 @@ pub enum Native {
     Cohere,
     /// Replicate's predictions.
     Replicate,
+    /// Google's `generateContent`.
+    Gemini(gemini::Host),
 }
 
 impl Native {
@@ -35,6 +37,8 @@ impl Native {
             (Native::Cohere, Op::Chat) => cohere::request::request(ask, terms),
             (Native::Cohere, Op::Embed) => cohere::embeddings::request(ask, terms),
             (Native::Replicate, Op::Chat) => replicate::request::request(ask, terms, None, None),
+            (Native::Gemini(host), Op::Chat) => gemini::request::request(ask, terms, host),
+            (Native::Gemini(host), Op::Embed) => gemini::embeddings::request(ask, terms, host),
             (_, op) => Err(Refused::none(op)),
         }
     }
@@ -48,6 +52,8 @@ impl Native {
             (Native::Cohere, Op::Chat) => cohere::answer::answer(body, back),
             (Native::Cohere, Op::Embed) => cohere::embeddings::answer(body, back),
             (Native::Replicate, Op::Chat) => replicate::answer::answer(body, back),
+            (Native::Gemini(_), Op::Chat) => gemini::answer::answer(body, back),
+            (Native::Gemini(_), Op::Embed) => gemini::embeddings::answer(body, back),
             (_, op) => Err(Broken::Malformed(Malformed::new(format!("{} can't be read in this format", op.name())))),
         }
     }
@@ -56,7 +62,7 @@ impl Native {
     pub fn stream_type(self) -> &'static str {
         match self {
             Native::Bedrock => "application/vnd.amazon.eventstream",
-            Native::Anthropic(_) | Native::Cohere | Native::Replicate => "text/event-stream",
+            Native::Anthropic(_) | Native::Cohere | Native::Gemini(_) | Native::Replicate => "text/event-stream",
         }
     }
 
@@ -67,6 +73,7 @@ impl Native {
             Native::Bedrock => Decoder::Bedrock(Box::new(bedrock::stream::Decoder::new(back))),
             Native::Cohere => Decoder::Cohere(cohere::stream::Decoder::new(back)),
             Native::Replicate => Decoder::Replicate(replicate::stream::Decoder::new(back)),
+            Native::Gemini(_) => Decoder::Gemini(Box::new(gemini::stream::Decoder::new(back))),
         }
     }
 }
@@ -81,6 +88,8 @@ pub enum Decoder {
     Cohere(cohere::stream::Decoder),
     /// Replicate's.
     Replicate(replicate::stream::Decoder),
+    /// Google's.
+    Gemini(Box<gemini::stream::Decoder>),
 }
 
 impl Decoder {
@@ -92,6 +101,7 @@ impl Decoder {
             Decoder::Bedrock(decoder) => decoder.push(chunk, out),
             Decoder::Cohere(decoder) => decoder.push(chunk, out),
             Decoder::Replicate(decoder) => decoder.push(chunk, out),
+            Decoder::Gemini(decoder) => decoder.push(chunk, out),
         }
     }
 
@@ -102,6 +112,7 @@ impl Decoder {
             Decoder::Bedrock(decoder) => decoder.end(out),
             Decoder::Cohere(decoder) => decoder.end(out),
             Decoder::Replicate(decoder) => decoder.end(out),
+            Decoder::Gemini(decoder) => decoder.end(out),
         }
     }
 }
