@@ -1,6 +1,7 @@
 //! Configuration files: what loads, what is refused, and in which words.
 
 mod files;
+mod models;
 mod values;
 
 use std::time::Duration;

@@ -11,6 +11,11 @@ pub fn of_unix(seconds: u64) -> (u16, u16, u8) {
     (day, (seconds % 86_400 / 60) as u16, ((days + 3) % 7) as u8)
 }
 
+/// A moment in seconds of Unix time.
+pub fn unix(now: std::time::SystemTime) -> u64 {
+    now.duration_since(std::time::UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
+
 /// A day written `2026-11-21`; `None` for what is no day, or one before 2020.
 pub fn parse(text: &str) -> Option<u16> {
     let mut parts = text.splitn(3, '-');

@@ -6,6 +6,7 @@
 pub mod date;
 pub mod import;
 pub mod kind;
+pub mod known;
 pub mod names;
 pub mod pack;
 pub mod price;
@@ -17,6 +18,7 @@ use std::sync::LazyLock;
 
 use bytes::Bytes;
 
+pub use self::known::Catalog;
 pub use self::table::{Row, Table};
 use crate::wire::money;
 
@@ -35,6 +37,5 @@ pub fn embedded() -> &'static Table {
 
 /// Today, as days are written.
 pub fn today(now: std::time::SystemTime) -> String {
-    let seconds = now.duration_since(std::time::UNIX_EPOCH).map_or(0, |since| since.as_secs());
-    date::render(date::of_unix(seconds).0)
+    date::render(date::of_unix(date::unix(now)).0)
 }

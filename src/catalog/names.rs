@@ -47,6 +47,13 @@ pub fn unversioned(id: &str) -> Option<&str> {
     (id.is_char_boundary(at) && shape(&id[at..])).then(|| &id[..at])
 }
 
+/// The same, where what is cut off does not change the price: neither `:free` nor `:nitro`, which are offers of their own.
+pub fn undated(id: &str) -> Option<&str> {
+    let rest = unversioned(id).filter(|rest| !rest.is_empty())?;
+    let cut = &id[rest.len()..];
+    (!cut.starts_with(':') || cut[1..].bytes().all(|byte| byte.is_ascii_digit())).then_some(rest)
+}
+
 /// What a model is called by whoever made it: without seller, region, version and date, in lower case.
 pub fn bare(id: &str) -> String {
     let lower = id.to_ascii_lowercase();
@@ -76,6 +83,15 @@ mod tests {
     }
 
     #[test]
+    fn offers_of_their_own_keep_their_price() {
+        let check = |id: &str, expected: Option<&str>| assert_eq!(undated(id), expected, "{id}");
+        check("gpt-4o-2024-08-06", Some("gpt-4o"));
+        check("anthropic.claude-x-v1:0", Some("anthropic.claude-x-v1"));
+        check("meta/llama-4:free", None);
+        check("gpt-4o", None);
+    }
+
+    #[test]
     fn versions_and_dates_are_no_part_of_the_bare_name() {
         let check = |id: &str, expected: &str| assert_eq!(bare(id), expected, "{id}");
         check("gpt-4o-2024-08-06", "gpt-4o");
@@ -92,7 +108,7 @@ mod tests {
     proptest::proptest! {
         #[test]
         fn no_name_panics(id in "\\PC{0,40}") {
-            let _whatever = (bare(&id), region(&id), unversioned(&id));
+            let _whatever = (bare(&id), region(&id), undated(&id));
         }
     }
 }

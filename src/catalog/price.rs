@@ -40,18 +40,20 @@ impl Default for Rates {
     }
 }
 
-/// When, how and how much: what decides which of a model's prices hold.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Terms<'a> {
-    /// Seconds of Unix time.
-    pub at: u64,
-    /// How it is served.
-    pub tier: Tier,
-    /// Where, if the id says so.
-    pub region: Option<&'a str>,
-    /// Input tokens.
-    pub input: u64,
+/// The price list of a model, held apart from its catalog: found once, read for every call, without an allocation.
+#[derive(Clone, Debug)]
+pub struct Prices {
+    words: Box<[(u8, u64)]>,
+    /// The number of the condition for the region in the id, if it names one.
+    region: Option<u64>,
+    /// The numbers of the conditions for each tier: anywhere, and in that region.
+    tiers: [[Option<u64>; 2]; TIERS.len()],
+    /// Whether the configuration says so: then it counts more than what the provider says.
+    own: bool,
 }
+
+/// Tiers that have conditions.
+const TIERS: [Tier; 4] = [Tier::Batch, Tier::Flex, Tier::Priority, Tier::Fast];
 
 /// One entry of a price list: its conditions, and where its prices stand.
 #[derive(Clone, Copy, Default)]
@@ -64,45 +66,68 @@ struct Entry {
     windowed: bool,
 }
 
-impl Rates {
-    /// The prices of a model that hold; what it has no price for has none here.
-    pub fn of(row: Row<'_>, terms: &Terms<'_>) -> Self {
+impl Prices {
+    /// The prices of a model, where its id names a region, in that.
+    pub fn of(row: Row<'_>, region: Option<&str>) -> Self {
         let (at, count) = row.list();
-        let mut rates = Rates::default();
-        if count == 0 {
-            return rates;
-        }
-        let words = row.table().words(at, count);
-        let mut lay = |entry: Entry| {
-            let mut counts = true;
-            for (kind, value) in words.clone().skip(entry.from).take(entry.to - entry.from) {
-                match kind {
-                    word::TIER => counts = terms.input > value,
-                    kind => {
-                        if let (true, Some(rate)) = (counts, rates.0.get_mut(usize::from(kind))) {
-                            *rate = Some(Usd::of_picos(u128::from(value)));
-                        }
-                    }
-                }
-            }
+        let number = |name: &str| row.table().when(name);
+        let tier = |tier: Tier| {
+            let there = region.and_then(|region| number(&format!("region={region}+{}", tier.name())));
+            [number(tier.name()), there]
         };
+        Self {
+            words: row.table().words(at, count).collect(),
+            region: region.and_then(|region| number(&format!("region={region}"))),
+            tiers: TIERS.map(tier),
+            own: row.is_own(),
+        }
+    }
+
+    /// The prices that hold at a moment, seconds of Unix time, for a tier and so many input tokens. What has no price has
+    /// none there.
+    pub fn rates(&self, at: u64, tier: Tier, input: u64) -> Rates {
+        let mut rates = Rates::default();
+        let tier = TIERS.iter().position(|known| *known == tier).map_or([None; 2], |at| self.tiers[at]);
         // from the general to the special: the standard price, its hours, the region's, the tier's, the region's tier
-        let layers = conditions(row, terms);
+        let layers = [self.region, tier[0], tier[1]];
         let mut chosen = [None; 5];
-        for entry in entries(words.clone(), terms.at).filter(|entry| entry.holds) {
+        for entry in entries(&self.words, at).filter(|entry| entry.holds) {
             let layer = match entry.when {
                 None => Some(usize::from(entry.windowed)),
-                Some(when) => layers.iter().position(|layer| *layer == Some(when)).map(|layer| layer + 2),
+                when => layers.iter().position(|layer| *layer == when).map(|layer| layer + 2),
             };
             if let Some(layer) = layer {
                 // entries are in the order of their days: the last that has begun holds
                 chosen[layer] = Some(entry);
             }
         }
-        chosen.into_iter().flatten().for_each(&mut lay);
+        for entry in chosen.into_iter().flatten() {
+            let mut counts = true;
+            for (kind, value) in &self.words[entry.from..entry.to] {
+                match *kind {
+                    word::TIER => counts = input > *value,
+                    kind => {
+                        if let (true, Some(rate)) = (counts, rates.0.get_mut(usize::from(kind))) {
+                            *rate = Some(Usd::of_picos(u128::from(*value)));
+                        }
+                    }
+                }
+            }
+        }
         rates
     }
 
+    /// What a usage costs at a moment, seconds of Unix time; `None` if something in it has no price. What the provider
+    /// itself says counts more than the catalog, and less than the configuration.
+    pub fn cost(&self, usage: &Usage, at: u64) -> Option<Usd> {
+        if !self.own && usage.told > Usd::ZERO {
+            return Some(usage.told);
+        }
+        self.rates(at, usage.tier, usage.prompt).cost(usage)
+    }
+}
+
+impl Rates {
     /// The price of a kind, for one unit.
     pub fn get(&self, kind: usize) -> Option<Usd> {
         self.0.get(kind).copied().flatten()
@@ -195,29 +220,17 @@ impl Sum<'_> {
     }
 }
 
-/// The numbers of the conditions that are met: the region's, the tier's, and that of both.
-fn conditions(row: Row<'_>, terms: &Terms<'_>) -> [Option<u64>; 3] {
-    let number = |name: &str| row.table().when(name);
-    let region = terms.region.map(|region| format!("region={region}"));
-    let tier = (terms.tier != Tier::Standard).then(|| terms.tier.name());
-    [
-        region.as_deref().and_then(number),
-        tier.and_then(number),
-        region.zip(tier).and_then(|(region, tier)| number(&format!("{region}+{tier}"))),
-    ]
-}
-
 /// The entries of a list.
-fn entries(words: impl Iterator<Item = (u8, u64)>, at: u64) -> impl Iterator<Item = Entry> {
+fn entries(words: &[(u8, u64)], at: u64) -> impl Iterator<Item = Entry> + '_ {
     let (day, minute, weekday) = date::of_unix(at);
     let mut open = Entry { holds: true, ..Entry::default() };
-    words.enumerate().filter_map(move |(place, (kind, value))| {
-        match kind {
-            word::WHEN => open.when = Some(value),
-            word::FROM => open.holds &= value <= u64::from(day),
+    words.iter().enumerate().filter_map(move |(place, (kind, value))| {
+        match *kind {
+            word::WHEN => open.when = Some(*value),
+            word::FROM => open.holds &= *value <= u64::from(day),
             word::WINDOW => {
                 open.windowed = true;
-                open.holds &= within(value, minute, weekday);
+                open.holds &= within(*value, minute, weekday);
             }
             word::END => {
                 let ended = Entry { to: place, ..open };

@@ -283,6 +283,11 @@ impl<'a> Row<'a> {
             .map(|(_, name)| name)
     }
 
+    /// Whether it is from the configuration.
+    pub fn is_own(self) -> bool {
+        self.flags() >> 10 & 1 == 1
+    }
+
     /// The letters of the sources that know it.
     pub fn sources(self) -> String {
         let bits = self.flags() >> 8;

@@ -15,6 +15,7 @@ use crate::catalog::price::{self, Listed};
 use crate::catalog::record::{self, Record};
 use crate::catalog::view::{self, View};
 use crate::catalog::{self, Row, import};
+use crate::wire::Tier;
 
 /// What to do with it.
 #[derive(Subcommand)]
@@ -238,9 +239,8 @@ impl Search {
 }
 
 fn find(search: &Search, output: Output) -> Result<(), Failed> {
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs());
-    let terms = price::Terms { at: now, ..price::Terms::default() };
-    let rates = |row: Row<'_>| price::Rates::of(row, &terms);
+    let now = catalog::date::unix(SystemTime::now());
+    let rates = |row: Row<'_>| price::Prices::of(row, None).rates(now, Tier::Standard, 0);
     let mut rows: Vec<Row<'_>> = catalog::embedded().rows().filter(|row| search.fits(*row)).collect();
     if search.cheapest {
         rows.retain(|row| rates(*row).get(0).is_some());

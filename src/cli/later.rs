@@ -9,7 +9,7 @@ static LATER: &[(&str, &str)] = &[
     ("CONFIG_STORE_BACKEND", "this version reads its configuration from a file"),
     ("REQUEST_LOG_STORE_BACKEND", "this version logs requests to standard output, or where --access-log says"),
     ("ENABLE_PPROF", "this version has no profiler"),
-    ("FERRO_MODEL_CATALOG_URL", "this version has no model catalog"),
+    ("FERRO_MODEL_CATALOG_URL", "the catalog is built in, and `catalog.file` of the configuration names a newer one"),
     ("OTEL_EXPORTER_OTLP_ENDPOINT", "this version exports no traces"),
     ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "this version exports no traces"),
 ];

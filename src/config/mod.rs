@@ -4,6 +4,7 @@
 //! the tree against the JSON Schema of [`Config`] and [`rules`] holds the typed result against what a schema cannot say.
 //! All problems come back at once. Nothing here knows a provider: the list is handed to [`check`].
 
+mod catalog;
 mod find;
 mod later;
 mod mask;
@@ -20,6 +21,7 @@ mod text;
 
 use std::path::Path;
 
+pub use self::catalog::{Catalog, Override, Price};
 pub use self::find::{Found, find};
 pub use self::period::{parse as parse_duration, render as render_duration};
 pub use self::problem::{Invalid, Problem, Warning};

@@ -42,7 +42,33 @@ pub(super) fn check(config: &Config) -> Findings {
     }
     aliases(config, &mut found);
     named(config, &mut found);
+    models(config, &mut found);
     found
+}
+
+/// Models as the owner of the configuration knows them.
+fn models(config: &Config, found: &mut Findings) {
+    let mut seen = HashSet::new();
+    for (index, given) in config.catalog.overrides.iter().enumerate() {
+        let path = item_path("catalog.overrides", index);
+        let at = |name: &str| member_path(&path, name);
+        if let Some(fault) = model_fault(&given.model) {
+            found.refuse(at("model"), fault);
+        }
+        match (&given.provider, &given.target) {
+            (None, None) => found.refuse(&path, "must name the `provider` whose model it is, or a `target`"),
+            (Some(_), Some(_)) => {
+                found.refuse(at("target"), "cannot stand beside `provider`: one of them says whose it is")
+            }
+            (None, Some(target)) if !config.targets.iter().any(|known| known.virtual_key == *target) => {
+                found.refuse(at("target"), format!("there is no target `{target}`"));
+            }
+            _ => {}
+        }
+        if !seen.insert((&given.provider, &given.target, &given.model)) {
+            found.refuse(path, format!("the model `{}` is there twice", given.model));
+        }
+    }
 }
 
 fn strategy(config: &Config, found: &mut Findings) {
@@ -247,6 +273,12 @@ pub(super) fn providers(config: &Config, known: &[&str], problems: &mut Vec<Prob
             (None, "virtual_key") => problem.help("if this is the target's own name, add `provider`"),
             (None, _) => problem.help(format!("the providers are {}", known.join(", "))),
         });
+    }
+    for (index, given) in config.catalog.overrides.iter().enumerate() {
+        let Some(id) = given.provider.as_deref().filter(|id| !known.contains(id)) else { continue };
+        let path = format!("catalog.overrides[{index}].provider");
+        let problem = Problem::new(path, "unknown_provider", format!("there is no provider `{id}`"));
+        problems.push(problem.suggest(nearest::of(id, known.iter().copied())));
     }
 }
 

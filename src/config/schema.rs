@@ -6,6 +6,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::catalog::Catalog;
 use super::period;
 use super::target::{Failure, Target};
 
@@ -51,6 +52,9 @@ pub struct Config {
     pub request_timeout: Option<Duration>,
     /// What happens where providers differ.
     pub compatibility: Compatibility,
+    /// What is known of models beside what the binary knows: limits, capabilities, prices.
+    #[serde(skip_serializing_if = "Catalog::is_default")]
+    pub catalog: Catalog,
     /// How this process treats its own connections.
     pub server: Server,
 }
@@ -69,6 +73,7 @@ impl Default for Config {
             max_request_bytes: MAX_REQUEST_BYTES,
             request_timeout: None,
             compatibility: Compatibility::default(),
+            catalog: Catalog::default(),
             server: Server::default(),
         }
     }

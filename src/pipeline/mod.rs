@@ -15,6 +15,7 @@ use tower::ServiceBuilder;
 use self::engine::Engine;
 pub use self::gateway::Gateway;
 use self::meter::Meter;
+use crate::catalog::Catalog;
 use crate::routing::{Strategy, Target};
 use crate::telemetry::Metrics;
 
@@ -22,6 +23,8 @@ use crate::telemetry::Metrics;
 pub struct Rules {
     /// The targets, in the order of the configuration.
     pub targets: Vec<Arc<Target>>,
+    /// What is known of models.
+    pub catalog: Arc<Catalog>,
     /// How they are ordered.
     pub strategy: Strategy,
     /// Other names for models.

@@ -132,7 +132,8 @@ fn translate(
     }
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let (id, created) = (id(), now.as_secs());
-    let terms = Terms { op, model: notes.model, stream: notes.stream, id: &id, created, most_output: None };
+    let most_output = provider.most_output(notes.model);
+    let terms = Terms { op, model: notes.model, stream: notes.stream, id: &id, created, most_output };
     let mut request = native.encode(&body, &terms).map_err(|refused| refusal(provider.spec, refused))?;
     for loss in &request.losses {
         notes.lost(&body, loss)?;

@@ -41,6 +41,8 @@ use self::settings::Settings;
 use self::spec::{Exchange, Notes, Place, Policy, Root, Spec};
 use crate::call::redact::Redactor;
 use crate::call::{Call, Error, Op, Upstream};
+use crate::catalog::Catalog;
+use crate::catalog::known::Owner;
 use crate::config::Invalid;
 use crate::wire::Dialect;
 
@@ -61,6 +63,7 @@ pub struct Provider {
     place: Option<Place>,
     learned: Learned,
     total: Duration,
+    catalog: Arc<Catalog>,
     course: Course,
 }
 
@@ -93,12 +96,14 @@ pub struct Setup {
     pub redactor: Arc<Redactor>,
     /// What tokens are fetched with.
     pub fetcher: Fetcher,
+    /// What is known of models.
+    pub catalog: Arc<Catalog>,
 }
 
 impl Provider {
     /// Make a row concrete. Fails when its root can't be an API root, naming what is wrong with it.
     pub fn build(spec: &'static Spec, setup: Setup, client: &Client) -> Result<Self, Invalid> {
-        let Setup { target, settings, headers: own, timeouts, policy, redactor, fetcher } = setup;
+        let Setup { target, settings, headers: own, timeouts, policy, redactor, fetcher, catalog } = setup;
         let total = timeouts.total.unwrap_or(spec.pace.total());
         let place = match spec.root {
             Root::Inside => {
@@ -118,6 +123,7 @@ impl Provider {
                     learned: Learned::default(),
                     total,
                     course: Course::Once,
+                    catalog,
                 });
             }
             Root::At(default) => at(default, &settings)?,
@@ -160,7 +166,13 @@ impl Provider {
             learned,
             total,
             course,
+            catalog,
         })
+    }
+
+    /// The most tokens a model answers with, if the catalog knows.
+    pub fn most_output(&self, model: &str) -> Option<u64> {
+        self.catalog.most_output(Owner { provider: self.spec.id, target: &self.target }, model)
     }
 
     /// The host it asks; `None` for a provider inside the process.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwapOption;
 
 use super::retry::{Failover, Retry};
+use crate::catalog::Catalog;
 use crate::providers::Provider;
 use crate::providers::spec::Discover;
 
@@ -19,6 +20,8 @@ pub struct Target {
     pub models: BTreeSet<Arc<str>>,
     /// The provider's names for models that are called otherwise here.
     pub model_map: HashMap<Arc<str>, Arc<str>>,
+    /// What is known of its provider's models; `None` if that says nothing about this target.
+    pub catalog: Option<Arc<Catalog>>,
     /// When the same target is asked again.
     pub retry: Retry,
     /// Which failures move on to the next target.
@@ -43,6 +46,20 @@ impl Target {
     /// Whether its provider has told which models it serves.
     pub fn has_told(&self) -> bool {
         matches!(self.provider.spec.discover, Discover::Known(_)) || self.discovered.load().is_some()
+    }
+
+    /// Whether the catalog says that its provider serves this name, and nobody knows better: a provider that tells its
+    /// models, or whose models nobody can list, does.
+    pub fn may_serve(&self, model: &str) -> bool {
+        let catalog = self.catalog.as_ref().filter(|_| !self.has_told() && !self.takes_any());
+        catalog.and_then(|catalog| catalog.get(self.provider.spec.id, model)).is_some_and(|row| !row.is_retired())
+    }
+
+    /// The names that it may serve so.
+    pub fn catalogued(&self) -> Vec<Arc<str>> {
+        let catalog = self.catalog.as_ref().filter(|_| !self.has_told() && !self.takes_any());
+        let models = catalog.into_iter().flat_map(|catalog| catalog.of_provider(self.provider.spec.id));
+        models.filter(|row| !row.is_retired()).map(|row| row.id().into()).collect()
     }
 
     /// Whether `provider/model` means this target.

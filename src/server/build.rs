@@ -7,6 +7,7 @@ use arc_swap::ArcSwapOption;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::call::redact::Redactor;
+use crate::catalog::Catalog;
 use crate::config::{self, Config, Env, Invalid, Mode, OnUnsupported, Text};
 use crate::pipeline::Rules;
 use crate::providers::auth::Fetcher;
@@ -56,8 +57,13 @@ pub fn compile(
 ) -> Result<Rules, Invalid> {
     let mut problems = Vec::new();
     let mut targets = Vec::new();
+    let catalog = Catalog::of(&config.catalog).unwrap_or_else(|invalid| {
+        problems.extend(invalid.problems);
+        Catalog::default()
+    });
+    let catalog = Arc::new(catalog);
     for (at, given) in config.targets.iter().enumerate() {
-        match target(given, config, env, client, redactor, fetcher) {
+        match target(given, config, env, client, redactor, fetcher, &catalog) {
             Ok(_) if given.is_drained() => {}
             Ok(target) => targets.push(Arc::new(target)),
             Err(invalid) => problems.extend(invalid.under(&format!("targets[{at}]")).problems),
@@ -72,6 +78,7 @@ pub fn compile(
         targets,
         batch_target,
         responses_target,
+        catalog,
         strategy: match config.strategy.mode {
             Mode::Single => Strategy::Single,
             Mode::Fallback => Strategy::Fallback,
@@ -91,6 +98,7 @@ fn target(
     client: &Client,
     redactor: &Arc<Redactor>,
     fetcher: &Fetcher,
+    catalog: &Arc<Catalog>,
 ) -> Result<Target, Invalid> {
     let id = given.provider();
     let spec = spec(id).ok_or_else(|| Invalid::at("provider", format!("there is no provider `{id}`")))?;
@@ -121,10 +129,13 @@ fn target(
         },
         redactor: redactor.clone(),
         fetcher: fetcher.clone(),
+        catalog: catalog.clone(),
     };
     Ok(Target {
         name,
         provider: Provider::build(spec, setup, client)?,
+        // what stands elsewhere than the provider's own API need not have the provider's models
+        catalog: given.base_url.is_none().then(|| catalog.clone()),
         models: given.models.iter().chain(&listed).map(|model| model.as_str().into()).collect(),
         model_map: given
             .model_map

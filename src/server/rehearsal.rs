@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::build;
+use crate::catalog::Catalog;
 use crate::config::{self, Config, Env, Invalid, Problem};
 use crate::providers::auth::Fetcher;
 use crate::providers::client::Client;
@@ -29,9 +30,13 @@ pub fn rehearse(config: &Config, env: &Env, client: &Client, fetcher: &Fetcher) 
     let mut rehearsal = Rehearsal::default();
     let redactor = Arc::new(build::redactor(config, env));
     let undefined = config::undefined(config, env);
+    if let Err(invalid) = Catalog::of(&config.catalog) {
+        rehearsal.problems.extend(invalid.problems);
+    }
     for (at, given) in config.targets.iter().enumerate() {
         let place = format!("targets[{at}]");
-        let alone = Config { targets: vec![given.clone()], ..config.clone() };
+        let catalog = config::Catalog::default();
+        let alone = Config { targets: vec![given.clone()], catalog, ..config.clone() };
         let compile = |env: &Env| build::compile(&alone, env, client, &redactor, fetcher);
         let placed = |invalid: Invalid| {
             let mut problems = invalid.problems;

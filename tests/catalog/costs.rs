@@ -1,6 +1,6 @@
 //! What calls cost: by day, hour, tier, region and size, with nothing unknown taken for free.
 
-use ferrogw::catalog::price::{Rates, Terms};
+use ferrogw::catalog::price::Prices;
 use ferrogw::catalog::{Table, pack};
 use ferrogw::wire::usage::Tier;
 use ferrogw::wire::{Usage, Usd};
@@ -16,18 +16,17 @@ fn table(price: &str) -> Table {
     Table::open(pack::compile(&text).unwrap().into()).unwrap()
 }
 
-fn check(table: &Table, terms: &Terms<'_>, usage: Usage, expected: Option<&str>) {
-    let terms = Terms { input: usage.prompt, tier: usage.tier, ..*terms };
-    let cost = Rates::of(table.get("p", "m").unwrap(), &terms).cost(&usage);
-    assert_eq!(cost, expected.map(|text| Usd::parse(text, 0).unwrap()), "{usage:?} {terms:?}");
+fn check(table: &Table, at: u64, usage: Usage, expected: Option<&str>) {
+    check_in(None, table, at, usage, expected);
+}
+
+fn check_in(region: Option<&str>, table: &Table, at: u64, usage: Usage, expected: Option<&str>) {
+    let cost = Prices::of(table.get("p", "m").unwrap(), region).cost(&usage, at);
+    assert_eq!(cost, expected.map(|text| Usd::parse(text, 0).unwrap()), "{usage:?} {at} {region:?}");
 }
 
 fn tokens(prompt: u64, completion: u64) -> Usage {
     Usage { prompt, completion, ..Usage::default() }
-}
-
-fn at(at: u64) -> Terms<'static> {
-    Terms { at, ..Terms::default() }
 }
 
 #[test]
@@ -36,42 +35,42 @@ fn every_kind_of_token_has_its_price() {
         r#"[{"in":"0.000001","out":"0.00001","cache_read":"0.0000001","cache_write":"0.00000125","cache_write_1h":"0.000002",
             "reasoning":"0.00002","audio_in":"0.00004","audio_out":"0.00008","per_search":"0.01"}]"#,
     );
-    let now = at(SATURDAY);
-    check(&table, &now, tokens(1000, 100), Some("0.002"));
-    check(&table, &now, Usage { cached: 600, ..tokens(1000, 100) }, Some("0.00146"));
-    check(&table, &now, Usage { cache_write: 400, cache_write_1h: 100, ..tokens(1000, 0) }, Some("0.001175"));
-    check(&table, &now, Usage { reasoning: 40, ..tokens(0, 100) }, Some("0.0014"));
-    check(&table, &now, Usage { audio_in: 500, audio_out: 50, ..tokens(1000, 100) }, Some("0.025"));
-    check(&table, &now, Usage { searches: 2, ..tokens(1000, 100) }, Some("0.022"));
+    let now = SATURDAY;
+    check(&table, now, tokens(1000, 100), Some("0.002"));
+    check(&table, now, Usage { cached: 600, ..tokens(1000, 100) }, Some("0.00146"));
+    check(&table, now, Usage { cache_write: 400, cache_write_1h: 100, ..tokens(1000, 0) }, Some("0.001175"));
+    check(&table, now, Usage { reasoning: 40, ..tokens(0, 100) }, Some("0.0014"));
+    check(&table, now, Usage { audio_in: 500, audio_out: 50, ..tokens(1000, 100) }, Some("0.025"));
+    check(&table, now, Usage { searches: 2, ..tokens(1000, 100) }, Some("0.022"));
     // what a provider counts twice is not charged twice over
-    check(&table, &now, Usage { cached: 2000, ..tokens(1000, 0) }, Some("0.0002"));
+    check(&table, now, Usage { cached: 2000, ..tokens(1000, 0) }, Some("0.0002"));
 }
 
 #[test]
 fn what_has_no_price_makes_the_whole_unknown() {
-    check(&table(r#"[{"in":"0.000001"}]"#), &at(SATURDAY), tokens(10, 0), Some("0.00001"));
-    check(&table(r#"[{"in":"0.000001"}]"#), &at(SATURDAY), tokens(10, 1), None);
-    check(&table("[]"), &at(SATURDAY), tokens(10, 1), None);
-    check(&table(r#"[{"in":"0","out":"0"}]"#), &at(SATURDAY), tokens(10, 1), Some("0"));
+    check(&table(r#"[{"in":"0.000001"}]"#), SATURDAY, tokens(10, 0), Some("0.00001"));
+    check(&table(r#"[{"in":"0.000001"}]"#), SATURDAY, tokens(10, 1), None);
+    check(&table("[]"), SATURDAY, tokens(10, 1), None);
+    check(&table(r#"[{"in":"0","out":"0"}]"#), SATURDAY, tokens(10, 1), Some("0"));
     // kinds without a price of their own cost what their like costs
     let plain = table(r#"[{"in":"0.000001","out":"0.000002"}]"#);
     let usage = Usage { cached: 5, cache_write: 1, audio_in: 1, reasoning: 1, image_out: 1, ..tokens(10, 5) };
-    check(&plain, &at(SATURDAY), usage, Some("0.00002"));
+    check(&plain, SATURDAY, usage, Some("0.00002"));
 }
 
 #[test]
 fn units_are_charged_where_tokens_are_not() {
     let image = table(r#"[{"per_image_out":"0.04"}]"#);
-    check(&image, &at(SATURDAY), Usage { images: 3, ..tokens(50, 0) }, Some("0.12"));
-    check(&image, &at(SATURDAY), tokens(50, 0), None);
+    check(&image, SATURDAY, Usage { images: 3, ..tokens(50, 0) }, Some("0.12"));
+    check(&image, SATURDAY, tokens(50, 0), None);
     let heard = table(r#"[{"per_second_in":"0.0001"}]"#);
-    check(&heard, &at(SATURDAY), Usage { millis: 90_500, ..Usage::default() }, Some("0.00905"));
+    check(&heard, SATURDAY, Usage { millis: 90_500, ..Usage::default() }, Some("0.00905"));
     let spoken = table(r#"[{"per_char_in":"0.000015"}]"#);
-    check(&spoken, &at(SATURDAY), Usage { characters: 2000, ..Usage::default() }, Some("0.03"));
+    check(&spoken, SATURDAY, Usage { characters: 2000, ..Usage::default() }, Some("0.03"));
     let ranked = table(r#"[{"in":"0","out":"0","per_query":"0.002"}]"#);
-    check(&ranked, &at(SATURDAY), Usage { queries: 2, ..Usage::default() }, Some("0.004"));
+    check(&ranked, SATURDAY, Usage { queries: 2, ..Usage::default() }, Some("0.004"));
     let searched = table(r#"[{"in":"0.000001","out":"0.000001","per_request":"0.005"}]"#);
-    check(&searched, &at(SATURDAY), tokens(500, 500), Some("0.006"));
+    check(&searched, SATURDAY, tokens(500, 500), Some("0.006"));
 }
 
 #[test]
@@ -79,10 +78,10 @@ fn long_inputs_have_their_tier() {
     let table = table(
         r#"[{"in":"0.000001","out":"0.00001","tiers":[{"above":1000,"in":"0.000002"},{"above":5000,"in":"0.000004","out":"0.00002"}]}]"#,
     );
-    let now = at(SATURDAY);
-    check(&table, &now, tokens(1000, 100), Some("0.002"));
-    check(&table, &now, tokens(1001, 100), Some("0.003002"));
-    check(&table, &now, tokens(6000, 100), Some("0.026"));
+    let now = SATURDAY;
+    check(&table, now, tokens(1000, 100), Some("0.002"));
+    check(&table, now, tokens(1001, 100), Some("0.003002"));
+    check(&table, now, tokens(6000, 100), Some("0.026"));
 }
 
 #[test]
@@ -90,10 +89,10 @@ fn prices_change_with_their_day() {
     let table = table(
         r#"[{"in":"0.000003","out":"0"},{"from":"2026-11-22","in":"0.000002","out":"0"},{"from":"2027-01-01","in":"0.000001","out":"0"}]"#,
     );
-    check(&table, &at(SATURDAY), tokens(1000, 0), Some("0.003"));
-    check(&table, &at(SATURDAY + DAY - 1), tokens(1000, 0), Some("0.003"));
-    check(&table, &at(SATURDAY + DAY), tokens(1000, 0), Some("0.002"));
-    check(&table, &at(SATURDAY + 60 * DAY), tokens(1000, 0), Some("0.001"));
+    check(&table, SATURDAY, tokens(1000, 0), Some("0.003"));
+    check(&table, SATURDAY + DAY - 1, tokens(1000, 0), Some("0.003"));
+    check(&table, SATURDAY + DAY, tokens(1000, 0), Some("0.002"));
+    check(&table, SATURDAY + 60 * DAY, tokens(1000, 0), Some("0.001"));
 }
 
 #[test]
@@ -101,11 +100,11 @@ fn quiet_hours_are_cheaper_also_over_midnight() {
     // Fridays from 16:30 to Saturdays 00:30
     let table = table(r#"[{"in":"0.000003","out":"0"},{"window":[16,990,30],"in":"0.000001"}]"#);
     let friday = SATURDAY - DAY;
-    check(&table, &at(friday + 990 * 60 - 1), tokens(1000, 0), Some("0.003"));
-    check(&table, &at(friday + 990 * 60), tokens(1000, 0), Some("0.001"));
-    check(&table, &at(SATURDAY + 29 * 60), tokens(1000, 0), Some("0.001"));
-    check(&table, &at(SATURDAY + 30 * 60), tokens(1000, 0), Some("0.003"));
-    check(&table, &at(SATURDAY + 1000 * 60), tokens(1000, 0), Some("0.003"));
+    check(&table, friday + 990 * 60 - 1, tokens(1000, 0), Some("0.003"));
+    check(&table, friday + 990 * 60, tokens(1000, 0), Some("0.001"));
+    check(&table, SATURDAY + 29 * 60, tokens(1000, 0), Some("0.001"));
+    check(&table, SATURDAY + 30 * 60, tokens(1000, 0), Some("0.003"));
+    check(&table, SATURDAY + 1000 * 60, tokens(1000, 0), Some("0.003"));
 }
 
 #[test]
@@ -115,21 +114,20 @@ fn tiers_and_regions_have_their_conditions() {
             {"when":"region=eu","in":"0.000005"},{"when":"region=eu+batch","in":"0.0000025"},{"when":"disputed","in":"0.000001"}]"#,
     );
     let with = |tier| Usage { tier, ..tokens(1000, 0) };
-    let eu = Terms { region: Some("eu"), ..at(SATURDAY) };
-    check(&table, &at(SATURDAY), with(Tier::Batch), Some("0.002"));
-    check(&table, &at(SATURDAY), with(Tier::Flex), Some("0.004"));
-    check(&table, &at(SATURDAY), with(Tier::Priority), Some("0.004"));
-    check(&table, &at(SATURDAY + 60 * DAY), with(Tier::Priority), Some("0.008"));
-    check(&table, &eu, with(Tier::Standard), Some("0.005"));
-    check(&table, &eu, with(Tier::Batch), Some("0.0025"));
-    check(&table, &Terms { region: Some("us"), ..at(SATURDAY) }, with(Tier::Standard), Some("0.004"));
+    check(&table, SATURDAY, with(Tier::Batch), Some("0.002"));
+    check(&table, SATURDAY, with(Tier::Flex), Some("0.004"));
+    check(&table, SATURDAY, with(Tier::Priority), Some("0.004"));
+    check(&table, SATURDAY + 60 * DAY, with(Tier::Priority), Some("0.008"));
+    check_in(Some("eu"), &table, SATURDAY, with(Tier::Standard), Some("0.005"));
+    check_in(Some("eu"), &table, SATURDAY, with(Tier::Batch), Some("0.0025"));
+    check_in(Some("us"), &table, SATURDAY, with(Tier::Standard), Some("0.004"));
 }
 
 #[test]
 fn sums_do_not_drift_and_do_not_overflow() {
     let table = table(r#"[{"in":"0.000000000001","out":"72000"}]"#);
-    check(&table, &at(SATURDAY), tokens(3, 0), Some("0.000000000003"));
-    let all = Rates::of(table.get("p", "m").unwrap(), &at(SATURDAY)).cost(&tokens(u64::MAX, u64::MAX));
+    check(&table, SATURDAY, tokens(3, 0), Some("0.000000000003"));
+    let all = Prices::of(table.get("p", "m").unwrap(), None).cost(&tokens(u64::MAX, u64::MAX), SATURDAY);
     assert_eq!(all, Some(Usd::of_picos(u128::MAX)));
     let (most, many) = (u64::MAX, u32::MAX);
     let all = Usage {
@@ -140,7 +138,7 @@ fn sums_do_not_drift_and_do_not_overflow() {
         audio_out: many,
         ..tokens(most, most)
     };
-    assert!(Rates::of(table.get("p", "m").unwrap(), &at(u64::MAX)).cost(&all).is_some());
+    assert!(Prices::of(table.get("p", "m").unwrap(), None).cost(&all, u64::MAX).is_some());
 }
 
 /// Pinned by hand from the prices that OpenAI and Anthropic publish.
@@ -148,8 +146,7 @@ fn sums_do_not_drift_and_do_not_overflow() {
 fn well_known_models_cost_what_their_makers_say() {
     let check = |provider: &str, model: &str, usage: Usage, expected: &str| {
         let row = ferrogw::catalog::embedded().get(provider, model).unwrap();
-        let terms = Terms { at: SATURDAY, input: usage.prompt, tier: usage.tier, region: None };
-        let cost = Rates::of(row, &terms).cost(&usage).unwrap();
+        let cost = Prices::of(row, None).cost(&usage, SATURDAY).unwrap();
         assert_eq!(cost.to_string(), expected, "{provider}/{model}");
     };
     let cached = Usage { cached: 200, ..tokens(1000, 300) };

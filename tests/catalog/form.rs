@@ -2,9 +2,10 @@
 
 use std::time::Instant;
 
-use ferrogw::catalog::price::{self, Rates, Terms};
+use ferrogw::catalog::price::{self, Prices};
 use ferrogw::catalog::record::{self, Record};
 use ferrogw::catalog::{Table, embedded, pack, view};
+use ferrogw::wire::Tier;
 use proptest::prelude::*;
 
 const MODELS: &str = include_str!("../../src/catalog/models.jsonl");
@@ -35,7 +36,7 @@ fn every_model_is_found_and_says_what_its_line_says() {
         assert_eq!(view::record(row), Record { src: row.sources(), ..record.clone() });
         assert_eq!(price::list(row).is_empty(), record.price.is_empty(), "{}/{}", record.provider, record.id);
         // prices are not negative and nobody pays a dollar for a token
-        let rates = Rates::of(row, &Terms { at: 1_795_219_200, ..Terms::default() });
+        let rates = Prices::of(row, None).rates(1_795_219_200, Tier::Standard, 0);
         let dear = rates.iter().find(|(kind, usd)| *kind < 17 && usd.as_f64() > 0.01);
         assert_eq!(dear, None, "{}/{}", record.provider, record.id);
     }
@@ -114,7 +115,7 @@ fn what_is_wrong_with_a_line_is_said() {
 
 fn read_all(table: &Table) {
     for row in table.rows().take(50) {
-        let _whatever = (view::View::of(row), view::record(row), Rates::of(row, &Terms::default()));
+        let _whatever = (view::View::of(row), view::record(row), Prices::of(row, Some("eu")).rates(0, Tier::Flex, 9));
         let _whatever = table.get(row.provider(), row.id());
     }
     let _whatever: usize = table.providers().map(|id| table.of(id).count()).sum();

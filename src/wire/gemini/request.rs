@@ -16,7 +16,7 @@ use crate::wire::{Malformed, Object};
 const STOPS: usize = 5;
 
 /// Members that are read elsewhere, or that say nothing to the model.
-const HANDLED: [&str; 22] = [
+const HANDLED: [&str; 21] = [
     "model",
     "messages",
     "stream",
@@ -33,7 +33,6 @@ const HANDLED: [&str; 22] = [
     "thinking",
     "logprobs",
     "top_logprobs",
-    "audio",
     "extra_body",
     "tool_config",
     "toolConfig",
@@ -152,6 +151,9 @@ impl Asked<'_> {
             "stop" => self.stop(value)?,
             "response_format" => self.format(tools, system)?,
             "modalities" => self.modalities(value)?,
+            // said with the modalities, and without effect where they do not ask for speech
+            "audio"
+                if self.ask.raw("modalities").is_some_and(|names| memchr::memmem::find(names, b"audio").is_some()) => {}
             "service_tier" => self.tier(value),
             "metadata" if self.host == Host::Vertex => self.labels(value),
             _ => {

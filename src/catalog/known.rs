@@ -1,0 +1,203 @@
+//! What one configuration knows of models: its own word first, then a newer catalog, then the one of this binary.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::LazyLock;
+
+use super::price::Prices;
+use super::record::{Entry, Origin, Rates, Record};
+use super::{Row, Table, embedded, kind, names, pack, view};
+use crate::config::{self, Invalid, Override};
+use crate::wire::Usd;
+
+/// The models as one configuration knows them.
+#[derive(Clone, Debug, Default)]
+pub struct Catalog {
+    /// The configuration's own word. What is for one target alone is under `@` and the target's name.
+    own: Option<Table>,
+    file: Option<Table>,
+}
+
+/// Whose model is meant: an id of a provider, and the name of the target that calls it.
+#[derive(Clone, Copy, Debug)]
+pub struct Owner<'a> {
+    /// The provider's id.
+    pub provider: &'a str,
+    /// The target's name.
+    pub target: &'a str,
+}
+
+/// A model of the catalog that is meant by an id.
+#[derive(Clone, Copy, Debug)]
+pub struct Hit<'a> {
+    /// The model.
+    pub row: Row<'a>,
+    /// The region that the id names.
+    pub region: Option<&'a str>,
+}
+
+impl Catalog {
+    /// What a configuration knows.
+    ///
+    /// # Errors
+    /// All that is wrong with its overrides, and why its file cannot be used.
+    pub fn of(config: &config::Catalog) -> Result<Self, Invalid> {
+        let mut catalog = Self::default();
+        if let Some(path) = &config.file {
+            let table = std::fs::read_to_string(path).map_err(|error| error.to_string()).and_then(|text| {
+                let bytes = pack::compile(&text)?;
+                Table::open(bytes.into()).map_err(|error| error.to_string())
+            });
+            let wrong = |error: String| Invalid::at("catalog.file", format!("`{path}` cannot be used: {error}"));
+            catalog.file = Some(table.map_err(wrong)?);
+        }
+        let (mut records, mut problems) = (Vec::new(), Vec::new());
+        for (at, given) in config.overrides.iter().enumerate() {
+            match catalog.record(given) {
+                Ok(record) => records.push(record),
+                Err(invalid) => problems.extend(invalid.under(&format!("catalog.overrides[{at}]")).problems),
+            }
+        }
+        if !problems.is_empty() {
+            return Err(Invalid::from(problems));
+        }
+        if !records.is_empty() {
+            let bytes =
+                pack::pack(&Origin::default(), &records).map_err(|error| Invalid::at("catalog.overrides", error))?;
+            let table =
+                Table::open(bytes.into()).map_err(|error| Invalid::at("catalog.overrides", error.to_string()))?;
+            catalog.own = Some(table);
+        }
+        Ok(catalog)
+    }
+
+    /// A model as the configuration has it, over what is known of it.
+    fn record(&self, given: &Override) -> Result<Record, Invalid> {
+        let provider = match (&given.provider, &given.target) {
+            (Some(provider), _) => provider.clone(),
+            (None, target) => format!("@{}", target.as_deref().unwrap_or_default()),
+        };
+        let base = match &given.like {
+            Some(like) => {
+                let row = like.split_once('/').and_then(|(provider, id)| self.get(provider, id));
+                let lost = || format!("the catalog has no `{like}`; a model is named as `openai/gpt-5-mini`");
+                Some(row.ok_or_else(|| Invalid::at("like", lost()))?)
+            }
+            None => given.provider.as_deref().and_then(|provider| self.get(provider, &given.model)),
+        };
+        let mut record = base.map(view::record).unwrap_or_else(|| Record {
+            mode: "chat".to_owned(),
+            trust: "none".to_owned(),
+            ..Record::default()
+        });
+        (record.provider, record.id, record.src) = (provider, given.model.clone(), "u".to_owned());
+        (record.inherited, record.retired, record.deprecated) = (Vec::new(), false, None);
+        if let Some(mode) = &given.mode {
+            if !kind::MODES.contains(&mode.as_str()) {
+                return Err(Invalid::at("mode", format!("there is no `{mode}`; there are {}", kind::MODES.join(", "))));
+            }
+            record.mode.clone_from(mode);
+        }
+        record.context = given.context_window.unwrap_or(record.context);
+        record.max_output = given.max_output_tokens.unwrap_or(record.max_output);
+        if let Some(capabilities) = &given.capabilities {
+            let strange = capabilities.iter().find(|name| !kind::CAPABILITIES.contains(&name.as_str()));
+            if let Some(strange) = strange {
+                let known = kind::CAPABILITIES.join(", ");
+                return Err(Invalid::at("capabilities", format!("there is no `{strange}`; there are {known}")));
+            }
+            record.caps.clone_from(capabilities);
+        }
+        if let Some(price) = &given.price {
+            record.price = vec![Entry { rates: rates(price)?, ..Entry::default() }];
+            record.trust = "reviewed".to_owned();
+        }
+        Ok(record)
+    }
+
+    fn layers(&self) -> impl Iterator<Item = &Table> {
+        self.own.iter().chain(&self.file).chain([embedded()])
+    }
+
+    /// The model that a provider calls exactly so.
+    pub fn get(&self, provider: &str, id: &str) -> Option<Row<'_>> {
+        self.layers().find_map(|table| table.get(provider, id))
+    }
+
+    /// The model that is meant by an id: by exactly this, without its region, or without its version.
+    pub fn find<'a>(&'a self, owner: Owner<'_>, id: &'a str) -> Option<Hit<'a>> {
+        let exact = |id: &str| -> Option<Row<'a>> {
+            let of_target = self.own.as_ref().and_then(|own| own.get(&format!("@{}", owner.target), id));
+            of_target.or_else(|| self.get(owner.provider, id))
+        };
+        let versions = |id: &'a str, region: Option<&'a str>| {
+            let mut name = id;
+            loop {
+                if let Some(row) = exact(name) {
+                    return Some(Hit { row, region });
+                }
+                name = names::undated(name)?;
+            }
+        };
+        versions(id, None).or_else(|| {
+            let (region, rest) = names::region(id)?;
+            versions(rest, Some(region))
+        })
+    }
+
+    /// The same, or else the same model at its maker: for limits and capabilities, never for prices.
+    pub fn facts<'a>(&'a self, owner: Owner<'_>, id: &'a str) -> Option<Row<'a>> {
+        let found = self.find(owner, id).map(|hit| hit.row);
+        found.or_else(|| made().get(names::bare(id).as_str()).and_then(|row| embedded().row(*row)))
+    }
+
+    /// What a model costs at a target; `None` if nothing is known.
+    pub fn prices(&self, owner: Owner<'_>, id: &str) -> Option<Prices> {
+        let hit = self.find(owner, id).filter(|hit| hit.row.is_priced())?;
+        Some(Prices::of(hit.row, hit.region))
+    }
+
+    /// The most tokens a model answers with, if that is known.
+    pub fn most_output(&self, owner: Owner<'_>, id: &str) -> Option<u64> {
+        self.facts(owner, id).map(|row| u64::from(row.max_output())).filter(|most| *most > 0)
+    }
+
+    /// Every model of a provider, in no particular order, each once.
+    pub fn of_provider<'a>(&'a self, provider: &'a str) -> impl Iterator<Item = Row<'a>> {
+        let mut seen = BTreeSet::new();
+        self.layers().flat_map(move |table| table.of(provider)).filter(move |row| seen.insert(row.id()))
+    }
+}
+
+/// The models of those who make them, by their bare names. Made at the first question.
+fn made() -> &'static HashMap<String, usize> {
+    const MAKERS: [&str; 10] =
+        ["openai", "anthropic", "gemini", "mistral", "xai", "deepseek", "cohere", "moonshot", "qwen", "perplexity"];
+    static MADE: LazyLock<HashMap<String, usize>> = LazyLock::new(|| {
+        let rows = embedded().rows().enumerate();
+        let own = rows.filter(|(_, row)| MAKERS.contains(&row.provider()) && !row.id().contains('/'));
+        // of several versions, the last: ids are in order
+        own.map(|(at, row)| (names::bare(row.id()), at)).collect()
+    });
+    &MADE
+}
+
+/// Prices of a configuration, for one unit each.
+fn rates(price: &config::Price) -> Result<Rates, Invalid> {
+    let mut rates = Rates::default();
+    for (name, dollars) in price.given() {
+        let wrong = |why: &str| Invalid::at(format!("price.{name}"), why.to_owned());
+        let at = kind::KINDS.iter().position(|kind| kind.public == name).ok_or_else(|| wrong("is no price"))?;
+        let shift = if kind::KINDS[at].is_of_tokens() { -6 } else { 0 };
+        let usd = Usd::parse(&dollars.to_string(), shift);
+        let usd = usd.ok_or_else(|| {
+            wrong(
+                "must be an amount of US dollars from 0, with at most 6 decimals, or 12 for what is counted one by one",
+            )
+        })?;
+        if usd.picos() > kind::word::VALUE {
+            return Err(wrong("is more than a price can be"));
+        }
+        rates.set(at, usd);
+    }
+    Ok(rates)
+}
