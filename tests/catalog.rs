@@ -3,3 +3,4 @@
 mod costs;
 mod form;
 mod making;
+mod served;

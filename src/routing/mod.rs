@@ -36,7 +36,8 @@ impl Strategy {
 }
 
 /// Who serves a model. A target that lists the name, or whose provider does, comes before everything else; then a name
-/// written `provider/model`; then the names that are a vendor's by their beginning; then those who take any name.
+/// written `provider/model`; then the names that are a vendor's by their beginning, or as the
+/// catalog knows them; then those who take any name.
 /// A vendor that owns no match is never asked: a prompt must not go to whoever comes first.
 fn serving(targets: &[Arc<Target>], op: Op, model: &Arc<str>) -> Plan {
     let pick = |fits: &dyn Fn(&Target) -> bool, model: &Arc<str>| -> Plan {
@@ -60,6 +61,10 @@ fn serving(targets: &[Arc<Target>], op: Op, model: &Arc<str>) -> Plan {
     let owned = pick(&|target| target.provider.spec.owns(model), model);
     if !owned.is_empty() {
         return owned;
+    }
+    let catalogued = pick(&|target| target.may_serve(model), model);
+    if !catalogued.is_empty() {
+        return catalogued;
     }
     pick(&Target::takes_any, model)
 }

@@ -1,16 +1,35 @@
-//! `GET /v1/models`: every name that can be asked for.
+//! `GET /v1/models`: every name that can be asked for, with what is known of it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse, Response};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
-use crate::call::Error;
+use crate::call::{Error, Op};
+use crate::catalog::known::Owner;
+use crate::catalog::view::{pricing_now, status};
+use crate::catalog::{Row, date};
 use crate::http::error::Failure;
 use crate::pipeline::{Gateway, Rules};
+use crate::routing::Target;
+use crate::wire::Tier;
+
+/// What to list; without any of them, everything.
+#[derive(Deserialize)]
+pub struct Filter {
+    /// The id of a provider or the name of a target.
+    provider: Option<String>,
+    /// What a model must be able to do; several, with commas between them, must all be there.
+    capability: Option<String>,
+    /// A part of the id or the name, in any case.
+    search: Option<String>,
+}
 
 #[derive(Serialize)]
 struct List {
@@ -24,40 +43,159 @@ struct Model {
     object: &'static str,
     created: u64,
     owned_by: Arc<str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    provider: Option<&'static str>,
+    /// What it stands for, if it is an alias.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    alias_of: Option<Arc<str>>,
+    #[serde(flatten)]
+    known: Known,
+}
+
+/// What the catalog knows; what it does not know is left out, but for a price, which is `null` then.
+#[derive(Clone, Default, Serialize)]
+struct Known {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mode: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    context_window: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_output_tokens: Option<u32>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    capabilities: Vec<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<&'static str>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    deprecated: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    deprecation_date: Option<String>,
+    pricing: Option<Map<String, Value>>,
 }
 
 /// All of them: the first target that lists a name owns it; aliases belong to the owner of what they stand for.
-pub async fn list(State(gateway): State<Arc<Gateway>>) -> impl IntoResponse {
-    let data = known(&gateway.snapshot().rules).into_values().collect();
-    Json(List { object: "list", data })
+pub async fn list(State(gateway): State<Arc<Gateway>>, filter: Result<Query<Filter>, QueryRejection>) -> Response {
+    let Ok(Query(filter)) = filter else {
+        let message = "the filters are `provider`, `capability` and `search`, each at most once".to_owned();
+        return Failure::from(Error::Invalid { param: "query".to_owned(), message }).into_response();
+    };
+    let models = listed(&gateway.snapshot().rules).into_values();
+    Json(List { object: "list", data: models.filter(|model| filter.takes(model)).collect() }).into_response()
 }
 
 /// One of them, or a name that would be routed although nobody lists it.
 pub async fn retrieve(State(gateway): State<Arc<Gateway>>, Path(id): Path<String>) -> Response {
     let rules = &gateway.snapshot().rules;
     let id: Arc<str> = id.into();
-    let listed = known(rules).remove(&id);
-    let routed = || {
-        let (target, _) = rules.strategy.plan(&rules.targets, crate::call::Op::Chat, &id).into_iter().next()?;
-        Some(Model { id: id.clone(), object: "model", created: 0, owned_by: target.name.clone() })
+    let model = rules.aliases.get(&id).unwrap_or(&id);
+    let plan = rules.strategy.plan(&rules.targets, Op::Chat, model);
+    let found = match plan.first() {
+        Some((target, asked)) => {
+            let alias_of = (*model != id).then(|| model.clone());
+            Some(Model { alias_of, ..Model::of(rules, &id, target, asked, now()) })
+        }
+        // some serve it in other ways than chat
+        None => listed(rules).remove(&id),
     };
-    match listed.or_else(routed) {
+    match found {
         Some(model) => Json(model).into_response(),
         None => Failure::from(Error::NoTarget(id)).into_response(),
     }
 }
 
-fn known(rules: &Rules) -> BTreeMap<Arc<str>, Model> {
-    let mut models = BTreeMap::new();
-    for target in rules.strategy.reachable(&rules.targets) {
-        for id in target.names() {
-            let model = Model { id: id.clone(), object: "model", created: 0, owned_by: target.name.clone() };
-            models.entry(id).or_insert(model);
-        }
+impl Filter {
+    fn takes(&self, model: &Model) -> bool {
+        let owner = |wanted: &str| *model.owned_by == *wanted || model.provider == Some(wanted);
+        let able = |wanted: &str| model.known.capabilities.contains(&wanted.trim());
+        let named = |wanted: &str| {
+            let (wanted, name) = (wanted.to_lowercase(), model.known.name.as_deref().unwrap_or_default());
+            model.id.to_lowercase().contains(&wanted) || name.to_lowercase().contains(&wanted)
+        };
+        self.provider.as_deref().is_none_or(owner)
+            && self.capability.as_deref().is_none_or(|wanted| wanted.split(',').all(able))
+            && self.search.as_deref().is_none_or(named)
+    }
+}
+
+fn now() -> u64 {
+    date::unix(SystemTime::now())
+}
+
+fn listed(rules: &Rules) -> BTreeMap<Arc<str>, Model> {
+    let now = now();
+    let mut models: BTreeMap<Arc<str>, Model> = BTreeMap::new();
+    let targets = rules.strategy.reachable(&rules.targets);
+    // what a target is known to serve comes before what it may serve
+    let known = targets.iter().flat_map(|target| target.names().into_iter().map(move |id| (target, id)));
+    let may = targets.iter().flat_map(|target| target.catalogued().into_iter().map(move |id| (target, id)));
+    for (target, id) in known.chain(may) {
+        models.entry(id).or_insert_with_key(|id| Model::of(rules, id, target, &target.upstream_model(id), now));
     }
     for (alias, model) in &rules.aliases {
-        let owner = models.get(model).map_or_else(|| "alias".into(), |model: &Model| model.owned_by.clone());
-        models.insert(alias.clone(), Model { id: alias.clone(), object: "model", created: 0, owned_by: owner });
+        let plan = || rules.strategy.plan(&rules.targets, Op::Chat, model);
+        let mut stands_for = match models.get(model) {
+            Some(known) => Model { id: alias.clone(), ..known.clone() },
+            None => match plan().first() {
+                Some((target, asked)) => Model::of(rules, alias, target, asked, now),
+                None => Model::unknown(alias),
+            },
+        };
+        stands_for.alias_of = Some(model.clone());
+        models.insert(alias.clone(), stands_for);
     }
     models
+}
+
+impl Model {
+    /// A name as one target serves it, which asks its provider for `asked`.
+    fn of(rules: &Rules, id: &Arc<str>, target: &Target, asked: &str, now: u64) -> Self {
+        let provider = target.provider.spec.id;
+        let owner = Owner { provider, target: &target.name };
+        let mut known = rules.catalog.facts(owner, asked).map(|row| Known::of(row, now)).unwrap_or_default();
+        // what is only known from somebody else has everything but a price
+        let prices = rules.catalog.prices(owner, asked);
+        known.pricing = prices.map(|prices| pricing_now(&prices.rates(now, Tier::Standard, 0)));
+        Self { owned_by: target.name.clone(), provider: Some(provider), known, ..Self::unknown(id) }
+    }
+
+    fn unknown(id: &Arc<str>) -> Self {
+        Self {
+            id: id.clone(),
+            object: "model",
+            created: 0,
+            owned_by: "alias".into(),
+            provider: None,
+            alias_of: None,
+            known: Known::default(),
+        }
+    }
+}
+
+impl Known {
+    fn of(row: Row<'_>, now: u64) -> Self {
+        let tokens = |number: u32| Some(number).filter(|number| *number > 0);
+        let (today, ..) = date::of_unix(now);
+        Self {
+            name: row.name().map(str::to_owned),
+            mode: Some(mode(row.mode())),
+            context_window: tokens(row.context()),
+            max_output_tokens: tokens(row.max_output()),
+            capabilities: row.capabilities().collect(),
+            // of those that are gone, clients of the reference know no other word
+            status: Some(if row.is_retired() { "deprecated" } else { status(row) }),
+            deprecated: row.is_retired() || row.deprecated().is_some_and(|day| day <= today),
+            deprecation_date: row.deprecated().map(date::render),
+            pricing: None,
+        }
+    }
+}
+
+/// The words that clients of the reference know.
+fn mode(ours: &'static str) -> &'static str {
+    match ours {
+        "transcription" => "audio_in",
+        "speech" => "audio_out",
+        other => other,
+    }
 }
