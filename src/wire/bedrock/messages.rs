@@ -1,68 +1,14 @@
 //! The conversation: system texts beside it, and turns that alternate, as Converse wants them.
 
 use super::json::{self, Json, Members, invalid};
-use super::models::{Caching, Model};
 use super::parts::{self, Block};
 use super::reasoning;
+use super::scene::Scene;
 use super::tools;
-use crate::wire::native::{Back, Loss, Refused};
-
-/// The most marks of one request.
-const MOST_MARKS: usize = 4;
+use crate::wire::native::Refused;
 
 /// What stands where Converse demands a text and there is none.
 const PLACEHOLDER: &str = r#"{"text":"."}"#;
-
-/// What the parts of one translation share.
-pub(super) struct Scene {
-    /// The model asked for.
-    pub(super) model: Model,
-    /// What could not be carried over.
-    pub(super) losses: Vec<Loss>,
-    /// What the way back needs.
-    pub(super) back: Back,
-    /// Whether tool calls and results become text: there are no tools that the history could refer to.
-    pub(super) flat: bool,
-    /// Marks still to be passed over, because there are more than are allowed: the last ones count.
-    pub(super) surplus: usize,
-    /// Names that documents have taken.
-    pub(super) names: Vec<String>,
-}
-
-impl Scene {
-    /// Something was lost.
-    pub(super) fn lose(&mut self, param: impl Into<String>, action: &'static str) {
-        self.losses.push(Loss { param: param.into(), action });
-    }
-
-    /// The cache point that a mark on this message, part or tool stands for.
-    pub(super) fn mark(&mut self, holder: &Members<'_>) -> Option<&'static str> {
-        let control = holder.raw("cache_control").or_else(|| holder.raw("prompt_cache_breakpoint"))?;
-        self.point(control)
-    }
-
-    /// The cache point for this `cache_control`.
-    pub(super) fn point(&mut self, control: &str) -> Option<&'static str> {
-        if self.model.caching == Caching::Never {
-            return None;
-        }
-        if self.surplus > 0 {
-            self.surplus -= 1;
-            return None;
-        }
-        let hour = self.model.hour && control.contains("\"1h\"");
-        Some(if hour {
-            r#"{"cachePoint":{"type":"default","ttl":"1h"}}"#
-        } else {
-            r#"{"cachePoint":{"type":"default"}}"#
-        })
-    }
-
-    /// Pass over the first of so many marks.
-    pub(super) fn marks(&mut self, found: usize) {
-        self.surplus = found.saturating_sub(MOST_MARKS);
-    }
-}
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Role {
@@ -145,7 +91,7 @@ pub(super) fn system(messages: &[Members<'_>], hints: &[String], scene: &mut Sce
         if !message.text("role").is_some_and(|role| leads(&role)) {
             continue;
         }
-        let before = out.bytes().len();
+        let (before, mut marked) = (out.bytes().len(), false);
         for (part, mark) in content(message, at, scene)? {
             match part {
                 Some(block @ (Block::Text(_) | Block::Own("guardContent", _))) => {
@@ -154,11 +100,13 @@ pub(super) fn system(messages: &[Members<'_>], hints: &[String], scene: &mut Sce
                 Some(_) => return Err(Refused::Unsupported { param: format!("messages[{at}].content") }),
                 None => {}
             }
+            marked = mark.is_some();
             if let Some(point) = mark.filter(|_| !out.is_empty()) {
                 out.raw(point);
             }
         }
         if out.bytes().len() > before
+            && !marked
             && let Some(point) = scene.mark(message)
         {
             out.raw(point);
@@ -261,17 +209,21 @@ fn content<'a>(message: &Members<'a>, at: usize, scene: &mut Scene) -> Result<Ve
 }
 
 fn user(turns: &mut Turns<'_>, message: &Members<'_>, at: usize, scene: &mut Scene) -> Result<(), Refused> {
-    let mut said = false;
+    let (mut said, mut marked) = (false, false);
     for (block, mark) in content(message, at, scene)? {
         if let Some(block) = block {
             turns.add(Role::User, &block, scene);
             said = true;
         }
+        marked = mark.is_some();
         if let Some(point) = mark {
             turns.block(Role::User).raw(point);
         }
     }
-    if said && let Some(point) = scene.mark(message) {
+    if said
+        && !marked
+        && let Some(point) = scene.mark(message)
+    {
         turns.block(Role::User).raw(point);
     }
     Ok(())
@@ -284,7 +236,7 @@ fn assistant(
     last: bool,
     scene: &mut Scene,
 ) -> Result<(), Refused> {
-    let mut said = false;
+    let (mut said, mut marked) = (false, false);
     for thought in reasoning::replay(message, &scene.model) {
         thought.write(turns.block(Role::Assistant));
         said = true;
@@ -304,6 +256,7 @@ fn assistant(
             None => continue,
         }
         said = true;
+        marked = mark.is_some();
         if let Some(point) = mark {
             turns.block(Role::Assistant).raw(point);
         }
@@ -318,9 +271,12 @@ fn assistant(
         } else {
             call.write(turns.block(Role::Assistant), at, scene);
         }
-        said = true;
+        (said, marked) = (true, false);
     }
-    if said && let Some(point) = scene.mark(message) {
+    if said
+        && !marked
+        && let Some(point) = scene.mark(message)
+    {
         turns.block(Role::Assistant).raw(point);
     }
     Ok(())

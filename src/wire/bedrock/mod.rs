@@ -15,6 +15,7 @@ mod parts;
 mod reasoning;
 pub mod request;
 pub mod rerank;
+mod scene;
 mod schema;
 pub mod stream;
 mod tools;

@@ -1,9 +1,9 @@
 //! Parameters: those Converse has, those a model has beside it, and those nobody has.
 
 use super::json::{self, Json, Members, invalid};
-use super::messages::Scene;
 use super::models::{Family, Sampling};
 use super::reasoning::Plan;
+use super::scene::Scene;
 use super::tools::Tools;
 use crate::wire::Object;
 use crate::wire::native::{Refused, Terms};

@@ -3,10 +3,11 @@
 use memchr::memmem;
 
 use super::json::{self, Json, Members, invalid};
-use super::messages::{self, Scene};
+use super::messages;
 use super::models::{self, Family, Model, Thinking};
 use super::params;
 use super::reasoning::{self, Plan};
+use super::scene::Scene;
 use super::schema;
 use super::tools::Tools;
 use crate::wire::Object;

@@ -5,8 +5,8 @@ use std::borrow::Cow;
 use serde_json::value::RawValue;
 
 use super::json::{self, Json, Members, invalid};
-use super::messages::Scene;
 use super::models::{Caching, Family, Model};
+use super::scene::Scene;
 use super::schema;
 use crate::wire::Object;
 use crate::wire::native::{Back, Refused};
