@@ -12,6 +12,26 @@ fn in_an_hour() -> String {
     (jiff::Timestamp::now() + jiff::SignedDuration::from_hours(1)).strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
+/// What the token service answers.
+fn role(id: &str) -> String {
+    let end = jiff::Timestamp::now().as_second() + 3600;
+    let keys = json!({"AccessKeyId": id, "SecretAccessKey": "x", "SessionToken": "role", "Expiration": end});
+    json!({"AssumeRoleResponse": {"AssumeRoleResult": {"Credentials": keys}}}).to_string()
+}
+
+/// A home with this configuration, signed on at the start URL or session of this name.
+fn signed_on(name: &str, config: &str) -> tempfile::TempDir {
+    let home = tempfile::tempdir().unwrap();
+    let cache = home.path().join(".aws/sso/cache");
+    fs::create_dir_all(&cache).unwrap();
+    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA1_FOR_LEGACY_USE_ONLY, name.as_bytes());
+    let file: String = digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+    let token = json!({"accessToken": "sso-token", "expiresAt": in_an_hour()});
+    fs::write(cache.join(format!("{file}.json")), token.to_string()).unwrap();
+    fs::write(home.path().join(".aws/config"), config).unwrap();
+    home
+}
+
 async fn signed_by(upstream: &Upstream, gateway: &TestGateway) -> (String, String) {
     let reply = gateway.post(CHAT, ask(CLAUDE, false)).await;
     assert_eq!(reply.status, 200, "{}", reply.body);
@@ -109,17 +129,12 @@ async fn single_sign_on_has_some() {
     let keys = json!({"roleCredentials": {"accessKeyId": "AKIDSSO", "secretAccessKey": "x", "sessionToken": "sso", "expiration": end}});
     let portal = Upstream::says([Say::json(200, &keys.to_string())]).await;
     let upstream = Upstream::says([Say::json(200, WHOLE)]).await;
-    let home = tempfile::tempdir().unwrap();
-    let cache = home.path().join(".aws/sso/cache");
-    fs::create_dir_all(&cache).unwrap();
-    // the name is the SHA-1 of the start URL
-    let token = json!({"accessToken": "sso-token", "expiresAt": in_an_hour()});
-    let start = b"https://example.awsapps.com/start";
-    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA1_FOR_LEGACY_USE_ONLY, start);
-    let name: String = digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
-    fs::write(cache.join(format!("{name}.json")), token.to_string()).unwrap();
-    let config = "[profile work]\nsso_account_id = 111122223333\nsso_region = eu-west-1\nsso_role_name = Pilot\nsso_start_url = https://example.awsapps.com/start\n";
-    fs::write(home.path().join(".aws/config"), config).unwrap();
+    let start = "https://example.awsapps.com/start";
+    let config = format!(
+        "[profile work]\nsso_account_id = 111122223333\nsso_region = eu-west-1\nsso_role_name = Pilot\n\
+         sso_start_url = {start}\n"
+    );
+    let home = signed_on(start, &config);
     let options = format!(
         "profile: work, home: {}, sso_endpoint: '{}', metadata_disabled: 'true'",
         home.path().display(),
@@ -132,11 +147,7 @@ async fn single_sign_on_has_some() {
 
 #[tokio::test]
 async fn a_role_is_taken_on_with_the_keys_there_are() {
-    let expiration = jiff::Timestamp::now().as_second() + 3600;
-    let keys =
-        json!({"AccessKeyId": "ASIAROLE", "SecretAccessKey": "x", "SessionToken": "role", "Expiration": expiration});
-    let answer = json!({"AssumeRoleResponse": {"AssumeRoleResult": {"Credentials": keys}}});
-    let sts = Upstream::says([Say::json(200, &answer.to_string())]).await;
+    let sts = Upstream::says([Say::json(200, &role("ASIAROLE"))]).await;
     let upstream = Upstream::says([Say::json(200, WHOLE)]).await;
     let options = format!(
         "{FIXED}, assume_role_arn: 'arn:aws:iam::111122223333:role/pilot', external_id: 'brest 1', sts_endpoint: '{}'",
@@ -149,6 +160,73 @@ async fn a_role_is_taken_on_with_the_keys_there_are() {
     assert!(body.contains("Action=AssumeRole") && body.contains("ExternalId=brest+1"), "{body}");
     assert!(asked.header("authorization").contains("/eu-west-1/sts/aws4_request"));
     assert_eq!(asked.header("x-amz-security-token"), "SESSION");
+}
+
+#[tokio::test]
+async fn a_session_of_single_sign_on_has_some() {
+    let end = jiff::Timestamp::now().as_millisecond() + 3_600_000;
+    let keys = json!({"accessKeyId": "AKIDSESSION", "secretAccessKey": "x", "sessionToken": "s", "expiration": end});
+    let portal = Upstream::says([Say::json(200, &json!({ "roleCredentials": keys }).to_string())]).await;
+    let upstream = Upstream::says([Say::json(200, WHOLE)]).await;
+    let config = "[profile work]\nsso_session = corp\nsso_account_id = 111122223333\nsso_role_name = Pilot\n\n\
+                  [sso-session corp]\nsso_region = eu-west-1\nsso_start_url = https://example.awsapps.com/start\n";
+    let home = signed_on("corp", config);
+    let options = format!(
+        "profile: work, home: {}, sso_endpoint: '{}', metadata_disabled: 'true'",
+        home.path().display(),
+        portal.url
+    );
+    let gateway = gateway(&upstream, &options, &[]).await;
+    assert_eq!(signed_by(&upstream, &gateway).await, ("AKIDSESSION".to_owned(), "s".to_owned()));
+}
+
+#[tokio::test]
+async fn a_profile_takes_on_a_role_with_the_keys_of_another() {
+    let sts = Upstream::says([Say::json(200, &role("ASIAPROFILE"))]).await;
+    let upstream = Upstream::says([Say::json(200, WHOLE)]).await;
+    let home = tempfile::tempdir().unwrap();
+    fs::create_dir(home.path().join(".aws")).unwrap();
+    let config =
+        "[profile pilot]\nrole_arn = arn:aws:iam::111122223333:role/pilot\nsource_profile = base\nexternal_id = e1\n";
+    fs::write(home.path().join(".aws/config"), config).unwrap();
+    let keys = "[base]\naws_access_key_id = AKIDBASE\naws_secret_access_key = y\n";
+    fs::write(home.path().join(".aws/credentials"), keys).unwrap();
+    let options = format!(
+        "profile: pilot, home: {}, sts_endpoint: '{}', metadata_disabled: 'true'",
+        home.path().display(),
+        sts.url
+    );
+    let gateway = gateway(&upstream, &options, &[]).await;
+    assert_eq!(signed_by(&upstream, &gateway).await, ("ASIAPROFILE".to_owned(), "role".to_owned()));
+    let asked = sts.seen().remove(0);
+    assert!(asked.header("authorization").contains("Credential=AKIDBASE/"));
+    assert!(String::from_utf8(asked.body.to_vec()).unwrap().contains("ExternalId=e1"));
+}
+
+#[tokio::test]
+async fn a_web_identity_has_some() {
+    let answer = format!(
+        "<AssumeRoleWithWebIdentityResponse><AssumeRoleWithWebIdentityResult><Credentials><AccessKeyId>ASIAPOD</AccessKeyId>\
+         <SecretAccessKey>x</SecretAccessKey><SessionToken>pod</SessionToken><Expiration>{}</Expiration></Credentials>\
+         </AssumeRoleWithWebIdentityResult></AssumeRoleWithWebIdentityResponse>",
+        in_an_hour()
+    );
+    let sts = Upstream::says([Say::bytes(200, answer.into_bytes()).header("content-type", "text/xml")]).await;
+    let upstream = Upstream::says([Say::json(200, WHOLE)]).await;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("token");
+    fs::write(&file, "the.pods.token").unwrap();
+    let env = [
+        ("AWS_ROLE_ARN", "arn:aws:iam::111122223333:role/pod"),
+        ("AWS_WEB_IDENTITY_TOKEN_FILE", file.to_str().unwrap()),
+        ("AWS_ENDPOINT_URL_STS", sts.url.as_str()),
+        ("AWS_EC2_METADATA_DISABLED", "true"),
+    ];
+    let gateway = gateway(&upstream, "", &env).await;
+    assert_eq!(signed_by(&upstream, &gateway).await, ("ASIAPOD".to_owned(), "pod".to_owned()));
+    let asked = sts.seen().remove(0);
+    let said = format!("{}{}", asked.path, String::from_utf8_lossy(&asked.body));
+    assert!(said.contains("AssumeRoleWithWebIdentity") && said.contains("the.pods.token"), "{said}");
 }
 
 #[tokio::test]

@@ -7,25 +7,27 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{ACCEPT, CONTENT_TYPE, HOST};
-use http::uri::PathAndQuery;
-use http::{HeaderMap, HeaderValue};
 use reqsign_aws_core::{
     AssumeRoleWithWebIdentityCredentialProvider, Credential, ECSCredentialProvider, IMDSv2CredentialProvider,
     ProcessCredentialProvider, ProfileCredentialProvider, SSOCredentialProvider,
 };
-use reqsign_core::{CommandExecute, CommandOutput, Context, Env, Error, FileRead, HttpSend, ProvideCredentialDyn};
-use serde::Deserialize;
+use reqsign_core::{
+    CommandExecute, CommandOutput, Context, Env, Error, FileRead, HttpSend, ProvideCredential, ProvideCredentialDyn,
+};
 
 use super::Fetcher;
-use super::aws::{WHO, identity};
-use super::sigv4;
+use super::aws::WHO;
+use super::aws_profile::Profiles;
+use super::aws_role::Role;
 use super::token::TokenError;
 use crate::call::Fault;
 use crate::providers::settings::Settings;
 
 /// How long one source may take to answer: where there is no metadata service, nobody does.
 const LIMIT: Duration = Duration::from_secs(5);
+
+/// Roles that a profile takes on, one with the keys of the other, at most.
+const MOST_ROLES: usize = 5;
 
 /// Settings, and the variables under which the sources look for them.
 const VARIABLES: &[(&str, &str)] = &[
@@ -61,16 +63,9 @@ pub(super) struct Chain {
     places: Vec<Place>,
     fixed: Option<Credential>,
     role: Option<Role>,
+    /// The token service, as a role of no name.
+    sts: Role,
     fetcher: Fetcher,
-}
-
-/// A role to take on with the keys that were found.
-struct Role {
-    arn: String,
-    session: String,
-    external: Option<String>,
-    region: String,
-    endpoint: String,
 }
 
 impl Chain {
@@ -79,17 +74,18 @@ impl Chain {
         let variables = Variables::of(settings, region);
         let get = |name: &str| settings.get(name).filter(|value| !value.is_empty()).map(str::to_owned);
         let china = if region.starts_with("cn-") { ".cn" } else { "" };
-        let role = get("assume_role_arn").map(|arn| Role {
-            arn,
+        let sts = Role {
+            arn: String::new(),
             session: get("role_session_name").unwrap_or_else(|| "ferrogw".to_owned()),
             external: get("external_id"),
             region: region.to_owned(),
             endpoint: get("sts_endpoint").unwrap_or_else(|| format!("https://sts.{region}.amazonaws.com{china}")),
-        });
+        };
+        let role = get("assume_role_arn").map(|arn| Role { arn, ..sts.clone() });
         let context = Context::new()
             .with_env(variables.clone())
             .with_file_read(Files)
-            .with_http_send(Http(fetcher.clone()))
+            .with_http_send(Http(fetcher.clone(), get("sts_endpoint")))
             .with_command_execute(Commands);
         let place = |name, told, provider| Place { name, told, provider };
         let profile = &["profile"];
@@ -109,7 +105,7 @@ impl Chain {
             ),
             place("instance metadata", &[], Box::new(IMDSv2CredentialProvider::new())),
         ];
-        Self { context, variables, places, fixed, role, fetcher: fetcher.clone() }
+        Self { context, variables, places, fixed, role, sts, fetcher: fetcher.clone() }
     }
 
     /// Keys, of the first source that has some. Fails with what the sources say that were meant to have them.
@@ -125,8 +121,17 @@ impl Chain {
     }
 
     async fn look(&self) -> Result<Credential, TokenError> {
+        let profile = self.context.env_var("AWS_PROFILE").unwrap_or_else(|| "default".to_owned());
+        let profiles = self.profiles().await;
+        if let Some(keys) = self.of_profile(&profiles, &profile).await? {
+            return Ok(keys);
+        }
+        self.first(&self.places).await
+    }
+
+    async fn first(&self, places: &[Place]) -> Result<Credential, TokenError> {
         let mut told = Vec::new();
-        for place in &self.places {
+        for place in places {
             match place.provider.provide_credential_dyn(&self.context).await {
                 Ok(Some(keys)) => return Ok(keys),
                 Ok(None) => {}
@@ -142,86 +147,110 @@ impl Chain {
         );
         Err(TokenError::new(WHO, why, Fault::Auth))
     }
-}
 
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Assumed {
-    assume_role_response: AssumedResult,
-}
+    /// The shared configuration file; empty if there is none.
+    async fn profiles(&self) -> Profiles {
+        let path = self.context.env_var("AWS_CONFIG_FILE").unwrap_or_else(|| "~/.aws/config".to_owned());
+        let Some(path) = self.context.expand_home_dir(&path) else { return Profiles::default() };
+        let text = self.context.file_read_as_string(&path).await;
+        text.map_or_else(|_| Profiles::default(), |text| Profiles::parse(&text))
+    }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct AssumedResult {
-    assume_role_result: AssumedKeys,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct AssumedKeys {
-    credentials: RoleKeys,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct RoleKeys {
-    access_key_id: String,
-    secret_access_key: String,
-    session_token: String,
-    /// Seconds of Unix time.
-    expiration: f64,
-}
-
-impl Role {
-    /// <https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html>, answered in JSON.
-    async fn assume(&self, keys: &Credential, fetcher: &Fetcher) -> Result<Credential, TokenError> {
-        let failed = |fault, why: String| TokenError::new(WHO, format!("role {}: {why}", self.arn), fault);
-        let mut form = vec![
-            ("Action", "AssumeRole"),
-            ("Version", "2011-06-15"),
-            ("RoleArn", &self.arn),
-            ("RoleSessionName", &self.session),
-            ("DurationSeconds", "3600"),
-        ];
-        form.extend(self.external.as_deref().map(|external| ("ExternalId", external)));
-        let broken = |error: String| failed(Fault::Server, error);
-        let http = fetcher.http().map_err(|error| broken(format!("no TLS: {error}")))?;
-        let request = http.post(&self.endpoint).form(&form).header(ACCEPT, "application/json").timeout(LIMIT);
-        let mut request = request.build().map_err(|_| broken("sts_endpoint is no address".to_owned()))?;
-        let mut headers = HeaderMap::new();
-        let url = request.url();
-        let host = url.host_str().unwrap_or_default();
-        let host = url.port().map_or(host.to_owned(), |port| format!("{host}:{port}"));
-        headers.insert(HOST, HeaderValue::try_from(host).map_err(|error| broken(error.to_string()))?);
-        headers.extend(request.headers().get(CONTENT_TYPE).map(|kind| (CONTENT_TYPE, kind.clone())));
-        let path = PathAndQuery::try_from(url.path()).map_err(|error| broken(error.to_string()))?;
-        let body = request.body().and_then(|body| body.as_bytes()).unwrap_or_default();
-        let signed = sigv4::once(&identity(keys), (&self.region, "sts"), &path, &headers, body).map_err(broken)?;
-        request.headers_mut().extend(signed);
-        let unreachable = |error: reqwest::Error| {
-            let why = if error.is_timeout() { "no answer in time" } else { "STS cannot be reached" };
-            failed(Fault::Unreachable, why.to_owned())
+    /// The keys of the roles that a profile takes on, one with those of the other, and of sign-on by a named session.
+    /// `None` if the profile speaks of neither.
+    async fn of_profile(&self, profiles: &Profiles, profile: &str) -> Result<Option<Credential>, TokenError> {
+        let told = &[][..];
+        let mut roles = Vec::new();
+        let mut name = profile.to_owned();
+        let base = loop {
+            let get = |key| profiles.get(&name, key);
+            if let Some(session) = profiles.session(&name) {
+                let provider = SSOCredentialProvider::new()
+                    .with_account_id(session.account)
+                    .with_role_name(session.role)
+                    .with_region(session.region)
+                    // only looked at for the name of the token's file, which follows from the session's here
+                    .with_start_url(session.name);
+                break Place { name: "SSO", told, provider: Box::new(provider) };
+            }
+            let Some(arn) = get("role_arn") else {
+                if roles.is_empty() {
+                    return Ok(None);
+                }
+                let name = name.clone();
+                break Place { name: "profile", told, provider: Box::new(OfProfile::new(name)) };
+            };
+            if roles.len() == MOST_ROLES {
+                return Err(TokenError::new(WHO, format!("profile {profile}: too many roles"), Fault::Auth));
+            }
+            if let Some(file) = get("web_identity_token_file") {
+                let provider = AssumeRoleWithWebIdentityCredentialProvider::new()
+                    .with_role_arn(arn)
+                    .with_web_identity_token_file(file);
+                break Place { name: "web identity", told, provider: Box::new(provider) };
+            }
+            roles.push(Role {
+                arn: arn.to_owned(),
+                session: get("role_session_name").unwrap_or("ferrogw").to_owned(),
+                external: get("external_id").map(str::to_owned),
+                ..self.sts.clone()
+            });
+            match (get("source_profile"), get("credential_source")) {
+                (Some(source), _) if source == name => {
+                    break Place {
+                        name: "profile",
+                        told,
+                        provider: Box::new(ProfileCredentialProvider::new().with_profile(source)),
+                    };
+                }
+                (Some(source), _) => name = source.to_owned(),
+                (None, Some("EcsContainer")) => {
+                    break Place { name: "container", told, provider: Box::new(ECSCredentialProvider::new()) };
+                }
+                (None, Some("Ec2InstanceMetadata")) => {
+                    break Place {
+                        name: "instance metadata",
+                        told,
+                        provider: Box::new(IMDSv2CredentialProvider::new()),
+                    };
+                }
+                _ => {
+                    let why = format!("profile {name}: role_arn needs source_profile or credential_source");
+                    return Err(TokenError::new(WHO, why, Fault::Auth));
+                }
+            }
         };
-        let response = http.execute(request).await.map_err(unreachable)?;
-        let status = response.status();
-        let answer = response.bytes().await.map_err(unreachable)?;
-        if !status.is_success() {
-            let said = crate::wire::openai::errors::read(&answer);
-            let fault = if status.is_server_error() { Fault::Server } else { Fault::Auth };
-            let said = said.message.map(|message| format!(": {message}")).unwrap_or_default();
-            let said: String = said.chars().take(240).collect();
-            return Err(failed(fault, format!("STS answered {}{said}", status.as_u16())));
+        let mut keys = self.first(&[base]).await?;
+        for role in roles.iter().rev() {
+            keys = role.assume(&keys, &self.fetcher).await?;
         }
-        let unreadable = |_| broken("STS answered without usable keys".to_owned());
-        let assumed: Assumed = serde_json::from_slice(&answer).map_err(unreadable)?;
-        let keys = assumed.assume_role_response.assume_role_result.credentials;
-        let end = reqsign_core::time::Timestamp::from_second(keys.expiration as i64);
-        Ok(Credential {
-            access_key_id: keys.access_key_id,
-            secret_access_key: keys.secret_access_key,
-            session_token: Some(keys.session_token),
-            expires_in: Some(end.map_err(|_| broken("STS answered with an impossible date".to_owned()))?),
-        })
+        Ok(Some(keys))
+    }
+}
+
+/// What one profile has: keys, a sign-on, or a process.
+#[derive(Debug)]
+struct OfProfile(ProfileCredentialProvider, SSOCredentialProvider, ProcessCredentialProvider);
+
+impl OfProfile {
+    fn new(name: String) -> Self {
+        let sso = SSOCredentialProvider::new().with_profile(name.clone());
+        let process = ProcessCredentialProvider::new().with_profile(name.clone());
+        Self(ProfileCredentialProvider::new().with_profile(name), sso, process)
+    }
+}
+
+impl ProvideCredential for OfProfile {
+    type Credential = Credential;
+
+    async fn provide_credential(&self, context: &Context) -> Result<Option<Credential>, Error> {
+        if let Some(keys) = self.0.provide_credential(context).await? {
+            return Ok(Some(keys));
+        }
+        if let Ok(Some(keys)) = self.1.provide_credential(context).await {
+            return Ok(Some(keys));
+        }
+        self.2.provide_credential(context).await
     }
 }
 
@@ -293,8 +322,8 @@ impl CommandExecute for Commands {
     }
 }
 
-/// The client that everything but the data plane shares.
-struct Http(Fetcher);
+/// The client that everything but the data plane shares; with another address for AWS' token service.
+struct Http(Fetcher, Option<String>);
 
 impl fmt::Debug for Http {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -307,6 +336,13 @@ impl HttpSend for Http {
         let failed = |error: reqwest::Error| Error::unexpected(error.without_url().to_string());
         let http = self.0.http().map_err(failed)?;
         let mut request = reqwest::Request::try_from(request).map_err(failed)?;
+        let sts = request.url().host_str().is_some_and(|host| host == "sts.amazonaws.com" || host.starts_with("sts."));
+        if let Some(endpoint) = self.1.as_deref().filter(|_| sts) {
+            let mut url =
+                reqwest::Url::parse(endpoint).map_err(|_| Error::config_invalid("sts_endpoint is no address"))?;
+            url.set_query(request.url().query());
+            *request.url_mut() = url;
+        }
         *request.timeout_mut() = Some(LIMIT);
         let response = http.execute(request).await.map_err(failed)?;
         let (status, headers) = (response.status(), response.headers().clone());

@@ -2,6 +2,8 @@
 
 pub mod aws;
 mod aws_chain;
+mod aws_profile;
+mod aws_role;
 pub mod entra;
 mod google;
 mod jwt;
