@@ -283,3 +283,25 @@ async fn a_geography_can_be_put_before_foundation_models() {
         assert_eq!(upstream.seen().remove(0).path, path);
     }
 }
+
+#[tokio::test]
+async fn images_and_rankings_are_asked_for_in_their_vendors_words() {
+    let upstream = Upstream::says([
+        Say::json(200, r#"{"images":["QUJD"]}"#),
+        Say::json(200, r#"{"results":[{"index":1,"relevance_score":0.2},{"index":0,"relevance_score":0.9}]}"#),
+    ])
+    .await;
+    let gateway = gateway(&upstream, FIXED, &[]).await;
+    let ask = r#"{"model":"amazon.nova-canvas-v1:0","prompt":"a boat","n":1,"size":"512x512"}"#;
+    let reply = gateway.post("/v1/images/generations", ask).await;
+    assert_eq!((reply.status, &reply.json()["data"][0]["b64_json"]), (200, &"QUJD".into()), "{}", reply.body);
+    let ask = r#"{"model":"cohere.rerank-v3-5:0","query":"tide?","documents":["ebb",{"text":"flood"}],"top_n":2}"#;
+    let reply = gateway.post("/v1/rerank", ask).await;
+    assert_eq!((reply.status, &reply.json()["results"][0]["index"]), (200, &0.into()), "{}", reply.body);
+    let seen = upstream.seen();
+    assert_eq!(seen[0].path, "/model/amazon.nova-canvas-v1%3A0/invoke");
+    assert_eq!(seen[0].json()["imageGenerationConfig"]["width"], 512);
+    assert_eq!(seen[1].path, "/model/cohere.rerank-v3-5%3A0/invoke");
+    let sent = json!({"query": "tide?", "documents": ["ebb", "flood"], "top_n": 2, "api_version": 2});
+    assert_eq!(seen[1].json(), sent);
+}

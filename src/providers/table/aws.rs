@@ -32,15 +32,18 @@ fn bedrock(settings: &Settings) -> Result<Place, Invalid> {
     Ok(Place { base: format!("https://bedrock-runtime{fips}.{region}.{domain}"), query: None })
 }
 
+/// Where a model is asked in its vendor's own words.
+const INVOKE: &str = "/model/{model}/invoke";
+
 /// Texts that one request for embeddings may have.
 fn texts(model: &str) -> usize {
     if model.contains("cohere.embed") { 96 } else { 1 }
 }
 
-/// With `auto_profile: us`, a foundation model is asked for by the inference profile of that geography: newer models
+/// With `auto_profile: us`, a foundation model's chats are asked for by the inference profile of that geography: newer models
 /// serve no other.
-fn profile(model: &str, _: Op, settings: &Settings) -> Option<String> {
-    let geography = settings.get("auto_profile")?;
+fn profile(model: &str, op: Op, settings: &Settings) -> Option<String> {
+    let geography = settings.get("auto_profile").filter(|_| op == Op::Chat)?;
     let vendor = ["ai21", "amazon", "anthropic", "cohere", "deepseek", "meta", "mistral", "writer"];
     let plain = model.split_once('.').is_some_and(|(first, _)| vendor.contains(&first));
     plain.then(|| format!("{geography}.{model}"))
@@ -54,7 +57,7 @@ pub(super) static BEDROCK: Spec = Spec {
     root: Root::By(bedrock),
     any_of: &["api_key", "region", "access_key_id"],
     auth: Auth::BearerOrAws("bedrock"),
-    ops: &[(Op::Chat, "/model/{model}/converse"), (Op::Embed, "/model/{model}/invoke")],
+    ops: &[(Op::Chat, "/model/{model}/converse"), (Op::Embed, INVOKE), (Op::Image, INVOKE), (Op::Rerank, INVOKE)],
     ways: Some(streams),
     batch: Some(texts),
     model: profile,

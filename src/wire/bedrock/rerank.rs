@@ -1,5 +1,6 @@
-//! Reranking: `POST /rerank` at `bedrock-agent-runtime`.
+//! Reranking: over InvokeModel where everything else is asked for, or `POST /rerank` at `bedrock-agent-runtime`.
 //!
+//! <https://docs.aws.amazon.com/bedrock/latest/userguide/model-card-cohere-rerank-3-5.html>,
 //! <https://docs.aws.amazon.com/bedrock/latest/APIReference/API_agent-runtime_Rerank.html>
 
 use bytes::Bytes;
@@ -12,7 +13,50 @@ use crate::wire::openai::errors::{self, Complaint};
 use crate::wire::openai::stream::Broken;
 use crate::wire::{Malformed, Object};
 
-/// Translate a rerank request (Cohere's v2 form). `region` is where the model is asked, part of its ARN. Fails without a
+/// Translate a rerank request (Cohere's v2 form) for InvokeModel. Fails without a query or documents.
+pub fn invoked(ask: &Object, terms: &Terms<'_>) -> Result<Request, Refused> {
+    let query = json::raw(ask, "query").filter(|query| query.starts_with('"'));
+    let query = query.ok_or_else(|| invalid("query", "must be a text"))?;
+    let documents: Vec<&RawValue> = match json::raw(ask, "documents") {
+        Some(raw) => json::parse(raw).map_err(|_| invalid("documents", "must be an array"))?,
+        None => return Err(invalid("documents", "missing")),
+    };
+    let mut out = Json::sized(ask.size() + 64);
+    out.open(b'{');
+    out.member("query", query);
+    out.name("documents");
+    out.open(b'[');
+    for (at, document) in documents.iter().enumerate() {
+        let raw = document.get();
+        let text = json::parse::<Members<'_>>(raw).ok().and_then(|members| members.raw("text"));
+        match text.filter(|text| text.starts_with('"')) {
+            Some(text) => out.raw(text),
+            None if raw.starts_with('"') => out.raw(raw),
+            // what has no text of its own is read as it is written
+            None if raw.starts_with('{') => out.text(raw),
+            None => return Err(invalid(format!("documents[{at}]"), "must be a text or an object")),
+        }
+    }
+    out.close(b']');
+    if let Some(count) = json::raw(ask, "top_n") {
+        out.member("top_n", count);
+    }
+    if models::base(terms.model).starts_with("cohere.") {
+        out.member("api_version", "2");
+    }
+    out.close(b'}');
+    Ok(Request { body: out.done().into(), headers: Vec::new(), losses: losses(ask), back: Back::new(terms) })
+}
+
+/// Members that have no counterpart there.
+fn losses(ask: &Object) -> Vec<Loss> {
+    let known = ["model", "query", "documents", "top_n"];
+    let idle = |name: &str, value: &[u8]| value == b"null" || (name == "return_documents" && value == b"false");
+    let lost = ask.members().filter(|(name, value)| !(known.contains(name) || idle(name, value)));
+    lost.map(|(name, _)| Loss { param: name.to_owned(), action: "dropped" }).collect()
+}
+
+/// Translate a rerank request (Cohere's v2 form) for `POST /rerank`. `region` is where the model is asked, part of its ARN. Fails without a
 /// query or documents.
 pub fn request(ask: &Object, terms: &Terms<'_>, region: &str) -> Result<Request, Refused> {
     let query = json::raw(ask, "query").filter(|query| query.starts_with('"'));
@@ -71,10 +115,7 @@ pub fn request(ask: &Object, terms: &Terms<'_>, region: &str) -> Result<Request,
     out.close(b'}');
     out.close(b'}');
     out.close(b'}');
-    let known = ["model", "query", "documents", "top_n", "return_documents"];
-    let lost = ask.members().filter(|(name, value)| !(known.contains(name) || *value == b"null"));
-    let losses = lost.map(|(name, _)| Loss { param: name.to_owned(), action: "dropped" }).collect();
-    Ok(Request { body: out.done().into(), headers: Vec::new(), losses, back: Back::new(terms) })
+    Ok(Request { body: out.done().into(), headers: Vec::new(), losses: losses(ask), back: Back::new(terms) })
 }
 
 fn document_text(out: &mut Json, raw: &str) {
@@ -99,11 +140,11 @@ pub fn answer(body: Bytes, back: &Back) -> Translated {
         let malformed = || Broken::Malformed(Malformed::new("an answer without results"));
         return Err(if nothing { malformed() } else { Broken::Said(said) });
     };
-    let score = |result: &Members<'_>| result.raw("relevanceScore").and_then(|raw| raw.parse::<f64>().ok());
-    let mut results: Vec<(f64, &str, &str)> = results
-        .iter()
-        .filter_map(|result| Some((score(result)?, result.raw("index")?, result.raw("relevanceScore")?)))
-        .collect();
+    let scored = |result: &Members<'_>| {
+        let score = result.raw("relevance_score").or_else(|| result.raw("relevanceScore"))?;
+        Some((score.parse::<f64>().ok()?, result.raw("index")?.to_owned(), score.to_owned()))
+    };
+    let mut results: Vec<(f64, String, String)> = results.iter().filter_map(scored).collect();
     results.sort_by(|(one, ..), (other, ..)| other.total_cmp(one));
     let mut out = Json::sized(body.len() + 128);
     out.open(b'{');
@@ -112,8 +153,8 @@ pub fn answer(body: Bytes, back: &Back) -> Translated {
     out.open(b'[');
     for (_, index, score) in results {
         out.open(b'{');
-        out.member("index", index);
-        out.member("relevance_score", score);
+        out.member("index", &index);
+        out.member("relevance_score", &score);
         out.close(b'}');
     }
     out.close(b']');
