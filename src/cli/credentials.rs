@@ -23,7 +23,9 @@ pub(super) fn all(env: &Env) -> Vec<Credentials> {
 }
 
 fn credentials(spec: &'static Spec, complete: bool, env: &Env) -> Credentials {
-    let set = spec.vars.iter().filter_map(|var| set_name(var, env)).collect();
+    // every machine has a home: it tells where to look for credentials, and is none
+    let telling = spec.vars.iter().filter(|var| var.setting != "home");
+    let set = telling.filter_map(|var| set_name(var, env)).collect();
     let mut missing = Vec::new();
     if !complete {
         let unset = |var: &&Var| set_name(var, env).is_none();

@@ -36,7 +36,10 @@ impl Profiles {
 
     fn in_section(&self, section: &str, name: &str) -> Option<&str> {
         let settings = self.0.iter().filter(|(known, _)| known == section).flat_map(|(_, settings)| settings);
-        settings.filter(|(known, value)| known == name && !value.is_empty()).map(|(_, value)| value.as_str()).last()
+        settings
+            .filter(|(known, value)| known == name && !value.is_empty())
+            .map(|(_, value)| value.as_str())
+            .next_back()
     }
 
     /// A setting of a profile.
@@ -71,7 +74,7 @@ mod tests {
         assert_eq!(file.get("work", "role_arn"), Some("arn:aws:iam::1:role/x"));
         assert_eq!((file.get("work", "source_profile"), file.get("work", "s3")), (Some("default"), None));
         assert_eq!((file.get("default", "region"), file.get("nobody", "region")), (Some("eu-west-1"), None));
-        let session = file.session("on").unwrap();
+        let session = file.session("on").expect("it is in the file");
         assert_eq!((session.name, session.region, session.account, session.role), ("corp", "us-east-1", "1", "Pilot"));
         assert!(file.session("work").is_none());
     }
