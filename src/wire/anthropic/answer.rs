@@ -81,7 +81,8 @@ impl<'de: 'a, 'a> Deserialize<'de> for Block<'a> {
 struct Parts<'a> {
     /// Insides of JSON strings, joined.
     text: Vec<u8>,
-    /// Characters of it.
+    /// Whether anything of it is cited: only then its characters are counted.
+    cites: bool,
     characters: u64,
     /// The answer that came as the arguments of the tool that stands for a schema.
     json: Option<Vec<u8>>,
@@ -102,7 +103,8 @@ pub fn answer(body: Bytes, back: &Back) -> Translated {
         }
         return Err(Broken::Malformed(Malformed::new("the answer has no `content`")));
     };
-    let mut parts = Parts::default();
+    let cites = |block: &Block<'_>| block.read.citations.as_ref().is_some_and(|citations| !citations.is_empty());
+    let mut parts = Parts { cites: blocks.iter().any(cites), ..Parts::default() };
     for (index, block) in blocks.iter().enumerate() {
         parts.take(block, index as u64, back);
     }
@@ -124,7 +126,7 @@ impl<'a> Parts<'a> {
                 let from = self.characters;
                 self.text.extend_from_slice(&text[1..text.len() - 1]);
                 let cites = read.citations.as_deref().unwrap_or_default();
-                self.characters += json::characters(text);
+                self.characters += if self.cites { json::characters(text) } else { 0 };
                 for citation in cites.iter().map(|citation| citation.get().as_bytes()) {
                     match finish::annotation(citation, from, self.characters) {
                         Some(annotation) => {

@@ -101,12 +101,18 @@ fn starts(text: &[u8]) -> u64 {
 /// JSON without the white space between its parts.
 pub(super) fn compact(out: &mut Vec<u8>, value: &[u8]) {
     let mut rest = value;
-    while let Some(at) = rest.iter().position(|byte| matches!(byte, b'"' | b' ' | b'\n' | b'\r' | b'\t')) {
-        let end = if rest[at] == b'"' { at + string(&rest[at..]) } else { at };
-        out.extend_from_slice(&rest[..end]);
-        rest = &rest[if end == at { at + 1 } else { end }..];
+    while let Some(at) = memchr::memchr(b'"', rest) {
+        squeeze(out, &rest[..at]);
+        let end = at + string(&rest[at..]);
+        out.extend_from_slice(&rest[at..end]);
+        rest = &rest[end..];
     }
-    out.extend_from_slice(rest);
+    squeeze(out, rest);
+}
+
+/// What stands between strings, without white space.
+fn squeeze(out: &mut Vec<u8>, between: &[u8]) {
+    out.extend(between.iter().filter(|byte| !matches!(byte, b' ' | b'\n' | b'\r' | b'\t')));
 }
 
 /// The length of the string that the text begins with, both quotes included.
