@@ -171,6 +171,7 @@ def test_a_caller_s_mistake_does_not_move_to_the_next_target(through, llmock):
 @pytest.mark.parametrize("fault", ["disconnect", "truncate", "corrupt", "stall"])
 def test_a_stream_that_fails_before_its_first_word_is_tried_again(through, llmock, fault):
     client = through([target(llmock, "openai")])
+    llmock.pace(20)  # chunks that arrive together fail together, before anything was passed on
     getattr(llmock, fault)(after_chunks=0)
     chunks = list(client.chat.completions.create(model="gpt-4o", messages=hello(), stream=True))
     assert "".join(c.choices[0].delta.content or "" for c in chunks if c.choices)
@@ -181,6 +182,7 @@ def test_a_stream_that_fails_before_its_first_word_is_tried_again(through, llmoc
 @pytest.mark.parametrize("fault", ["disconnect", "truncate", "corrupt", "stall"])
 def test_a_stream_that_fails_midway_ends_in_one_error(through, llmock, fault):
     client = through([target(llmock, "openai")])
+    llmock.pace(20)  # chunks that arrive together fail together, before anything was passed on
     getattr(llmock, fault)(after_chunks=3)
     text = ""
     with pytest.raises(openai.APIError) as caught:
