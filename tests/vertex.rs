@@ -70,7 +70,7 @@ fn service_account(token_uri: &str, pem: &str) -> String {
 
 /// A gateway with one Vertex target at this upstream and with these options.
 async fn gateway(upstream: &Upstream, options: Value, env: &[(&str, &str)]) -> TestGateway {
-    let models = "[gemini-3-flash, mistral-small-2503, meta/llama-4-maas, gemini-embedding-001, '4242']";
+    let models = "[gemini-3-flash, mistral-small-2503, meta/llama-4-maas, claude-sonnet-4@20250514, gemini-embedding-001, '4242']";
     let yaml = format!(
         "targets:\n  - virtual_key: vertex-ai\n    base_url: {}\n    models: {models}\n    retry: {{ attempts: 1 }}\n    options: {options}\n",
         upstream.url
@@ -143,6 +143,9 @@ async fn the_publisher_follows_from_the_model() {
     let raw = "/publishers/mistralai/models/mistral-small-2503:rawPredict";
     check("mistral-small-2503", chat, raw, json!("mistral-small-2503")).await;
     check("meta/llama-4-maas", chat, "/endpoints/openapi/chat/completions", json!("meta/llama-4-maas")).await;
+    let claude = r#"{"id":"msg_1","type":"message","role":"assistant","model":"claude","content":[{"type":"text","text":"hi"}],"stop_reason":"end_turn","usage":{"input_tokens":1,"output_tokens":1}}"#;
+    let raw = "/publishers/anthropic/models/claude-sonnet-4@20250514:rawPredict";
+    check("claude-sonnet-4@20250514", claude, raw, Value::Null).await;
     check("4242", ANSWER, "/endpoints/4242:generateContent", Value::Null).await;
 }
 

@@ -91,7 +91,7 @@ fn escape(model: &str, slashes: bool) -> String {
     let climbs = model.split('/').any(|segment| matches!(segment, "." | ".." | ""));
     for byte in model.bytes() {
         match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => out.push(char::from(byte)),
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'@' => out.push(char::from(byte)),
             b'/' if slashes && !climbs => out.push('/'),
             _ => out.push_str(&format!("%{byte:02X}")),
         }

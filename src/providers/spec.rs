@@ -155,8 +155,6 @@ pub const fn may(setting: &'static str, names: &'static [&'static str]) -> Var {
 pub enum Auth {
     /// `Authorization: Bearer` with the setting `api_key`, if there is one.
     Bearer,
-    /// This header with the setting `api_key`.
-    Key(&'static str),
     /// This header with the setting `api_key`; with an access token of Google's if there is no key.
     KeyOrGoogle(&'static str),
     /// This header with the setting `api_key`; with a token of Microsoft Entra for this scope if there is no key.

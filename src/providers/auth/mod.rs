@@ -93,10 +93,6 @@ pub fn credential(spec: &Spec, settings: &Settings, place: &Place, fetcher: &Fet
     Ok(match auth {
         Auth::None => Credential::None,
         Auth::Bearer => bearer(settings.get("api_key"), "api_key")?,
-        Auth::Key(name) => match settings.get("api_key").filter(|key| !key.is_empty()) {
-            Some(key) => Credential::Fixed(HeaderName::from_static(name), sensitive(key, "api_key")?),
-            None => Credential::None,
-        },
         Auth::KeyOrGoogle(name) => match settings.get("api_key").filter(|key| !key.is_empty()) {
             Some(key) => Credential::Fixed(HeaderName::from_static(name), sensitive(key, "api_key")?),
             None => google::grant(settings)?.map_or(Credential::None, token),

@@ -10,6 +10,7 @@ use crate::providers::settings::Settings;
 use crate::providers::spec::Edit;
 use crate::providers::spec::Edit::{Mentions, Messages, When};
 use crate::providers::spec::{Auth, Discover, FaultRule, Owns, Place, Root, Spec, Way, may, need};
+use crate::wire::anthropic::Hosting;
 use crate::wire::gemini::{Host, embeddings::takes_one};
 use crate::wire::{Dialect, Native};
 
@@ -35,7 +36,7 @@ fn gemini_model(model: &str, _: Op, _: &Settings) -> Option<String> {
 /// <https://ai.google.dev/api/generate-content>, <https://ai.google.dev/api/models>.
 pub(super) static GEMINI: Spec = Spec {
     aliases: &["google"],
-    auth: Auth::Key("x-goog-api-key"),
+    auth: Auth::KeyOrToken("x-goog-api-key"),
     ops: &[(Op::Chat, "/models/{model}:generateContent"), (Op::Embed, "/models/{model}:batchEmbedContents")],
     ways: Some(gemini_way),
     batch: Some(|_| 100),
@@ -100,6 +101,7 @@ fn vertex(settings: &Settings) -> Result<Place, Invalid> {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Publisher {
     Google,
+    Anthropic,
     Mistral,
     /// A tuned model behind an endpoint of its own.
     Endpoint,
@@ -123,9 +125,11 @@ fn published(model: &str) -> (Publisher, &str) {
     let begins = |with: &[&str]| with.iter().any(|prefix| name.starts_with(prefix));
     match owner {
         Some("google") if !name.ends_with("-maas") => (Publisher::Google, name),
+        Some("anthropic") => (Publisher::Anthropic, name),
         Some("mistralai") if !name.ends_with("-maas") => (Publisher::Mistral, name),
         None if !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_digit()) => (Publisher::Endpoint, name),
         None if begins(GOOGLES) => (Publisher::Google, name),
+        None if begins(&["claude"]) => (Publisher::Anthropic, name),
         None if begins(MISTRALS) => (Publisher::Mistral, name),
         _ => (Publisher::Others, model),
     }
@@ -151,6 +155,13 @@ fn vertex_way(op: Op, model: &str, stream: bool, settings: &Settings) -> Option<
         (_, Publisher::Google) => native("/publishers/google/models/{model}:generateContent"),
         (_, Publisher::Endpoint) if stream => native("/endpoints/{model}:streamGenerateContent?alt=sse"),
         (_, Publisher::Endpoint) => native("/endpoints/{model}:generateContent"),
+        (_, Publisher::Anthropic) => Some(Way {
+            dialect: Dialect::Native(Native::Anthropic(Hosting::Vertex)),
+            path: match stream {
+                true => "/publishers/anthropic/models/{model}:streamRawPredict",
+                false => "/publishers/anthropic/models/{model}:rawPredict",
+            },
+        }),
         (_, Publisher::Mistral) if stream => openai("/publishers/mistralai/models/{model}:streamRawPredict"),
         (_, Publisher::Mistral) => openai("/publishers/mistralai/models/{model}:rawPredict"),
         (_, Publisher::Others) => openai(OPENAPI),
