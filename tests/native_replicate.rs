@@ -378,3 +378,14 @@ async fn what_no_model_there_can_do_is_named() {
     assert_eq!((status, code.as_str()), (400, "unsupported_parameter"), "{message}");
     assert_eq!(paths(&upstream.seen()), ["GET /v1/models/meta/llama"]);
 }
+
+#[tokio::test]
+async fn its_language_models_are_discovered() {
+    let upstream = Upstream::says([]).await;
+    let listed = json!({"slug": "language-models", "models": [{"owner": "meta", "name": "llama"}, {"owner": "x"}]});
+    upstream.tell([Say::json(200, &listed.to_string())]);
+    let targets = format!("targets:\n{}", target("r", "replicate", &upstream, "", ""));
+    let gateway = TestGateway::configured(&targets, &[("FERRO_MODEL_DISCOVERY_INTERVAL", "1h")]).await;
+    assert_eq!(paths(&upstream.until("/v1/collections/language-models").await).len(), 1);
+    while gateway.get("/v1/models/meta/llama").await.json()["owned_by"] != "r" {}
+}

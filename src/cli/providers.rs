@@ -43,6 +43,7 @@ struct Provider {
     surfaces: Vec<Surface>,
     variables: Vec<Variable>,
     address: String,
+    docs: &'static str,
     hint: &'static str,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     parameters: Vec<Parameter>,
@@ -117,6 +118,7 @@ fn provider(found: Credentials, env: &Env) -> Provider {
             .map(|Var { setting, names, needed }| Variable { setting, names, needed: *needed })
             .collect(),
         address: address(spec, env),
+        docs: spec.docs,
         hint: spec.hint,
         parameters: Vec::new(),
     }
@@ -168,6 +170,7 @@ fn whole(one: &Provider) -> String {
         ("Credentials:", one.credentials.to_owned()),
         ("Set:", one.set.join(", ")),
         ("Missing:", one.missing.join(", ")),
+        ("Docs:", one.docs.to_owned()),
         ("Hint:", one.hint.to_owned()),
     ] {
         if !value.is_empty() {

@@ -73,10 +73,14 @@ pub async fn models(provider: &Provider, http: &reqwest::Client) -> Result<Optio
     names(&list, member, name).map(Some).ok_or(DiscoverError::Shape)
 }
 
-/// The names in a list: a bare array, or one under `member`.
+/// The names in a list: a bare array, or one under `member`. A name of several members is written with their slashes.
 fn names(list: &Value, member: &str, name: &str) -> Option<BTreeSet<Arc<str>>> {
     let items = list.as_array().or_else(|| list.get(member)?.as_array())?;
-    Some(items.iter().filter_map(|item| item.get(name)?.as_str()).map(plain).map(Arc::from).collect())
+    let whole = |item: &Value| {
+        let parts: Option<Vec<&str>> = name.split('/').map(|part| item.get(part)?.as_str()).collect();
+        Some(Arc::from(plain(&parts?.join("/"))))
+    };
+    Some(items.iter().filter_map(whole).collect())
 }
 
 /// Google lists resources, as `models/gemini-3-pro` and `publishers/google/models/gemini-3-pro`; a call names the model.

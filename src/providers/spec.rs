@@ -83,6 +83,8 @@ pub struct Spec {
     pub owns: Owns,
     /// How long it may take.
     pub pace: Pace,
+    /// The vendor's page about its API.
+    pub docs: &'static str,
     /// What to look at when it refuses the credential, for the operator.
     pub hint: &'static str,
 }
@@ -226,7 +228,8 @@ pub enum Discover {
     List(&'static str),
     /// At this path below the root's host, under this member, each with this name; `{setting}` is filled in.
     Host(&'static str, &'static str, &'static str),
-    /// At this path below the root, which has `{setting}` filled in, under this member, each with this name.
+    /// At this path below the root, which has `{setting}` filled in, under this member, each with this name: one member
+    /// of it, or several, as `owner/name`.
     Under(&'static str, &'static str, &'static str),
 }
 
@@ -326,6 +329,7 @@ impl Spec {
             exchange: Exchange::Once,
             owns: Owns::Prefixes(&[]),
             pace: Pace::Hosted,
+            docs: "",
             hint: "",
         }
     }

@@ -29,7 +29,7 @@ use super::fault;
 use super::inbound::{Inbound, Response};
 use super::receive::{self, Got};
 use super::stream::Flow;
-use crate::call::{Call, Error, Fault, Upstream};
+use crate::call::{Call, Error, Fault, Upstream, Usage};
 use crate::wire::native;
 use crate::wire::openai::errors;
 use crate::wire::replicate::answer::{self, Status};
@@ -102,8 +102,15 @@ pub async fn ask(
     let desk = Desk { provider, predictions, place, line, deadline: Instant::now() + provider.total };
     let known = predictions.models.of(&desk.line, &desk.place, &name, model).await;
     let (asked, made) = desk.begin(call, &name, (model, &known), warnings).await?;
-    let (response, completion) = (desk.finish(call, made, asked.back).await?, asked.completion);
-    Ok(receive::receive(provider, call, response, Back { completion, ..Back::default() }).await?)
+    let ((response, said), completion) = (desk.finish(call, made, asked.back).await?, asked.completion);
+    match receive::receive(provider, call, response, Back { completion, ..Back::default() }).await? {
+        Got::Whole(answer, None) => {
+            // not every model counts tokens: about four bytes are one
+            let [prompt, completion] = [asked.body.len(), said].map(|bytes| (bytes / 4) as u64);
+            Ok(Got::Whole(answer, Some(Usage { prompt, completion, estimated: true, ..Usage::default() })))
+        }
+        got => Ok(got),
+    }
 }
 
 impl Desk<'_> {
@@ -155,8 +162,14 @@ impl Desk<'_> {
         }
     }
 
-    /// Listen to the prediction if it can be listened to, else wait for it: as an answer of OpenAI's dialect.
-    async fn finish(&self, call: &Call, made: Made, mut back: native::Back) -> Result<Response, Box<Upstream>> {
+    /// Listen to the prediction if it can be listened to, else wait for it: as an answer of OpenAI's dialect. Of a whole
+    /// one also how many bytes it says.
+    async fn finish(
+        &self,
+        call: &Call,
+        made: Made,
+        mut back: native::Back,
+    ) -> Result<(Response, usize), Box<Upstream>> {
         let Made { said, mut run } = made;
         let prediction = self.read(said)?;
         if let Some(id) = prediction.id() {
@@ -171,14 +184,15 @@ impl Desk<'_> {
                 back.model = model.into_owned();
             }
             let body = Inbound::Made(listen::events(run, body, Decoder::new(back)));
-            return Ok(Response { status: StatusCode::OK, fields: Fields::of_kind("text/event-stream"), body });
+            return Ok((Response { status: StatusCode::OK, fields: Fields::of_kind("text/event-stream"), body }, 0));
         }
         let waited = tokio::time::timeout_at(self.deadline, self.wait(&mut run, prediction)).await;
         let prediction = waited.unwrap_or_else(|_elapsed| Err(self.late()))?;
         run.over();
         let answer = answer::of(&prediction, &back).map_err(|broken| Flow::fault(self.provider, broken))?;
+        let said = prediction.output().map_or(0, |text| text.len());
         let body = Inbound::Local([answer.encode()].into());
-        Ok(Response { status: StatusCode::OK, fields: Fields::of_kind("application/json"), body })
+        Ok((Response { status: StatusCode::OK, fields: Fields::of_kind("application/json"), body }, said))
     }
 
     /// The prediction when it has ended, well or not.

@@ -20,6 +20,7 @@ pub(super) static ANTHROPIC: Spec = Spec {
     // more than there are: no second page is needed
     discover: Discover::List("/models?limit=1000"),
     owns: Owns::Prefixes(&["claude"]),
+    docs: "https://platform.claude.com/docs/en/api/overview",
     hint: "check ANTHROPIC_API_KEY",
     ..Spec::native(
         Native::Anthropic(Hosting::Direct),

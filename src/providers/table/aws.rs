@@ -116,6 +116,7 @@ pub(super) static BEDROCK: Spec = Spec {
     ]),
     // some think for minutes before they say anything
     pace: Pace::Slow,
+    docs: "https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html",
     hint: "check AWS_BEARER_TOKEN_BEDROCK, or the AWS keys and their permissions bedrock:InvokeModel and \
            bedrock:InvokeModelWithResponseStream",
     ..Spec::native(

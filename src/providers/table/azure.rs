@@ -99,6 +99,7 @@ pub(super) static OPENAI: Spec = Spec {
     ],
     discover: Discover::Known(&[]),
     owns: Owns::Prefixes(OWN_NAMES),
+    docs: "https://learn.microsoft.com/azure/ai-services/openai/reference",
     hint: "check AZURE_OPENAI_API_KEY and AZURE_OPENAI_ENDPOINT: a key belongs to one resource; an Entra identity needs the \
            role `Cognitive Services OpenAI User` there",
     ..Spec::openai(
@@ -178,6 +179,7 @@ pub(super) static FOUNDRY: Spec = Spec {
     ],
     discover: Discover::Known(&[]),
     owns: Owns::Any,
+    docs: "https://learn.microsoft.com/azure/ai-foundry/foundry-models/how-to/use-chat-completions",
     hint: "check AZURE_FOUNDRY_API_KEY and AZURE_FOUNDRY_ENDPOINT: a key belongs to one resource",
     ..Spec::openai(
         "azure-foundry",

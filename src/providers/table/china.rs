@@ -58,6 +58,7 @@ pub(super) static DEEPSEEK: Spec = Spec {
     mends: &[choices::finish_reasons],
     faults: &[on(422, "", Fault::BadRequest)],
     owns: Owns::Prefixes(&["deepseek-"]),
+    docs: "https://api-docs.deepseek.com/api/create-chat-completion",
     hint: "check DEEPSEEK_API_KEY",
     ..Spec::openai(
         "deepseek",
@@ -123,6 +124,7 @@ pub(super) static MOONSHOT: Spec = Spec {
         on(429, "engine_overloaded_error", Fault::Overloaded),
     ],
     owns: Owns::Prefixes(&["kimi-", "moonshot-"]),
+    docs: "https://platform.moonshot.ai/docs/api/chat",
     hint: "check MOONSHOT_API_KEY; keys of platform.moonshot.ai and platform.moonshot.cn are not shared: for the latter set \
            MOONSHOT_BASE_URL=https://api.moonshot.cn/v1",
     ..Spec::openai(
@@ -185,6 +187,7 @@ pub(super) static QWEN: Spec = Spec {
         on(0, "limit_requests", Fault::RateLimited),
     ],
     owns: Owns::Prefixes(&["qwen", "qwq-", "qvq-", "text-embedding-v"]),
+    docs: "https://www.alibabacloud.com/help/en/model-studio/compatibility-of-openai-with-dashscope",
     hint: "check QWEN_API_KEY; keys belong to one region: set the option `region` (intl, cn, us, hk) or QWEN_BASE_URL",
     ..Spec::openai(
         "qwen",

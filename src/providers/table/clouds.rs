@@ -47,6 +47,7 @@ pub(super) static CLOUDFLARE: Spec = Spec {
     ],
     discover: Discover::Host("/client/v4/accounts/{account_id}/ai/models/search?per_page=100", "result", "name"),
     owns: Owns::PrefixesAndAny(&["@cf/", "@hf/"]),
+    docs: "https://developers.cloudflare.com/workers-ai/configuration/open-ai-compatibility",
     hint: "check CLOUDFLARE_API_KEY and CLOUDFLARE_ACCOUNT_ID: the token needs `Workers AI: Read` for this account",
     ..Spec::openai(
         "cloudflare",
@@ -149,6 +150,7 @@ pub(super) static DATABRICKS: Spec = Spec {
     owns: Owns::PrefixesAndAny(&["databricks-"]),
     // endpoints scale from zero
     pace: Pace::Slow,
+    docs: "https://docs.databricks.com/machine-learning/foundation-model-apis/api-reference",
     hint: "check DATABRICKS_TOKEN, or DATABRICKS_CLIENT_ID and DATABRICKS_CLIENT_SECRET: they belong to one workspace, and need \
            the permission `CAN QUERY` for the endpoint",
     ..Spec::openai(

@@ -13,6 +13,7 @@ pub(super) static COHERE: Spec = Spec {
     faults: &[on(498, "", Fault::Auth), on(499, "", Fault::Server), on(0, "too many tokens", Fault::ContextLength)],
     discover: Discover::Under("/v1/models?page_size=1000", "models", "name"),
     owns: Owns::Prefixes(&["command", "embed-", "rerank-", "c4ai-", "aya-"]),
+    docs: "https://docs.cohere.com/reference/about",
     hint: "check COHERE_API_KEY",
     ..Spec::native(
         Native::Cohere,

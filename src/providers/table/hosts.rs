@@ -20,6 +20,7 @@ pub(super) static DEEPINFRA: Spec = Spec {
     lacks: &["logit_bias", "parallel_tool_calls", "metadata", "store", "prediction", "modalities", "audio"],
     mends: &[choices::tool_calls, choices::finish_reasons],
     follows: &[choices::tool_finish],
+    docs: "https://deepinfra.com/docs/openai_api",
     hint: "check DEEPINFRA_API_KEY",
     ..Spec::openai(
         "deepinfra",
@@ -47,6 +48,7 @@ pub(super) static FIREWORKS: Spec = Spec {
     mends: &[choices::finish_reasons],
     faults: &[on(412, "", Fault::Overloaded)],
     owns: Owns::Prefixes(&["accounts/"]),
+    docs: "https://docs.fireworks.ai/api-reference/post-chatcompletions",
     hint: "check FIREWORKS_API_KEY",
     ..Spec::openai(
         "fireworks",
@@ -79,6 +81,7 @@ pub(super) static NOVITA: Spec = Spec {
     mends: &[choices::reasoning_content, choices::tool_calls, choices::finish_reasons],
     follows: &[choices::tool_finish],
     faults: &[on(403, "not enough balance", Fault::Billing)],
+    docs: "https://novita.ai/docs/api-reference/model-apis-llm-create-chat-completion",
     hint: "check NOVITA_API_KEY",
     ..Spec::openai(
         "novita",
@@ -123,6 +126,7 @@ pub(super) static TOGETHER: Spec = Spec {
     mends: &[choices::reasoning_content, choices::finish_reasons, logprobs::per_token],
     follows: &[choices::tool_finish],
     faults: &[on(403, "token", Fault::ContextLength)],
+    docs: "https://docs.together.ai/reference/chat-completions-1",
     hint: "check TOGETHER_API_KEY",
     ..Spec::openai(
         "together",

@@ -41,6 +41,7 @@ pub(super) static AI21: Spec = Spec {
     mends: &[choices::tool_calls, choices::finish_reasons],
     discover: Discover::Known(&["jamba-large", "jamba-mini"]),
     owns: Owns::Prefixes(&["jamba"]),
+    docs: "https://docs.ai21.com/reference/jamba-1-6-api-ref",
     hint: "check AI21_API_KEY",
     ..Spec::openai(
         "ai21",
@@ -139,6 +140,7 @@ pub(super) static MISTRAL: Spec = Spec {
         "devstral-",
         "voxtral-",
     ]),
+    docs: "https://docs.mistral.ai/api/endpoint/chat",
     hint: "check MISTRAL_API_KEY",
     ..Spec::openai(
         "mistral",
@@ -197,6 +199,7 @@ pub(super) static PERPLEXITY: Spec = Spec {
     owns: Owns::Prefixes(&["sonar"]),
     // deep research is silent for minutes
     pace: Pace::Slow,
+    docs: "https://docs.perplexity.ai/api-reference/sonar-post",
     hint: "check PERPLEXITY_API_KEY",
     ..Spec::openai(
         "perplexity",
@@ -246,6 +249,7 @@ pub(super) static XAI: Spec = Spec {
     mends: &[usage::inclusive, choices::finish_reasons],
     faults: &[on(403, "violates usage guidelines", Fault::ContentPolicy), on(400, "incorrect api key", Fault::Auth)],
     owns: Owns::Prefixes(&["grok"]),
+    docs: "https://docs.x.ai/docs/api-reference#chat-completions",
     hint: "check XAI_API_KEY",
     ..Spec::openai(
         "xai",

@@ -93,6 +93,7 @@ pub(super) static OLLAMA: Spec = Spec {
     owns: Owns::Any,
     // a model is loaded when it is first asked for
     pace: Pace::Slow,
+    docs: "https://docs.ollama.com/api/openai-compatibility",
     hint: "is `ollama serve` running, and OLLAMA_HOST its address? models must be pulled first: `ollama pull <model>`",
     ..Spec::openai(
         "ollama",
@@ -119,6 +120,7 @@ pub(super) static OLLAMA_CLOUD: Spec = Spec {
     faults: OLLAMA.faults,
     discover: OLLAMA.discover,
     pace: Pace::Slow,
+    docs: "https://docs.ollama.com/cloud",
     hint: "check OLLAMA_API_KEY",
     ..Spec::openai(
         "ollama-cloud",

@@ -76,6 +76,7 @@ pub(super) static OPENAI: Spec = Spec {
         on(429, "resource_unavailable", Fault::Overloaded),
     ],
     owns: Owns::Prefixes(OWN_NAMES),
+    docs: "https://platform.openai.com/docs/api-reference/chat",
     hint: "check OPENAI_API_KEY",
     ..Spec::openai(
         "openai",

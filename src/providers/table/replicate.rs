@@ -16,10 +16,12 @@ pub(super) static REPLICATE: Spec = Spec {
         on(0, "invalid input", Fault::BadRequest),
         on(0, "(e006)", Fault::BadRequest),
     ],
-    discover: Discover::Known(&[]),
+    // of its thousands of models those that it calls language models
+    discover: Discover::Under("/collections/language-models", "models", "owner/name"),
     exchange: Exchange::Predictions,
     // a model that nobody has asked for lately is started first
     pace: Pace::Slow,
+    docs: "https://replicate.com/docs/reference/http",
     hint: "check REPLICATE_API_TOKEN",
     ..Spec::native(
         Native::Replicate,

@@ -38,6 +38,7 @@ pub(super) static HUGGING_FACE: Spec = Spec {
     owns: Owns::Any,
     // models are loaded when they are asked for
     pace: Pace::Slow,
+    docs: "https://huggingface.co/docs/inference-providers/tasks/chat-completion",
     hint: "check HUGGING_FACE_API_KEY: the token needs the permission to call inference providers",
     ..Spec::openai(
         "hugging-face",
@@ -64,6 +65,7 @@ pub(super) static OPENROUTER: Spec = Spec {
         on(400, "is not a valid model id", Fault::NotFound),
     ],
     owns: Owns::Any,
+    docs: "https://openrouter.ai/docs/api-reference/chat-completion",
     hint: "check OPENROUTER_API_KEY",
     ..Spec::openai(
         "openrouter",

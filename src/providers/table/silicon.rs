@@ -38,6 +38,7 @@ pub(super) static CEREBRAS: Spec = Spec {
     ],
     lacks: &["frequency_penalty", "presence_penalty", "logit_bias", "n", "store", "metadata", "modalities", "audio"],
     mends: &[choices::reasoning_content],
+    docs: "https://inference-docs.cerebras.ai/api-reference/chat-completions",
     hint: "check CEREBRAS_API_KEY",
     ..Spec::openai(
         "cerebras",
@@ -91,6 +92,7 @@ pub(super) static GROQ: Spec = Spec {
         on(400, "tool_use_failed", Fault::Server),
         on(400, "json_validate_failed", Fault::Server),
     ],
+    docs: "https://console.groq.com/docs/openai",
     hint: "check GROQ_API_KEY",
     ..Spec::openai(
         "groq",
@@ -150,6 +152,7 @@ pub(super) static NVIDIA_NIM: Spec = Spec {
     mends: &[choices::reasoning_content, choices::tool_calls, choices::finish_reasons],
     follows: &[choices::tool_finish],
     exchange: Exchange::Promised("https://api.nvcf.nvidia.com/v2/nvcf/pexec/status"),
+    docs: "https://docs.api.nvidia.com/nim/reference/llm-apis",
     hint: "check NVIDIA_NIM_API_KEY",
     ..Spec::openai(
         "nvidia-nim",
@@ -190,6 +193,7 @@ pub(super) static SAMBANOVA: Spec = Spec {
     ],
     mends: &[choices::reasoning_content, choices::tool_calls, choices::finish_reasons],
     follows: &[choices::tool_finish],
+    docs: "https://docs.sambanova.ai/docs/en/api-reference/endpoints/chat",
     hint: "check SAMBANOVA_API_KEY",
     ..Spec::openai(
         "sambanova",
