@@ -1,6 +1,6 @@
 //! Every row and every operation it declares, whole and streamed, well and badly: a row without fixtures fails.
 //!
-//! `conformance/<row>/<operation>.json` holds what a caller asks (`ask`), what the vendor is sent of it (`path`, `headers`,
+//! `conformance/<row>/<operation>.json` (and `<operation>-<way>.json` where models go several ways) holds what a caller asks (`ask`), what the vendor is sent of it (`path`, `headers`,
 //! `sent`; of a stream what differs), what the vendor answers as its documentation shows it (`upstream`) and what the
 //! caller gets (`reply`, `warnings`). `conformance/<row>/target.yaml` has what the target needs beside an address and a
 //! key. `FERROGW_UPDATE_FIXTURES=1` writes the derived members that are missing: they are to be read before they are kept.
@@ -132,9 +132,20 @@ fn changed(body: &Value, than: &Value) -> Value {
     members.map(|(name, value)| (name.clone(), value.clone())).collect::<Map<_, _>>().into()
 }
 
-async fn check(spec: &'static Spec, op: Op) -> Vec<String> {
+/// The files of an operation: the one it must have, and one for each other way it can go, as `chat-mistral.json`.
+fn files(spec: &Spec, op: Op) -> Vec<PathBuf> {
+    let found = fs::read_dir(folder(spec)).into_iter().flatten().map(|entry| entry.unwrap().path());
+    let other = format!("{}-", op.name());
+    let mut others: Vec<_> =
+        found.filter(|path| path.file_name().unwrap().to_string_lossy().starts_with(&other)).collect();
+    others.sort();
+    others.insert(0, folder(spec).join(format!("{}.json", op.name())));
+    others
+}
+
+async fn check(spec: &'static Spec, op: Op, file: PathBuf) -> Vec<String> {
     let path = &format!("/v1{}", op.surface().path);
-    let mut fixture = match Fixture::read(folder(spec).join(format!("{}.json", op.name()))) {
+    let mut fixture = match Fixture::read(file) {
         Ok(fixture) => fixture,
         Err(missing) => return vec![format!("{} declares {}, and {missing}", spec.id, op.name())],
     };
@@ -214,7 +225,9 @@ async fn every_row_does_what_it_declares() {
     let mut faults = Vec::new();
     for spec in PROVIDERS.iter().filter(|spec| spec.exchange != Exchange::Predictions) {
         for (op, _) in spec.ops.iter().filter(|(op, _)| HELD.contains(op)) {
-            faults.extend(check(spec, *op).await);
+            for file in files(spec, *op) {
+                faults.extend(check(spec, *op, file).await);
+            }
         }
     }
     assert!(faults.is_empty(), "{}", faults.join("\n"));
