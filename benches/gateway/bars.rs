@@ -2,8 +2,7 @@
 
 use serde::Serialize;
 
-use crate::callgrind::Count;
-use crate::report::{Memory, Row};
+use crate::report::Figures;
 
 /// One bar: what was measured, what is asked, what would be better still.
 #[derive(Serialize)]
@@ -24,8 +23,12 @@ const CPU: [(&str, f64, Option<f64>); 5] = [
     ("large-answer", 1.2, None),
 ];
 
+/// The dialects that are held to a bar; others are measured beside them.
+const TRANSLATED: [&str; 3] = ["anthropic", "gemini", "bedrock"];
+
 /// Every bar whose figure was measured in this run.
-pub(crate) fn judge(rows: &[Row], memory: &[Memory], instructions: &[Count]) -> Vec<Bar> {
+pub(crate) fn judge(figures: &Figures) -> Vec<Bar> {
+    let Figures { rows, memory, instructions, translations, uploads } = figures;
     let mut bars = Vec::new();
     if let Some(count) = instructions.iter().find(|count| count.subject == "gateway") {
         bars.push(Bar::new("instructions a request".to_owned(), count.chat, 50_000.0, Some(35_000.0)));
@@ -40,6 +43,13 @@ pub(crate) fn judge(rows: &[Row], memory: &[Memory], instructions: &[Count]) -> 
         bars.push(Bar::new("MB at start".to_owned(), memory.start, 20.0, Some(12.0)));
         bars.push(Bar::new("MB at 1000 busy connections".to_owned(), memory.busy, 60.0, Some(35.0)));
         bars.push(Bar::new("MB 15 s after that".to_owned(), memory.rested, 35.0, None));
+    }
+    for row in translations.iter().filter(|row| TRANSLATED.contains(&row.dialect.as_str())) {
+        bars.push(Bar::new(format!("100 KB there and back, {}, × parse", row.dialect), row.times(), 3.0, None));
+        bars.push(Bar::new(format!("µs an event, {}", row.dialect), row.event, 3.0, None));
+    }
+    for upload in uploads.iter().filter(|upload| upload.subject == "gateway") {
+        bars.push(Bar::new(format!("MB more at 50 MB, {}", upload.way), upload.growth, 8.0, None));
     }
     bars
 }

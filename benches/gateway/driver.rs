@@ -10,10 +10,11 @@ use crate::callgrind::Count;
 use crate::child::Child;
 use crate::load::{Job, Measured};
 use crate::process;
-use crate::report::{self, Memory, Row};
+use crate::report::{self, Figures, Memory, Row};
 use crate::settings::Settings;
 use crate::subject::{Kind, Setup, Subject, Upstream};
 use crate::traffic::Shape;
+use crate::{translate, upload};
 
 /// How long a proxy rests before its memory is taken again.
 const REST: Duration = Duration::from_secs(15);
@@ -27,8 +28,7 @@ pub(crate) fn main() -> anyhow::Result<()> {
     std::fs::create_dir_all(folder)?;
     let since = Instant::now();
     let (_mock, upstream) = start_mock(&settings, folder)?;
-    let mut rows = Vec::new();
-    let mut memory = Vec::new();
+    let mut figures = Figures::default();
     for tls in [false, true] {
         let shapes: Vec<&Shape> = settings.shapes.iter().copied().filter(|shape| shape.tls == tls).collect();
         if shapes.is_empty() {
@@ -46,19 +46,28 @@ pub(crate) fn main() -> anyhow::Result<()> {
             if shape.name == "busy" {
                 eprintln!("  (15 s of rest)");
                 sleep(REST);
-                memory = remember(&subjects, &at_start, &measured);
+                figures.memory = remember(&subjects, &at_start, &measured);
             }
-            rows.extend(subjects.iter().zip(measured).map(|(subject, runs)| Row::new(shape, subject.kind, &runs)));
+            figures
+                .rows
+                .extend(subjects.iter().zip(measured).map(|(subject, runs)| Row::new(shape, subject.kind, &runs)));
         }
     }
-    let mut instructions = Vec::new();
     if settings.instructions {
         for kind in settings.subjects.iter().filter(|kind| **kind != Kind::Direct) {
             eprintln!("instructions: {}", kind.name());
-            instructions.push(Count::of(*kind, &settings, &upstream, folder)?);
+            figures.instructions.push(Count::of(*kind, &settings, &upstream, folder)?);
         }
     }
-    report::print(&settings, &rows, &memory, &instructions, since.elapsed())
+    if settings.translate {
+        eprintln!("translations");
+        let mut role = Child::start("translate", settings.proxy_core(), &[])?;
+        figures.translations = serde_json::from_str::<Vec<translate::Figures>>(&role.line()?)?;
+    }
+    if settings.upload {
+        figures.uploads = upload::measure(&settings, &upstream, folder)?;
+    }
+    report::print(&settings, &figures, since.elapsed())
 }
 
 /// Without this Ctrl-C would leave the folder, access logs included. The children end with the pipes to them.

@@ -3,10 +3,12 @@
 //! One program plays every part: without a role it is the driver, which starts itself again as mock upstream,
 //! floor, load generator and warden of the proxies. All traffic stays on loopback. What the numbers mean and which
 //! variables choose what is measured stands in `settings.rs`; the figures also go to `target/bench.json`.
+//! What needs no load is measured beside: instructions, the translations in one process, the memory of uploads.
 
 mod bars;
 mod callgrind;
 mod child;
+mod dialogue;
 mod driver;
 mod floor;
 mod histogram;
@@ -19,6 +21,8 @@ mod settings;
 mod subject;
 mod tls;
 mod traffic;
+mod translate;
+mod upload;
 mod warden;
 
 use std::process::ExitCode;
@@ -29,6 +33,7 @@ fn main() -> ExitCode {
         Some("role:mock") => mock::main(&args[1..]),
         Some("role:floor") => floor::main(&args[1..]),
         Some("role:load") => load::main(&args[1..]),
+        Some("role:translate") => translate::main(),
         Some("role:warden") => warden::main(&args[1..]),
         _ if args.iter().any(|arg| arg == "--bench") => driver::main(),
         // `cargo test --benches` runs this program too; only `cargo bench` passes `--bench`

@@ -14,6 +14,7 @@ use crate::load::Measured;
 use crate::settings::Settings;
 use crate::subject::Kind;
 use crate::traffic::{Answer, Shape};
+use crate::{translate, upload};
 
 /// One subject under one shape of load.
 #[derive(Serialize)]
@@ -49,6 +50,16 @@ pub(crate) struct Memory {
     pub(crate) rested: f64,
 }
 
+/// Everything that a run measures.
+#[derive(Default)]
+pub(crate) struct Figures {
+    pub(crate) rows: Vec<Row>,
+    pub(crate) memory: Vec<Memory>,
+    pub(crate) instructions: Vec<Count>,
+    pub(crate) translations: Vec<translate::Figures>,
+    pub(crate) uploads: Vec<upload::Upload>,
+}
+
 impl Row {
     pub(crate) fn new(shape: &Shape, kind: Kind, runs: &[Measured]) -> Row {
         let of = |value: fn(&Measured) -> f64| median(runs.iter().map(value).collect());
@@ -78,14 +89,9 @@ impl Row {
 }
 
 /// Prints the table and the bars, and writes the file.
-pub(crate) fn print(
-    settings: &Settings,
-    rows: &[Row],
-    memory: &[Memory],
-    instructions: &[Count],
-    took: Duration,
-) -> anyhow::Result<()> {
-    let bars = bars::judge(rows, memory, instructions);
+pub(crate) fn print(settings: &Settings, figures: &Figures, took: Duration) -> anyhow::Result<()> {
+    let Figures { rows, memory, instructions, translations, uploads } = figures;
+    let bars = bars::judge(figures);
     let mut text = String::new();
     table(&mut text, rows)?;
     if !memory.is_empty() {
@@ -101,8 +107,20 @@ pub(crate) fn print(
         }
         writeln!(text, "  (a request, in user space; the gateway with one target)")?;
     }
+    translated(&mut text, translations)?;
+    if !uploads.is_empty() {
+        writeln!(
+            text,
+            "\n{:<20}{:<14}{:>12}{:>12}{:>10}{:>10}",
+            "upload of 50 MB", "", "MB before", "MB more", "ms", "CPU ms"
+        )?;
+        for row in uploads {
+            write!(text, "  {:<18}{:<14}{:>12.1}{:>12.1}", row.subject, row.way, row.before, row.growth)?;
+            writeln!(text, "{:>10.0}{:>10.0}", row.millis, row.cpu)?;
+        }
+    }
     if !bars.is_empty() {
-        writeln!(text, "\n{:<34}{:>10}{:>10}{:>10}", "bar", "figure", "at most", "stretch")?;
+        writeln!(text, "\n{:<44}{:>10}{:>10}{:>10}", "bar", "figure", "at most", "stretch")?;
         for bar in &bars {
             let stretch = bar.stretch.map(round).unwrap_or_default();
             let verdict = match (bar.met, bar.stretch) {
@@ -112,7 +130,7 @@ pub(crate) fn print(
             };
             writeln!(
                 text,
-                "  {:<32}{:>10}{:>10}{stretch:>10}  {verdict}",
+                "  {:<42}{:>10}{:>10}{stretch:>10}  {verdict}",
                 bar.what,
                 round(bar.figure),
                 round(bar.limit)
@@ -123,7 +141,10 @@ pub(crate) fn print(
     let how = json!({
         "rounds": settings.rounds, "seconds": settings.seconds, "pinned": settings.pin, "nginx_log": settings.nginx_log,
     });
-    let all = json!({ "settings": how, "loads": rows, "memory": memory, "instructions": instructions, "bars": bars });
+    let all = json!({
+        "settings": how, "loads": rows, "memory": memory, "instructions": instructions, "translations": translations,
+        "uploads": uploads, "bars": bars,
+    });
     std::fs::write(&file, serde_json::to_vec_pretty(&all)?)?;
     let pinned = if settings.pin { "proxy on core 1, the rest on core 0" } else { "not pinned" };
     writeln!(
@@ -136,6 +157,20 @@ pub(crate) fn print(
     )?;
     std::io::stdout().write_all(text.as_bytes())?;
     Ok(())
+}
+
+fn translated(text: &mut String, translations: &[translate::Figures]) -> std::fmt::Result {
+    let Some(first) = translations.first() else { return Ok(()) };
+    writeln!(
+        text,
+        "\n{:<20}{:>10}{:>10}{:>14}{:>10}{:>12}{:>12}",
+        "translation, µs", "there", "back", "usual answer", "× parse", "an event", "passed on"
+    )?;
+    for row in translations {
+        write!(text, "  {:<18}{:>10.1}{:>10.1}{:>14.1}", row.dialect, row.there, row.back, row.usual)?;
+        writeln!(text, "{:>10.2}{:>12.2}{:>12.2}", row.times(), row.decoded, row.event)?;
+    }
+    writeln!(text, "  (100 KB each way; one parse of the conversation into serde_json::Value: {:.1} µs)", first.parse)
 }
 
 fn table(text: &mut String, rows: &[Row]) -> std::fmt::Result {
@@ -176,7 +211,8 @@ pub(crate) fn megabytes(kib: u64) -> f64 {
     kib as f64 / 1024.0
 }
 
-fn median(mut values: Vec<f64>) -> f64 {
+/// The middle of them; 0 where there are none.
+pub(crate) fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     let middle = values.len() / 2;
     match values.len() {

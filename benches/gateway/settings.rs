@@ -10,11 +10,15 @@ use crate::traffic::{SHAPES, Shape};
 
 /// One run of the bench.
 pub(crate) struct Settings {
-    /// `BENCH`: comma-separated names of shapes, and `instructions`. Without it all but `sdk`, of which only the
-    /// instructions are counted.
+    /// `BENCH`: comma-separated names of shapes, and of `MORE`. Without it all but `sdk`, of which only the instructions are
+    /// counted.
     pub(crate) shapes: Vec<&'static Shape>,
     /// Whether instructions are counted (`BENCH` names them, valgrind is present).
     pub(crate) instructions: bool,
+    /// Whether the translations are measured.
+    pub(crate) translate: bool,
+    /// Whether the memory of uploads is measured.
+    pub(crate) upload: bool,
     /// `BENCH_SUBJECTS`: `gateway,floor,nginx,direct`; nginx only where it is installed.
     pub(crate) subjects: Vec<Kind>,
     /// `BENCH_ROUNDS`: how often each shape meets each subject, interleaved; 2.
@@ -37,23 +41,25 @@ pub(crate) const NGINX: &str = "/usr/sbin/nginx";
 pub(crate) const VALGRIND: &str = "/usr/bin/valgrind";
 pub(crate) const TASKSET: &str = "/usr/bin/taskset";
 
+/// What `BENCH` can name beside the shapes of load.
+const MORE: [&str; 3] = ["instructions", "translate", "upload"];
+
 impl Settings {
     /// Reads the environment; fails on a name or number it does not know.
     pub(crate) fn from_env() -> anyhow::Result<Settings> {
         let wanted = list("BENCH");
         let mut shapes: Vec<&'static Shape> = SHAPES.iter().collect();
-        let mut instructions = true;
         if wanted.is_none() {
             shapes.retain(|shape| !shape.sdk);
         }
+        let names: Vec<&str> = SHAPES.iter().map(|shape| shape.name).chain(MORE).collect();
         if let Some(wanted) = &wanted {
-            if let Some(unknown) = wanted.iter().find(|&n| n != "instructions" && SHAPES.iter().all(|s| s.name != n)) {
-                let names: Vec<_> = SHAPES.iter().map(|shape| shape.name).collect();
-                bail!("BENCH: unknown `{unknown}`; there are {}, instructions", names.join(", "));
+            if let Some(unknown) = wanted.iter().find(|name| !names.contains(&name.as_str())) {
+                bail!("BENCH: unknown `{unknown}`; there are {}", names.join(", "));
             }
             shapes.retain(|shape| wanted.iter().any(|name| name == shape.name));
-            instructions = wanted.iter().any(|name| name == "instructions");
         }
+        let wants = |what: &str| wanted.as_ref().is_none_or(|wanted| wanted.iter().any(|name| name == what));
         let subjects = match list("BENCH_SUBJECTS") {
             Some(names) => names.iter().map(|name| Kind::parse(name)).collect::<Result<_, _>>()?,
             None => vec![Kind::Gateway, Kind::Floor, Kind::Nginx, Kind::Direct],
@@ -61,7 +67,9 @@ impl Settings {
         let cores = available_parallelism().map_or(1, usize::from);
         Ok(Settings {
             shapes,
-            instructions: instructions && Path::new(VALGRIND).exists(),
+            instructions: wants("instructions") && Path::new(VALGRIND).exists(),
+            translate: wants("translate"),
+            upload: wants("upload"),
             subjects: subjects.into_iter().filter(|kind| *kind != Kind::Nginx || Path::new(NGINX).exists()).collect(),
             rounds: number("BENCH_ROUNDS", 2.0)? as usize,
             seconds: number("BENCH_SECONDS", 2.5)?,

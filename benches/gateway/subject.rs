@@ -156,7 +156,7 @@ fn gateway_yaml(setup: Setup<'_>) -> String {
         true => format!("https://127.0.0.1:{}/v1", setup.upstream.tls_port),
         false => format!("http://127.0.0.1:{}/v1", setup.upstream.port),
     };
-    let mut yaml = "strategy: { mode: fallback }\nrequest_timeout: 2m\ntargets:\n".to_owned();
+    let mut yaml = "strategy: { mode: fallback }\nrequest_timeout: 2m\nbatch_target: first\ntargets:\n".to_owned();
     for name in ["first", "second"].iter().take(setup.targets) {
         yaml.push_str(&format!(
             "  - virtual_key: {name}\n    provider: openai\n    base_url: {base}\n    api_key: ${{BENCH_UPSTREAM_KEY}}\n    \
