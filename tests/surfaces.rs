@@ -2,6 +2,7 @@
 
 mod forms;
 mod json;
+mod own_forms;
 mod passed;
 mod responses;
 

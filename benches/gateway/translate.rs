@@ -115,7 +115,7 @@ fn time<T>(work: impl FnOnce() -> T) -> f64 {
 
 /// µs an event of the decoder alone.
 fn decoded(subject: &Subject, back: &ferrogw::wire::native::Back) -> anyhow::Result<f64> {
-    let mut decoder = subject.native.decoder(back.clone());
+    let mut decoder = subject.native.decoder(back.clone()).context("the dialect has streams")?;
     let mut out = BytesMut::new();
     let took = events(subject, |chunk| {
         decoder.push(chunk, &mut out)?;
@@ -127,7 +127,7 @@ fn decoded(subject: &Subject, back: &ferrogw::wire::native::Back) -> anyhow::Res
 /// µs an event on its whole way to the caller.
 fn passed(subject: &Subject, back: &ferrogw::wire::native::Back) -> anyhow::Result<f64> {
     let manner = Manner { mends: &[], follows: &[], usage: usage::read, wants_usage: true, completion: None };
-    let mut source = Source::new(Events::new(manner), Some(subject.native.decoder(back.clone())));
+    let mut source = Source::new(Events::new(manner), subject.native.decoder(back.clone()));
     events(subject, |chunk| source.push(chunk))
 }
 

@@ -71,7 +71,10 @@ impl Paths {
         if let Some(apart) = path.strip_prefix("//") {
             return format!("/{apart}");
         }
-        let root = &self.root;
+        let (root, path) = match path.strip_prefix("..") {
+            Some(aside) => (self.root.rsplit_once('/').map_or("", |(before, _)| before), aside),
+            None => (self.root.as_str(), path),
+        };
         match &self.query {
             None => format!("{root}{path}"),
             Some(query) if path.contains('?') => format!("{root}{path}&{query}"),

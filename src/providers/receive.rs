@@ -86,7 +86,7 @@ pub async fn receive(provider: &Provider, call: &Call, response: Response, back:
     match (call.stream, kind) {
         (true, "application/json") => Box::pin(replay(reader, manner, body)).await,
         (true, kind) if kind == reader.stream_type() || kind.is_empty() => {
-            let decoder = reader.foreign.map(|foreign| foreign.native.decoder(foreign.back));
+            let decoder = reader.foreign.and_then(|foreign| foreign.native.decoder(foreign.back));
             Box::pin(open(provider, Source::new(Events::new(manner), decoder), body)).await
         }
         (false, EVENTS) if back.fold => Box::pin(fold(provider, manner, body)).await,
@@ -253,7 +253,7 @@ impl Reader<'_> {
         self.foreign.as_ref().map_or(EVENTS, |foreign| foreign.native.stream_type())
     }
 
-    async fn read(&self, body: Inbound) -> Result<Object, Box<Upstream>> {
+    pub(super) async fn read(&self, body: Inbound) -> Result<Object, Box<Upstream>> {
         match body.gather(LONGEST, length(self.fields)).await {
             Ok(Gathered::All(bytes)) => self.judge(bytes),
             Ok(Gathered::Beyond(..)) => Err(self.nonsense(format!("answered with more than {LONGEST} bytes"))),

@@ -8,7 +8,7 @@ use crate::call::{Error, Fault, Op, Usage};
 use crate::config::{Env, Invalid};
 use crate::wire::multipart::Draft;
 pub use crate::wire::openai::stream::{Follow, Mend, Trail};
-use crate::wire::{Dialect, Native, Object};
+use crate::wire::{Dialect, Extra, Native, Object};
 
 /// A provider, as data. A new one that speaks a known dialect is a row and its fixtures.
 #[derive(Clone, Copy)]
@@ -27,8 +27,10 @@ pub struct Spec {
     pub any_of: &'static [&'static str],
     /// How a request is authorised.
     pub auth: Auth,
-    /// What it can do natively, and the path below the root (`{model}` is filled in, percent-encoded).
+    /// What it can do natively, and the path below the root, as in [`Way::path`].
     pub ops: &'static [(Op, &'static str)],
+    /// Operations that are asked for in a form of their own.
+    pub extras: &'static [(Op, Extra)],
     /// Where one operation goes different ways, by the model as the row is asked for it, and by whether the answer is
     /// streamed: other formats, other paths. What it says nothing about goes as `dialect` and `ops` say.
     pub ways: Option<Ways>,
@@ -95,7 +97,7 @@ pub struct Way {
     /// The wire format.
     pub dialect: Dialect,
     /// The path below the root, with a query if it needs one; one that begins with `//` stands below the root's host, and
-    /// the root's query does not go along. `{model}` is filled in percent-encoded, `{path}` is the
+    /// the root's query does not go along; one that begins with `..` stands beside the last segment of the root. `{model}` is filled in percent-encoded, `{path}` is the
     /// model with its slashes left as they are.
     pub path: &'static str,
 }
@@ -303,6 +305,7 @@ impl Spec {
             any_of: &[],
             auth: Auth::Bearer,
             ops: &[(Op::Chat, "/chat/completions")],
+            extras: &[],
             ways: None,
             batch: None,
             headers: &[],
@@ -346,7 +349,9 @@ impl Spec {
 
     /// The way in which an operation is asked for, if it is not the usual one.
     pub fn way(&self, op: Op, model: &str, stream: bool, settings: &Settings) -> Option<Way> {
-        self.ways.and_then(|ways| ways(op, model, stream, settings))
+        let extra = || self.extras.iter().find(|(known, _)| *known == op).map(|(_, extra)| *extra);
+        let way = |extra| Some(Way { dialect: Dialect::Native(Native::Extra(extra)), path: self.path(op)? });
+        self.ways.and_then(|ways| ways(op, model, stream, settings)).or_else(|| extra().and_then(way))
     }
 
     /// Whether an operation can be served, natively or through another one.

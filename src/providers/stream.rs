@@ -12,6 +12,7 @@ use super::Provider;
 use super::client::{Fields, SendError};
 use super::fault;
 use super::inbound::Inbound;
+use super::units;
 use crate::call::redact::Redactor;
 use crate::call::{Fault, Head, Upstream, Usage};
 use crate::wire::native::Decoder;
@@ -237,6 +238,8 @@ pub struct Long {
     passed: u64,
     /// Its length, if the provider told it, bytes.
     length: Option<u64>,
+    /// What is known to be consumed, whatever the provider says.
+    counted: Option<Usage>,
     /// The status, and the headers that go along.
     pub head: Head,
 }
@@ -246,7 +249,7 @@ impl Long {
     pub fn new(provider: &Provider, first: Option<Bytes>, body: Inbound, head: Head, told: bool) -> Self {
         let tail = told.then(|| VecDeque::with_capacity(TAIL));
         let length = head.headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
-        Self { provider: Name::of(provider), body, first, tail, passed: 0, length, head }
+        Self { provider: Name::of(provider), body, first, tail, passed: 0, length, counted: None, head }
     }
 
     /// The next chunk, as it came; `None` at the end.
@@ -282,8 +285,14 @@ impl Long {
         self.length == Some(self.passed)
     }
 
-    /// The usage, if it stood at the end of the body.
+    /// With what is known to be consumed, whatever the provider says.
+    pub fn counting(self, counted: Option<Usage>) -> Self {
+        Self { counted, ..self }
+    }
+
+    /// The usage, if it stood at the end of the body, and what else is known.
     pub fn usage(&mut self) -> Option<Usage> {
-        usage::in_tail(self.tail.as_mut()?.make_contiguous())
+        let told = self.tail.as_mut().and_then(|tail| usage::in_tail(tail.make_contiguous()));
+        units::both(told, self.counted)
     }
 }

@@ -1,6 +1,8 @@
 //! Operations beyond chat and embeddings: forms, and requests that are passed on as they are, as they are sent; and how
 //! answers that are no JSON are judged.
 
+use std::collections::VecDeque;
+
 use bytes::Bytes;
 use http::header::{ACCEPT, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, StatusCode};
@@ -10,10 +12,12 @@ use super::client::{Fields, Lines, Outgoing};
 use super::encode::{Back, Sent};
 use super::inbound::Inbound;
 use super::receive::{self, EVENTS, Got, Reader};
-use super::spec::FormEdit;
+use super::spec::{FormEdit, Mend};
 use super::stored;
 use super::stream::{Long, Source};
+use super::units;
 use crate::call::{Body, Call, Error, Head, Op, Upload, Upstream};
+use crate::wire::extras::{sound, transcripts};
 use crate::wire::multipart::{Form, Piece};
 use crate::wire::openai::stream::Manner;
 use crate::wire::openai::usage;
@@ -83,8 +87,7 @@ pub fn encode(provider: &Provider, call: &Call, model: &str, warnings: &mut Vec<
             None => outgoing(upload, vec![Piece::Kept(0..upload.stored.length())]),
         },
     };
-    let ways = provider.spec.ways.and_then(|ways| ways(call.op, model, call.stream, &provider.settings));
-    let path = ways.map(|way| way.path);
+    let path = provider.spec.way(call.op, model, call.stream, &provider.settings).map(|way| way.path);
     Ok(Sent { op: call.op, body, back: Back::default(), model: None, path, headers: Vec::new() })
 }
 
@@ -134,25 +137,36 @@ pub async fn receive(reader: Reader<'_>, call: &Call, body: Inbound) -> Result<G
     if status == StatusCode::ACCEPTED {
         return Err(reader.nonsense("accepted the request (202) instead of answering it".to_owned()));
     }
-    let said = match kind {
+    let hears = matches!(call.op, Op::Transcribe | Op::Translate);
+    let as_it_is = match kind {
         EVENTS if call.stream || call.op == Op::Speech => {
             return receive::open(provider, Source::typed(), body).await;
         }
-        "application/json" => true,
-        "" | "text/plain" => !matches!(call.op, Op::Speech | Op::Transcribe | Op::Translate),
-        kind => match call.op {
-            Op::Transcribe | Op::Translate => !kind.starts_with("text/") && !kind.starts_with("application/"),
-            Op::Speech => !kind.starts_with("audio/") && !kind.starts_with("application/octet"),
-            _ => return Err(reader.nonsense(format!("answered with {kind} where JSON was asked for"))),
-        },
+        "application/json" => false,
+        kind if call.op == Op::Speech => {
+            kind.is_empty() || kind.starts_with("audio/") || kind.starts_with("application/octet")
+        }
+        kind if hears => kind.is_empty() || kind.starts_with("text/") || kind.starts_with("application/"),
+        "" | "text/plain" => false,
+        kind if reader.foreign.is_some() && kind.starts_with("image/") => false,
+        kind => return Err(reader.nonsense(format!("answered with {kind} where JSON was asked for"))),
     };
-    if !said {
+    let counted = units::asked(call);
+    if as_it_is {
+        let kind = HeaderValue::from_str(fields.content_type()).ok();
         let mut head = Head { status, headers: HeaderMap::new() };
-        head.headers.extend(HeaderValue::from_str(fields.content_type()).ok().map(|kind| (CONTENT_TYPE, kind)));
+        head.headers.extend(kind.map(|kind| (CONTENT_TYPE, kind)));
         head.headers.extend(length(fields).map(|length| (CONTENT_LENGTH, length)));
-        return Ok(Got::Long(Box::new(Long::new(provider, None, body, head, false))));
+        return Ok(Got::Long(Box::new(Long::new(provider, None, body, head, false).counting(counted))));
     }
-    let of_op = |list: &'static [(Op, &'static [super::spec::Mend])]| {
+    let format = asked_format(call);
+    if call.op == Op::Speech {
+        return sound(reader, &format, body).await.map(|long| Got::Long(Box::new(long.counting(counted))));
+    }
+    if hears && transcripts::is_made(&format) {
+        return text(reader, &format, body).await;
+    }
+    let of_op = |list: &'static [(Op, &'static [Mend])]| {
         list.iter().find(|(op, _)| *op == call.op).map_or(&[][..], |(_, mends)| mends)
     };
     let manner = Manner {
@@ -162,7 +176,47 @@ pub async fn receive(reader: Reader<'_>, call: &Call, body: Inbound) -> Result<G
         wants_usage: false,
         completion: None,
     };
-    receive::whole(reader, manner, body, false).await
+    Ok(match receive::whole(reader, manner, body, false).await? {
+        Got::Whole(body, told) => {
+            let usage = units::told(call.op, &body, told, counted);
+            Got::Whole(body, usage)
+        }
+        Got::Long(long) => Got::Long(Box::new(long.counting(counted))),
+        flow => flow,
+    })
+}
+
+/// The form in which the caller wants an answer that is no JSON.
+fn asked_format(call: &Call) -> String {
+    let of_form = call.body.form().and_then(|form| form.text("response_format"));
+    let of_json = || call.body.json()?.get::<String>("response_format").ok().flatten();
+    of_form.map(str::to_owned).or_else(of_json).unwrap_or_default()
+}
+
+/// Sound that came in JSON.
+async fn sound(reader: Reader<'_>, format: &str, body: Inbound) -> Result<Long, Box<Upstream>> {
+    let answer = reader.read(body).await?.encode();
+    let found = sound::within(&answer, format);
+    let (sound, kind) =
+        found.ok_or_else(|| reader.nonsense("answered with JSON that has no sound in it".to_owned()))?;
+    Ok(made(&reader, sound, kind))
+}
+
+/// A transcript in a form that the provider does not have.
+async fn text(reader: Reader<'_>, format: &str, body: Inbound) -> Result<Got, Box<Upstream>> {
+    let answer = reader.read(body).await?;
+    let text = transcripts::render(&answer, format).map_err(|error| reader.nonsense(error.to_string()))?;
+    let kind = if format == "vtt" { "text/vtt; charset=utf-8" } else { "text/plain; charset=utf-8" };
+    let usage = units::told(Op::Transcribe, &answer.encode(), usage::read(&answer), None);
+    Ok(Got::Long(Box::new(made(&reader, text.into(), kind).counting(usage))))
+}
+
+/// An answer that was made here.
+fn made(reader: &Reader<'_>, body: Bytes, kind: &'static str) -> Long {
+    let mut head = Head { status: reader.status, headers: HeaderMap::new() };
+    head.headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+    head.headers.insert(CONTENT_LENGTH, body.len().into());
+    Long::new(reader.provider, Some(body), Inbound::Local(VecDeque::new()), head, false)
 }
 
 /// The headers of an answer that go along, and of them only those that hold no secret of ours.

@@ -3,6 +3,7 @@
 pub mod anthropic;
 pub mod bedrock;
 pub mod cohere;
+pub mod extras;
 pub mod gemini;
 pub mod money;
 pub mod multipart;
@@ -15,6 +16,7 @@ mod scan;
 pub mod sse;
 pub mod usage;
 
+pub use self::extras::Extra;
 pub use self::money::Usd;
 pub use self::native::Native;
 pub use self::object::{Malformed, Object};

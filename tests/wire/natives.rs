@@ -91,7 +91,7 @@ fn failure(broken: &Broken) -> Value {
 
 /// All that a stream says, and how it fails if it does.
 fn decode(native: Native, back: &Back, pieces: &[&[u8]]) -> (String, Option<Broken>) {
-    let (mut decoder, mut out) = (native.decoder(back.clone()), BytesMut::new());
+    let (mut decoder, mut out) = (native.decoder(back.clone()).unwrap(), BytesMut::new());
     let pushed = pieces.iter().try_for_each(|piece| decoder.push(Bytes::copy_from_slice(piece), &mut out));
     let ended = pushed.and_then(|()| decoder.end(&mut out));
     (String::from_utf8(out.to_vec()).unwrap(), ended.err())
@@ -187,7 +187,7 @@ proptest! {
         for case in cases() {
             let (op, _, back) = case.request();
             if let Some(upstream) = case.read("upstream.sse") {
-                let (mut decoder, mut out) = (case.native.decoder(back.clone()), BytesMut::new());
+                let (mut decoder, mut out) = (case.native.decoder(back.clone()).unwrap(), BytesMut::new());
                 let _ = decoder.push(broken(&upstream, &damage, end).into(), &mut out);
                 let _ = decoder.end(&mut out);
             }

@@ -9,6 +9,11 @@ use crate::call::Error;
 use crate::providers::spec::Notes;
 use crate::wire::Object;
 
+/// The models that draw in base64 alone.
+pub fn draws(model: &str) -> bool {
+    model.contains("gpt-image")
+}
+
 /// A reasoning model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Generation {

@@ -7,13 +7,16 @@ pub mod content;
 pub mod effort;
 pub mod embeddings;
 pub mod generations;
+pub mod images;
 pub mod logprobs;
 pub mod messages;
 pub mod mistral;
+pub mod moderations;
 pub mod options;
 pub mod params;
 pub mod replay;
 pub mod schema;
+pub mod sound;
 pub mod usage;
 
 use bytes::Bytes;

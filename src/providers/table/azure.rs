@@ -8,7 +8,7 @@ use super::usual::{
 use super::{NO_HINTS, given, place};
 use crate::call::{Fault, Op};
 use crate::config::Invalid;
-use crate::providers::rework::generations;
+use crate::providers::rework::{generations, images};
 use crate::providers::settings::Settings;
 use crate::providers::spec::Edit::{Body, Lacks, When};
 use crate::providers::spec::{Auth, Discover, Owns, Place, Root, Spec, Var, Way, may, need};
@@ -90,6 +90,7 @@ pub(super) static OPENAI: Spec = Spec {
     ways: Some(openai_ways),
     model: deployment,
     lists: Some("deployment"),
+    others: &[(Op::Image, &[When(generations::draws, &[Body(images::always_base64)])])],
     edits: &[Body(generations::azure), When(generations::searches, &[Lacks(SEARCHERS_LACK)])],
     faults: &[
         on(400, "ResponsibleAIPolicyViolation", Fault::ContentPolicy),

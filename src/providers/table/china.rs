@@ -3,12 +3,13 @@
 use super::faults::on;
 use super::usual::{BATCH, CHAT, EMBED, FILE, PASS};
 use super::{FLAT, FLAT_BUT_USER, MAX_TOKENS, NO_HINTS, NO_MARKS, NO_THOUGHTS, ROLES, THOUGHTS};
-use crate::call::Fault;
+use crate::call::{Fault, Op};
 use crate::config::Invalid;
 use crate::providers::rework::{choices, effort, embeddings, params, replay, schema, usage};
 use crate::providers::settings::Settings;
 use crate::providers::spec::Edit::{Body, Drop, Ignores, Lacks, Mentions, Messages, When};
 use crate::providers::spec::{Owns, Place, Root, Spec, may, need};
+use crate::wire::Extra;
 use crate::wire::Object;
 
 /// Models of the R1 kind: always thinking, and refusing their thoughts back.
@@ -161,7 +162,16 @@ fn qwen_streams_only(model: &str, body: &Object) -> bool {
 pub(super) static QWEN: Spec = Spec {
     aliases: &["dashscope"],
     root: Root::By(qwen),
-    ops: &[CHAT, EMBED, FILE, BATCH, PASS],
+    ops: &[
+        CHAT,
+        EMBED,
+        (Op::Image, "//api/v1/services/aigc/multimodal-generation/generation"),
+        (Op::Rerank, "//api/v1/services/rerank/text-rerank/text-rerank"),
+        FILE,
+        BATCH,
+        PASS,
+    ],
+    extras: &[(Op::Image, Extra::QwenImage), (Op::Rerank, Extra::QwenRerank)],
     // the first two versions took more
     batch: Some(|model| if model.ends_with("v1") || model.ends_with("v2") { 25 } else { 10 }),
     edits: &[

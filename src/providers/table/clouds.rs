@@ -3,17 +3,19 @@
 use super::faults::on;
 use super::usual::{CHAT, EMBED, PASS, RESPOND};
 use super::{FLAT, FLAT_BUT_USER, MAX_TOKENS, NO_HINTS, NO_MARKS, NO_NULL, NO_THOUGHTS, ROLES, given, place};
-use crate::call::Fault;
+use crate::call::{Fault, Op};
 use crate::config::Invalid;
 use crate::providers::rework::{choices, effort, embeddings, messages, params, usage};
 use crate::providers::settings::Settings;
 use crate::providers::spec::Edit::{Body, Lacks, Mentions, Messages, When};
 use crate::providers::spec::{Auth, Discover, Owns, Pace, Place, Root, Spec, may, need};
+use crate::wire::Extra;
 
 /// <https://developers.cloudflare.com/workers-ai/configuration/open-ai-compatibility>,
 /// <https://developers.cloudflare.com/workers-ai/platform/errors>. Errors come in Cloudflare's own envelope.
 pub(super) static CLOUDFLARE: Spec = Spec {
-    ops: &[CHAT, EMBED, RESPOND, PASS],
+    ops: &[CHAT, EMBED, RESPOND, (Op::Image, "../run/{path}"), (Op::Rerank, "../run/{path}"), PASS],
+    extras: &[(Op::Image, Extra::CloudflareImage), (Op::Rerank, Extra::CloudflareRerank)],
     batch: Some(|_| 100),
     edits: &[ROLES, FLAT, NO_NULL, NO_THOUGHTS, NO_MARKS, MAX_TOKENS, NO_HINTS],
     embeds: &[Body(embeddings::text_only), Lacks(&["user", "dimensions"])],

@@ -7,7 +7,7 @@ use crate::wire::Native;
 
 /// <https://docs.cohere.com/reference/about>, <https://docs.cohere.com/reference/errors>. Versions are part of the paths.
 pub(super) static COHERE: Spec = Spec {
-    ops: &[(Op::Chat, "/v2/chat"), (Op::Embed, "/v2/embed")],
+    ops: &[(Op::Chat, "/v2/chat"), (Op::Embed, "/v2/embed"), (Op::Rerank, "/v2/rerank")],
     batch: Some(|_| 96),
     fixed_headers: &[("x-client-name", "ferrogw")],
     faults: &[on(498, "", Fault::Auth), on(499, "", Fault::Server), on(0, "too many tokens", Fault::ContextLength)],

@@ -6,14 +6,16 @@ use super::usual::{
 };
 use super::{FLAT_BUT_USER, MAX_TOKENS, NO_HINTS, NO_MARKS, NO_THOUGHTS, ROLES, gpt_oss};
 use crate::call::{Fault, Op};
-use crate::providers::rework::{choices, effort, embeddings, logprobs, params};
+use crate::providers::rework::{choices, effort, embeddings, images, logprobs, params, sound};
 use crate::providers::settings::Settings;
 use crate::providers::spec::Edit::{Body, Lacks, When};
-use crate::providers::spec::{Owns, Spec, may, need};
+use crate::providers::spec::{FormEdit, Owns, Spec, may, need};
+use crate::wire::Extra;
 
 /// <https://deepinfra.com/docs/openai_api>
 pub(super) static DEEPINFRA: Spec = Spec {
-    ops: &[CHAT, COMPLETE, EMBED, IMAGE, SPEECH, TRANSCRIBE, TRANSLATE, PASS],
+    ops: &[CHAT, COMPLETE, EMBED, IMAGE, SPEECH, TRANSCRIBE, TRANSLATE, (Op::Rerank, "../inference/{path}"), PASS],
+    extras: &[(Op::Rerank, Extra::DeepinfraRerank)],
     edits: &[ROLES, FLAT_BUT_USER, NO_THOUGHTS, NO_MARKS, MAX_TOKENS, NO_HINTS],
     embeds: &[Body(embeddings::text_only)],
     floats_only: true,
@@ -39,7 +41,8 @@ fn fireworks_name(model: &str, _: Op, _: &Settings) -> Option<String> {
 pub(super) static FIREWORKS: Spec = Spec {
     streams_only: |_, body| body.get::<u64>("max_tokens").is_ok_and(|most| most.is_some_and(|most| most > 4096)),
     aliases: &["fireworks_ai"],
-    ops: &[CHAT, COMPLETE, EMBED, RESPOND, STORED, RERANK, PASS],
+    ops: &[CHAT, COMPLETE, EMBED, RESPOND, STORED, (Op::Image, "/workflows/{path}/text_to_image"), RERANK, PASS],
+    extras: &[(Op::Image, Extra::FireworksImage)],
     model: fireworks_name,
     edits: &[ROLES, FLAT_BUT_USER, NO_THOUGHTS, NO_MARKS, Body(effort::none_to_high), MAX_TOKENS],
     embeds: &[Body(embeddings::text_only)],
@@ -99,6 +102,11 @@ fn not_gpt_oss(model: &str) -> bool {
 pub(super) static TOGETHER: Spec = Spec {
     aliases: &["together_ai", "togetherai"],
     ops: &[CHAT, COMPLETE, EMBED, IMAGE, SPEECH, TRANSCRIBE, TRANSLATE, RERANK, PASS],
+    others: &[(Op::Image, &[Body(images::width_and_height)]), (Op::Speech, &[Lacks(&["speed", "instructions"])])],
+    forms: &[
+        (Op::Transcribe, &[FormEdit::Check(sound::json_only)]),
+        (Op::Translate, &[FormEdit::Check(sound::json_only)]),
+    ],
     edits: &[
         ROLES,
         FLAT_BUT_USER,

@@ -3,10 +3,13 @@
 use super::faults::on;
 use super::usual::{BATCH, CHAT, EMBED, FILE, IMAGE, IMAGE_EDIT, MODERATE, PASS, RESPOND, SPEECH, STORED, TRANSCRIBE};
 use super::{FLAT, MAX_TOKENS, NO_HINTS, NO_MARKS, NO_THOUGHTS, ROLES, THOUGHTS};
-use crate::call::Fault;
-use crate::providers::rework::{choices, effort, embeddings, messages, mistral, params, replay, schema, usage};
+use crate::call::{Fault, Op};
+use crate::providers::rework::{
+    choices, effort, embeddings, images, messages, mistral, moderations, params, replay, schema, sound, usage,
+};
 use crate::providers::spec::Edit::{Body, Drop, Lacks, Mentions, Messages, Rename, When};
-use crate::providers::spec::{Discover, Owns, Pace, Spec, may, need};
+use crate::providers::spec::{Discover, FormEdit, Owns, Pace, Spec, may, need};
+use crate::wire::Extra;
 
 /// <https://docs.ai21.com/reference/jamba-1-6-api-ref>. Content is a string; what is not in the schema is answered 422.
 /// The older models behind `/{model}/complete` speak no OpenAI and are not served.
@@ -73,6 +76,9 @@ fn mistral_plain(model: &str) -> bool {
 /// <https://docs.mistral.ai/api/endpoint/chat>. The schema forbids members that it does not know, in messages too.
 pub(super) static MISTRAL: Spec = Spec {
     ops: &[CHAT, EMBED, SPEECH, TRANSCRIBE, MODERATE, PASS],
+    others: &[(Op::Speech, &[Body(sound::mistral)])],
+    forms: &[(Op::Transcribe, &[FormEdit::Lacks(&["prompt"]), FormEdit::Check(sound::mistral_form)])],
+    answers: &[(Op::Moderate, &[moderations::flagged])],
     edits: &[
         ROLES,
         When(magistral, &[Body(effort::prompt_mode), Mentions(THOUGHTS, &[Messages(replay::as_thinking_chunk)])]),
@@ -233,7 +239,10 @@ fn grok_no_efforts(model: &str) -> bool {
 /// counted beside the completion's.
 pub(super) static XAI: Spec = Spec {
     aliases: &["x-ai"],
-    ops: &[CHAT, RESPOND, STORED, IMAGE, IMAGE_EDIT, FILE, BATCH, PASS],
+    ops: &[CHAT, RESPOND, STORED, IMAGE, IMAGE_EDIT, (Op::Speech, "/tts"), (Op::Transcribe, "/stt"), FILE, BATCH, PASS],
+    extras: &[(Op::Speech, Extra::XaiSpeech)],
+    others: &[(Op::Image, &[Body(images::aspect_ratio)]), (Op::ImageEdit, &[Body(images::aspect_ratio)])],
+    forms: &[(Op::Transcribe, &[FormEdit::Check(sound::xai_form), FormEdit::Last("file")])],
     edits: &[
         NO_THOUGHTS,
         NO_MARKS,

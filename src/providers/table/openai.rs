@@ -5,8 +5,8 @@ use super::usual::{
     BATCH, CHAT, COMPLETE, EMBED, FILE, IMAGE, IMAGE_EDIT, IMAGE_VARIATION, MODERATE, PASS, RESPOND, SPEECH, STORED,
     TRANSCRIBE, TRANSLATE,
 };
-use crate::call::Fault;
-use crate::providers::rework::generations;
+use crate::call::{Fault, Op};
+use crate::providers::rework::{generations, images};
 use crate::providers::spec::Edit::{Body, Lacks, When};
 use crate::providers::spec::{Owns, Spec, may, need};
 
@@ -66,6 +66,7 @@ pub(super) static OPENAI: Spec = Spec {
         PASS,
     ],
     headers: &[("openai-organization", "organization"), ("openai-project", "project")],
+    others: &[(Op::Image, &[When(generations::draws, &[Body(images::always_base64)])])],
     edits: &[
         When(generations::thinks, &[Body(generations::openai)]),
         When(generations::searches, &[Lacks(SEARCHERS_LACK)]),

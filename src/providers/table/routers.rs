@@ -3,10 +3,11 @@
 use super::faults::on;
 use super::usual::{CHAT, EMBED, PASS, RESPOND};
 use super::{FLAT_BUT_USER, NO_HINTS, NO_MARKS, NO_THOUGHTS, ROLES};
-use crate::call::Fault;
+use crate::call::{Fault, Op};
 use crate::providers::rework::{choices, effort, params};
 use crate::providers::spec::Edit::{Body, When};
 use crate::providers::spec::{Owns, Pace, Spec, may, need};
+use crate::wire::Extra;
 
 /// Asked of Hugging Face's own backend rather than of a partner's.
 fn hf_inference(model: &str) -> bool {
@@ -17,7 +18,8 @@ fn hf_inference(model: &str) -> bool {
 /// behind it, so little is left out. Embeddings have a route of their own, in no dialect of ours.
 pub(super) static HUGGING_FACE: Spec = Spec {
     aliases: &["hugging_face", "huggingface"],
-    ops: &[CHAT, RESPOND, PASS],
+    ops: &[CHAT, RESPOND, (Op::Image, "//hf-inference/models/{path}"), PASS],
+    extras: &[(Op::Image, Extra::HuggingFaceImage)],
     headers: &[("x-hf-bill-to", "bill_to")],
     edits: &[
         ROLES,
@@ -54,7 +56,8 @@ pub(super) static HUGGING_FACE: Spec = Spec {
 /// <https://openrouter.ai/docs/api-reference/chat-completion>, <https://openrouter.ai/docs/use-cases/reasoning-tokens>,
 /// <https://openrouter.ai/docs/api-reference/errors>. Thoughts, marks and hints go through: it passes them on.
 pub(super) static OPENROUTER: Spec = Spec {
-    ops: &[CHAT, EMBED, RESPOND, PASS],
+    ops: &[CHAT, EMBED, RESPOND, (Op::Image, "/chat/completions"), PASS],
+    extras: &[(Op::Image, Extra::OpenrouterImage)],
     headers: &[("http-referer", "site_url"), ("x-title", "app_name")],
     edits: &[Body(effort::reasoning_object)],
     lacks: &["n"],

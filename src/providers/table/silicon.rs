@@ -6,10 +6,11 @@ use super::{
     FLAT, FLAT_BUT_USER, MAX_COMPLETION_TOKENS, MAX_TOKENS, NO_HINTS, NO_MARKS, NO_NULL, NO_THOUGHTS, ROLES, THOUGHTS,
     gpt_oss,
 };
-use crate::call::Fault;
-use crate::providers::rework::{choices, effort, embeddings, messages, replay, schema, usage};
+use crate::call::{Fault, Op};
+use crate::providers::rework::{choices, effort, embeddings, messages, replay, schema, sound, usage};
 use crate::providers::spec::Edit::{self, Body, Lacks, Mentions, Messages, When};
-use crate::providers::spec::{Exchange, Spec, may, need};
+use crate::providers::spec::{Exchange, FormEdit, Spec, may, need};
+use crate::wire::Extra;
 
 /// What SDKs copy from answers into the history is refused.
 const NO_ANSWER_FIELDS: Edit = Mentions(
@@ -58,6 +59,10 @@ fn groq_plain(model: &str) -> bool {
 /// <https://console.groq.com/docs/openai>, <https://console.groq.com/docs/reasoning>, <https://console.groq.com/docs/errors>
 pub(super) static GROQ: Spec = Spec {
     ops: &[CHAT, RESPOND, SPEECH, TRANSCRIBE, TRANSLATE, FILE, BATCH, PASS],
+    forms: &[
+        (Op::Transcribe, &[FormEdit::Check(sound::no_subtitles)]),
+        (Op::Translate, &[FormEdit::Check(sound::no_subtitles)]),
+    ],
     edits: &[
         FLAT_BUT_USER,
         Mentions(&["\"name\""], &[Messages(messages::no_names)]),
@@ -121,7 +126,8 @@ fn no_switch(model: &str) -> bool {
 /// Completions exist on self-hosted containers and few hosted models, so they go through chat.
 pub(super) static NVIDIA_NIM: Spec = Spec {
     aliases: &["nvidia_nim", "nvidia"],
-    ops: &[CHAT, EMBED, PASS],
+    ops: &[CHAT, EMBED, (Op::Rerank, "/ranking"), PASS],
+    extras: &[(Op::Rerank, Extra::NimRerank)],
     edits: &[
         ROLES,
         FLAT_BUT_USER,
@@ -164,6 +170,7 @@ pub(super) static NVIDIA_NIM: Spec = Spec {
 /// <https://docs.sambanova.ai/docs/en/api-reference/endpoints/chat>. Seeds and penalties are model-dependent and sent.
 pub(super) static SAMBANOVA: Spec = Spec {
     ops: &[CHAT, COMPLETE, EMBED, TRANSCRIBE, PASS],
+    forms: &[(Op::Transcribe, &[FormEdit::Check(sound::no_subtitles)])],
     edits: &[
         ROLES,
         FLAT,

@@ -9,6 +9,7 @@ pub mod schema;
 use bytes::{Bytes, BytesMut};
 
 use super::anthropic::{self, Hosting};
+use super::extras::{self, Extra};
 use super::openai::stream::Broken;
 use super::{Malformed, Object, Op, bedrock, cohere, gemini, replicate};
 
@@ -25,6 +26,8 @@ pub enum Native {
     Replicate,
     /// Google's `generateContent`.
     Gemini(gemini::Host),
+    /// A single operation of one vendor.
+    Extra(Extra),
 }
 
 impl Native {
@@ -41,6 +44,8 @@ impl Native {
             (Native::Replicate, Op::Chat) => replicate::request::request(ask, terms, None, None),
             (Native::Gemini(host), Op::Chat) => gemini::request::request(ask, terms, host),
             (Native::Gemini(host), Op::Embed) => gemini::embeddings::request(ask, terms, host),
+            (Native::Cohere, Op::Rerank) => extras::rerank::cohere(ask, terms),
+            (Native::Extra(extra), _) => extra.encode(ask, terms),
             (_, op) => Err(Refused::none(op)),
         }
     }
@@ -58,6 +63,8 @@ impl Native {
             (Native::Replicate, Op::Chat) => replicate::answer::answer(body, back),
             (Native::Gemini(_), Op::Chat) => gemini::answer::answer(body, back),
             (Native::Gemini(_), Op::Embed) => gemini::embeddings::answer(body, back),
+            (Native::Cohere, Op::Rerank) => extras::rerank::ranked(body, back),
+            (Native::Extra(extra), _) => extra.answer(body, back),
             (_, op) => Err(Broken::Malformed(Malformed::new(format!("{} can't be read in this format", op.name())))),
         }
     }
@@ -66,19 +73,22 @@ impl Native {
     pub fn stream_type(self) -> &'static str {
         match self {
             Native::Bedrock => "application/vnd.amazon.eventstream",
-            Native::Anthropic(_) | Native::Cohere | Native::Gemini(_) | Native::Replicate => "text/event-stream",
+            Native::Anthropic(_) | Native::Cohere | Native::Gemini(_) | Native::Replicate | Native::Extra(_) => {
+                "text/event-stream"
+            }
         }
     }
 
-    /// What reads a chat's stream.
-    pub fn decoder(self, back: Back) -> Decoder {
-        match self {
+    /// What reads a chat's stream; `None` where there is none.
+    pub fn decoder(self, back: Back) -> Option<Decoder> {
+        Some(match self {
             Native::Anthropic(_) => Decoder::Anthropic(Box::new(anthropic::stream::Decoder::new(back))),
             Native::Bedrock => Decoder::Bedrock(Box::new(bedrock::stream::Decoder::new(back))),
             Native::Cohere => Decoder::Cohere(cohere::stream::Decoder::new(back)),
             Native::Replicate => Decoder::Replicate(replicate::stream::Decoder::new(back)),
             Native::Gemini(_) => Decoder::Gemini(Box::new(gemini::stream::Decoder::new(back))),
-        }
+            Native::Extra(_) => return None,
+        })
     }
 }
 
@@ -175,6 +185,8 @@ pub struct Back {
     pub tools: Vec<(String, String)>,
     /// Whether tools were given in the old form: the answer then calls one as `function_call`.
     pub functions: bool,
+    /// The most results that are wanted, where the provider gives all.
+    pub most: Option<usize>,
 }
 
 impl Back {

@@ -1,0 +1,51 @@
+//! Speech and transcripts: names that hosts have for what OpenAI calls otherwise.
+
+use super::is;
+use crate::call::Error;
+use crate::providers::spec::Notes;
+use crate::wire::Object;
+use crate::wire::extras::transcripts;
+use crate::wire::multipart::Draft;
+
+/// Mistral's speech: voices have ids, and a stream is asked for as elsewhere.
+pub fn mistral(body: &mut Object, notes: &mut Notes<'_>) -> Result<(), Error> {
+    body.rename("voice", "voice_id");
+    if is(body, "stream_format", r#""sse""#) {
+        body.set("stream", &true);
+    }
+    body.remove("stream_format");
+    ["speed", "instructions"].into_iter().try_for_each(|param| notes.lacks(body, param))
+}
+
+/// Mistral's transcripts have one form; subtitles are made here, of segments.
+pub fn mistral_form(draft: &mut Draft<'_>) -> Result<(), Error> {
+    if matches!(draft.text("response_format"), Some("srt" | "vtt")) && !draft.has("timestamp_granularities[]") {
+        draft.set("timestamp_granularities[]", "segment");
+    }
+    draft.remove("response_format");
+    draft.rename("timestamp_granularities[]", "timestamp_granularities");
+    Ok(())
+}
+
+/// Those who have no subtitles: they are made here, of everything else there is.
+pub fn no_subtitles(draft: &mut Draft<'_>) -> Result<(), Error> {
+    transcripts::all_there_is(draft);
+    Ok(())
+}
+
+/// Those who have JSON alone.
+pub fn json_only(draft: &mut Draft<'_>) -> Result<(), Error> {
+    transcripts::all_there_is(draft);
+    if draft.text("response_format") == Some("text") {
+        draft.set("response_format", "json");
+    }
+    Ok(())
+}
+
+/// xAI's transcripts: there is one model, and one form with words and their times.
+pub fn xai_form(draft: &mut Draft<'_>) -> Result<(), Error> {
+    draft.remove("model");
+    draft.remove("response_format");
+    draft.remove("timestamp_granularities[]");
+    Ok(())
+}

@@ -1,0 +1,153 @@
+//! Single operations that follow no dialect: what a vendor has of its own where the rest of it speaks OpenAI's words.
+
+pub mod images;
+pub mod rerank;
+pub mod sound;
+pub mod transcripts;
+
+use bytes::Bytes;
+use serde::Serialize;
+
+use super::native::{Back, Loss, Refused, Request, Terms, Translated};
+use super::openai::stream::Broken;
+use super::{Malformed, Object};
+
+/// One operation in one vendor's form.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Extra {
+    /// Ranking at Cloudflare.
+    CloudflareRerank,
+    /// Ranking at DeepInfra.
+    DeepinfraRerank,
+    /// Ranking by a NIM container.
+    NimRerank,
+    /// Ranking at Alibaba's Model Studio.
+    QwenRerank,
+    /// Images at Cloudflare.
+    CloudflareImage,
+    /// Images at Fireworks.
+    FireworksImage,
+    /// Images at Hugging Face's own backend.
+    HuggingFaceImage,
+    /// Images of a chat at OpenRouter.
+    OpenrouterImage,
+    /// Images at Alibaba's Model Studio.
+    QwenImage,
+    /// Speech at xAI.
+    XaiSpeech,
+}
+
+impl Extra {
+    /// What the vendor is sent of an OpenAI body. Fails on what can't be said there.
+    pub fn encode(self, ask: &Object, terms: &Terms<'_>) -> Result<Request, Refused> {
+        match self {
+            Extra::CloudflareRerank => rerank::cloudflare(ask, terms),
+            Extra::DeepinfraRerank => rerank::deepinfra(ask, terms),
+            Extra::NimRerank => rerank::nim(ask, terms),
+            Extra::QwenRerank => rerank::qwen(ask, terms),
+            Extra::CloudflareImage => images::cloudflare(ask, terms),
+            Extra::FireworksImage => images::fireworks(ask, terms),
+            Extra::HuggingFaceImage => images::hugging_face(ask, terms),
+            Extra::OpenrouterImage => images::openrouter(ask, terms),
+            Extra::QwenImage => images::qwen(ask, terms),
+            Extra::XaiSpeech => sound::xai(ask, terms),
+        }
+    }
+
+    /// A whole answer as OpenAI's. Fails on what is none, and with what the vendor reports in its place.
+    pub fn answer(self, body: Bytes, back: &Back) -> Translated {
+        match self {
+            Extra::CloudflareRerank => rerank::of_cloudflare(body, back),
+            Extra::DeepinfraRerank => rerank::of_deepinfra(body, back),
+            Extra::NimRerank => rerank::of_nim(body, back),
+            Extra::QwenRerank => rerank::of_qwen(body, back),
+            Extra::CloudflareImage | Extra::FireworksImage | Extra::HuggingFaceImage => images::drawn(body, back),
+            Extra::OpenrouterImage => images::of_openrouter(body, back),
+            Extra::QwenImage => images::of_qwen(body, back),
+            Extra::XaiSpeech => Err(Broken::Malformed(Malformed::new("speech comes as sound"))),
+        }
+    }
+}
+
+/// A request that was translated member by member: what is in `known` was carried over, all else is lost.
+fn request(ask: &Object, terms: &Terms<'_>, body: &impl Serialize, known: &[&str]) -> Request {
+    let lost = ask.members().filter(|(name, value)| {
+        !known.contains(name) && !matches!(*name, "model" | "user" | "response_format") && *value != b"null"
+    });
+    let losses = lost.map(|(name, _)| Loss { param: name.to_owned(), action: "dropped" }).collect();
+    let body = serde_json::to_vec(body).expect("texts, numbers and JSON are always JSON").into();
+    Request { body, headers: Vec::new(), losses, back: Back::new(terms) }
+}
+
+/// A text that must be there.
+fn text(ask: &Object, param: &str) -> Result<String, Refused> {
+    let found = ask.get::<String>(param).ok().flatten().filter(|text| !text.is_empty());
+    found.ok_or_else(|| Refused::Invalid { param: param.to_owned(), message: format!("`{param}` must be a text") })
+}
+
+/// The vendor's answer, if it is an object and no error.
+fn read(body: Bytes) -> Result<Object, Broken> {
+    match super::openai::answer::read(body).map_err(Broken::Malformed)? {
+        super::openai::answer::Whole::Good(object) => Ok(object),
+        super::openai::answer::Whole::Error(said) => Err(Broken::Said(said)),
+    }
+}
+
+/// What is built here, as an object.
+fn made(value: &impl Serialize) -> Translated {
+    let body = serde_json::to_vec(value).expect("texts, numbers and JSON are always JSON");
+    Object::parse(body.into()).map_err(Broken::Malformed)
+}
+
+/// Standard base64 with padding (RFC 4648, section 4).
+fn base64(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut out = String::with_capacity(bytes.len().div_ceil(3) * 4);
+    for group in bytes.chunks(3) {
+        let word = group.iter().chain([0, 0].iter()).take(3).fold(0_u32, |word, byte| word << 8 | u32::from(*byte));
+        for digit in 0..4 {
+            let value = (word >> (18 - 6 * digit)) as usize & 63;
+            out.push(if digit <= group.len() { char::from(DIGITS[value]) } else { '=' });
+        }
+    }
+    out
+}
+
+/// What base64 stands for; line ends and padding do not matter. `None` if it is something else.
+fn unbase64(text: &str) -> Option<Vec<u8>> {
+    let mut out = Vec::with_capacity(text.len() / 4 * 3);
+    let (mut word, mut bits) = (0_u32, 0);
+    for byte in text.bytes() {
+        let value = match byte {
+            b'A'..=b'Z' => byte - b'A',
+            b'a'..=b'z' => byte - b'a' + 26,
+            b'0'..=b'9' => byte - b'0' + 52,
+            b'+' | b'-' => 62,
+            b'/' | b'_' => 63,
+            b'=' | b'\r' | b'\n' => continue,
+            _ => return None,
+        };
+        word = word << 6 | u32::from(value);
+        bits += 6;
+        if bits >= 8 {
+            bits -= 8;
+            out.push((word >> bits) as u8);
+        }
+    }
+    Some(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn base64_goes_both_ways() {
+        for bytes in [&b""[..], b"a", b"ab", b"abc", b"\xff\xfe\xfd\x00"] {
+            assert_eq!(unbase64(&base64(bytes)).as_deref(), Some(bytes));
+        }
+        assert_eq!(base64(b"ab"), "YWI=");
+        assert_eq!(unbase64("YWI\n="), Some(b"ab".to_vec()));
+        assert_eq!(unbase64("not base64!"), None);
+    }
+}
