@@ -28,6 +28,7 @@ fn every_row_is_complete() {
         let id = spec.id;
         assert!(spec.path(Op::Chat).is_some(), "{id} chats");
         assert!(!spec.hint.is_empty(), "{id} has a hint");
+        assert!(spec.docs.starts_with("https://"), "{id} names its vendor's page");
         let known: BTreeSet<_> = spec.vars.iter().map(|var| var.setting).collect();
         assert_eq!(known.len(), spec.vars.len(), "{id}: a setting is there once");
         assert!(known.contains("base_url") && known.contains("api_key"), "{id}: every target may give both");

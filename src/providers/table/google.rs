@@ -45,6 +45,7 @@ pub(super) static GEMINI: Spec = Spec {
     faults: FAULTS,
     discover: Discover::Under("/models?pageSize=1000", "models", "name"),
     owns: Owns::Prefixes(&["gemini-", "gemma-", "imagen-", "veo-", "learnlm-", "text-embedding-004", "embedding-001"]),
+    docs: "https://ai.google.dev/api/generate-content",
     hint: "check GEMINI_API_KEY: a key of Google AI Studio",
     ..Spec::native(
         Native::Gemini(Host::Api),
@@ -228,6 +229,7 @@ pub(super) static VERTEX: Spec = Spec {
     faults: FAULTS,
     discover: Discover::Host("/v1beta1/publishers/google/models?pageSize=300", "publisherModels", "name"),
     owns: Owns::Prefixes(&["google/", "publishers/", "endpoints/"]),
+    docs: "https://cloud.google.com/vertex-ai/docs/reference/rest",
     hint: "check VERTEX_AI_PROJECT_ID and the credential: a service account needs the role `Vertex AI User` there; a model \
            that exists and is not found stands in another region",
     ..Spec::native(
