@@ -46,4 +46,4 @@ image: ## Build the container image ferrogw:VERSION with docker, podman or build
 
 clean: ## Remove what was built and installed
 	cargo clean
-	rm -rf bin tests/clients/.venv tests/clients/node_modules .ci/.venv .ci/node_modules
+	rm -rf bin tests/clients/.venv tests/clients/.venv-litellm tests/clients/node_modules .ci/.venv .ci/node_modules
