@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+pub(super) use crate::wire::native::json::{compact, quoted};
+
 /// A comma, unless something has just begun.
 pub(super) fn comma(out: &mut Vec<u8>) {
     if !matches!(out.last(), None | Some(b'{' | b'[' | b':')) {
@@ -96,51 +98,6 @@ pub(super) fn characters(value: &[u8]) -> u64 {
 /// The bytes that begin a character.
 fn starts(text: &[u8]) -> u64 {
     text.iter().filter(|byte| **byte & 0xc0 != 0x80).count() as u64
-}
-
-/// JSON without the white space between its parts.
-pub(super) fn compact(out: &mut Vec<u8>, value: &[u8]) {
-    let mut rest = value;
-    while let Some(at) = memchr::memchr(b'"', rest) {
-        squeeze(out, &rest[..at]);
-        let end = at + string(&rest[at..]);
-        out.extend_from_slice(&rest[at..end]);
-        rest = &rest[end..];
-    }
-    squeeze(out, rest);
-}
-
-/// What stands between strings, without white space.
-fn squeeze(out: &mut Vec<u8>, between: &[u8]) {
-    out.extend(between.iter().filter(|byte| !matches!(byte, b' ' | b'\n' | b'\r' | b'\t')));
-}
-
-/// The length of the string that the text begins with, both quotes included.
-fn string(text: &[u8]) -> usize {
-    let mut at = 1;
-    while let Some(found) = text.get(at..).and_then(|rest| memchr::memchr2(b'"', b'\\', rest)) {
-        if text[at + found] == b'"' {
-            return at + found + 1;
-        }
-        at += found + 2;
-    }
-    text.len()
-}
-
-/// JSON as a text: compact, quoted, escaped.
-pub(super) fn quoted(out: &mut Vec<u8>, value: &[u8]) {
-    let mut plain = Vec::with_capacity(value.len());
-    compact(&mut plain, value);
-    out.push(b'"');
-    let mut rest = &plain[..];
-    // without white space there are no control characters left
-    while let Some(at) = memchr::memchr2(b'"', b'\\', rest) {
-        out.extend_from_slice(&rest[..at]);
-        out.extend_from_slice(&[b'\\', rest[at]]);
-        rest = &rest[at + 1..];
-    }
-    out.extend_from_slice(rest);
-    out.push(b'"');
 }
 
 #[cfg(test)]

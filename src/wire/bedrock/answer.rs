@@ -1,6 +1,7 @@
 //! Converse's answer, as OpenAI's `chat.completion`.
 
 use bytes::Bytes;
+use serde::Deserialize;
 
 use super::json::{self, Json, Members};
 use super::usage::Tokens;
@@ -16,10 +17,10 @@ pub(super) const FORMAT: &str = r#""bedrock-v1""#;
 /// if it can't be read.
 pub fn answer(body: Bytes, back: &Back) -> Translated {
     let whole: Members<'_> = serde_json::from_slice(&body).map_err(|error| Broken::Malformed(error.into()))?;
-    let message = whole.object("output").and_then(|output| output.object("message"));
-    let Some(message) = message else { return Err(no_answer(&whole, &body)) };
+    let output: Option<Output<'_>> = whole.raw("output").and_then(|raw| json::parse(raw).ok());
+    let Some(message) = output.and_then(|output| output.message) else { return Err(no_answer(&whole, &body)) };
     let mut said = Said::default();
-    for (at, block) in message.objects("content").unwrap_or_default().iter().enumerate() {
+    for (at, block) in message.content.unwrap_or_default().iter().enumerate() {
         said.block(at, block, back);
     }
     let native = whole.text("stopReason").unwrap_or_default();
@@ -54,6 +55,19 @@ pub fn answer(body: Bytes, back: &Back) -> Translated {
     }
     out.close(b'}');
     Object::parse(out.done().into()).map_err(Broken::Malformed)
+}
+
+/// The member `output`, read in one pass down to the members of the blocks.
+#[derive(Deserialize)]
+struct Output<'a> {
+    #[serde(borrow, default)]
+    message: Option<Message<'a>>,
+}
+
+#[derive(Deserialize)]
+struct Message<'a> {
+    #[serde(borrow, default)]
+    content: Option<Vec<Members<'a>>>,
 }
 
 /// A good status, and no answer.
@@ -174,9 +188,9 @@ impl<'a> Said<'a> {
             return self.other(block);
         }
         let name = call.text("name").unwrap_or_default();
-        let input = call.raw("input").map_or("{}".into(), json::compact);
+        let input = call.raw("input").unwrap_or("{}");
         if back.json_tool.as_deref() == Some(&*name) {
-            self.shaped.push(input.into_owned());
+            self.shaped.push(json::compact(input).into_owned());
             return;
         }
         self.calls += 1;
@@ -187,7 +201,7 @@ impl<'a> Said<'a> {
         out.name("function");
         out.open(b'{');
         out.member_text("name", back.tool(&name));
-        out.member_text("arguments", &input);
+        out.member_of_json("arguments", input);
         out.close(b'}');
         out.close(b'}');
     }

@@ -8,6 +8,7 @@ use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use crate::wire::native::Refused;
+pub(super) use crate::wire::native::json::compacted as compact;
 use crate::wire::{Malformed, Object};
 
 /// The members of an object, each value as the text it is written in.
@@ -114,31 +115,6 @@ pub(super) fn either<'a>(body: &'a Object, ours: &str, theirs: &str) -> Option<&
     raw(body, ours).or_else(|| raw(body, theirs))
 }
 
-/// A JSON text without white space between its tokens.
-pub(super) fn compact(raw: &str) -> Cow<'_, str> {
-    let (mut quoted, mut escaped) = (false, false);
-    let kept = |byte: u8, quoted: &mut bool, escaped: &mut bool| {
-        if *quoted {
-            match byte {
-                _ if *escaped => *escaped = false,
-                b'\\' => *escaped = true,
-                b'"' => *quoted = false,
-                _ => {}
-            }
-            return true;
-        }
-        *quoted = byte == b'"';
-        !byte.is_ascii_whitespace()
-    };
-    if raw.bytes().all(|byte| kept(byte, &mut quoted, &mut escaped)) {
-        return Cow::Borrowed(raw);
-    }
-    (quoted, escaped) = (false, false);
-    // only ASCII is left out, so what stays is UTF-8
-    let bytes = raw.bytes().filter(|byte| kept(*byte, &mut quoted, &mut escaped)).collect();
-    Cow::Owned(String::from_utf8(bytes).unwrap_or_default())
-}
-
 /// A JSON text being written: commas are put where they belong.
 #[derive(Debug, Default)]
 pub(super) struct Json(Vec<u8>);
@@ -227,6 +203,12 @@ impl Json {
     pub(super) fn member_text(&mut self, name: &str, text: &str) {
         self.name(name);
         escape(text, &mut self.0);
+    }
+
+    /// A member whose value is the text of this JSON, without white space.
+    pub(super) fn member_of_json(&mut self, name: &str, value: &str) {
+        self.name(name);
+        crate::wire::native::json::quoted(&mut self.0, value.as_bytes());
     }
 
     /// A member with a name that may need escapes.

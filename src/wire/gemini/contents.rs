@@ -331,6 +331,11 @@ impl<'a> Contents<'a> {
     fn response(&mut self, message: &Object, at: usize, media: &mut Json) -> Result<Json, Refused> {
         let raw = message.raw("content").unwrap_or(b"null");
         let failed = message.raw("is_error") == Some(b"true");
+        if let Some(said) = inside(raw).filter(|said| is_prose(said)) {
+            let mut out = Json::with_capacity(said.len() + 16);
+            out.raw("{").name(if failed { "error" } else { "result" }).quoted(said).raw("}");
+            return Ok(out);
+        }
         let mut words = String::new();
         if let Some(said) = text(raw) {
             words = said.into_owned();
@@ -378,4 +383,9 @@ impl<'a> Contents<'a> {
             self.write("user", &result);
         }
     }
+}
+
+/// Whether a text, as the inside of a JSON string, is sure to be no JSON itself: it goes on without being decoded.
+fn is_prose(inside: &[u8]) -> bool {
+    inside.first().is_some_and(|first| first.is_ascii_graphic() && !matches!(first, b'{' | b'[' | b'\\'))
 }

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use crate::wire::Malformed;
 use crate::wire::native::Refused;
+pub(super) use crate::wire::native::json::compacted as compact;
 
 /// A text of JSON that grows. Commas are set by what stands before them.
 #[derive(Clone, Debug, Default)]
@@ -32,6 +33,12 @@ impl Json {
         self.0.push(b'"');
         self.0.extend_from_slice(inside);
         self.0.push(b'"');
+        self
+    }
+
+    /// The text of JSON, without white space.
+    pub(super) fn text_of_json(&mut self, json: &str) -> &mut Self {
+        crate::wire::native::json::quoted(&mut self.0, json.as_bytes());
         self
     }
 
@@ -77,29 +84,6 @@ pub(super) fn text(raw: &[u8]) -> Option<Cow<'_, str>> {
         return std::str::from_utf8(inside).ok().map(Cow::Borrowed);
     }
     serde_json::from_slice(raw).ok().map(Cow::Owned)
-}
-
-/// A value without white space between its parts: line ends would break an event in two.
-pub(super) fn compact(raw: &str) -> Cow<'_, str> {
-    if !raw.bytes().any(|byte| byte.is_ascii_whitespace()) {
-        return Cow::Borrowed(raw);
-    }
-    let mut out = String::with_capacity(raw.len());
-    let (mut from, mut quoted, mut escaped) = (0, false, false);
-    for (at, byte) in raw.bytes().enumerate() {
-        match byte {
-            _ if escaped => escaped = false,
-            b'\\' if quoted => escaped = true,
-            b'"' => quoted = !quoted,
-            b' ' | b'\n' | b'\r' | b'\t' if !quoted => {
-                out.push_str(&raw[from..at]);
-                from = at + 1;
-            }
-            _ => {}
-        }
-    }
-    out.push_str(&raw[from..]);
-    Cow::Owned(out)
 }
 
 /// Whether a value stands for none.

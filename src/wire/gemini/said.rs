@@ -1,7 +1,5 @@
 //! What a candidate says, sorted into the members of OpenAI's message: the same for a whole answer and for an event.
 
-use std::borrow::Cow;
-
 use super::FORMAT;
 use super::finish;
 use super::grounding;
@@ -211,7 +209,7 @@ impl Choice {
         };
         json.name("type").text("function").name("function").raw("{");
         json.name("name").text(back.tool(call.name.as_deref().unwrap_or_default()));
-        json.name("arguments").text(&call.args.map_or(Cow::Borrowed("{}"), |args| compact(args.get()))).raw("}");
+        json.name("arguments").text_of_json(call.args.map_or("{}", |args| args.get())).raw("}");
         if let Some(signature) = signature {
             json.name("extra_content").raw(r#"{"google":{"thought_signature":"#).raw(signature).raw("}}");
         }

@@ -4,6 +4,7 @@
 //! `answer` (what it answers to an OpenAI body) and, for chat, `stream::Decoder` (its stream to OpenAI's events).
 
 pub mod finish;
+pub(in crate::wire) mod json;
 pub mod schema;
 
 use bytes::{Bytes, BytesMut};
