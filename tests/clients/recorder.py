@@ -11,7 +11,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 # Of the connection, or of the library that made it: no vendor's answer depends on them.
 OF_THE_WIRE = re.compile(
-    "host|content-length|connection|accept|accept-encoding|user-agent|transfer-encoding|x-client-request-id|x-stainless-.*"
+    "host|content-length|connection|accept|accept-encoding|user-agent|transfer-encoding"
+    "|x-client-request-id|x-stainless-.*|x-fern-.*"
 )
 
 
