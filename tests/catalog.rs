@@ -1,5 +1,6 @@
 //! The catalog of models: that of this binary, its form, its prices, and how it is made.
 
+mod charged;
 mod costs;
 mod form;
 mod making;

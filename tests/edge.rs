@@ -201,5 +201,6 @@ fn outcome(model: &str) -> Outcome {
         took: std::time::Duration::ZERO,
         first_token: None,
         usage: None,
+        cost: None,
     }
 }

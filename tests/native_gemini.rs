@@ -127,7 +127,7 @@ async fn a_prompt_that_is_refused_is_an_answer_that_says_so() {
     assert!(choice["message"]["refusal"].is_string());
     let reply = gateway.stream().await;
     assert_eq!(reply.status, 200);
-    assert!(reply.body.contains(r#""finish_reason":"content_filter""#) && reply.body.ends_with("data: [DONE]\n\n"));
+    assert!(reply.body.contains(r#""finish_reason":"content_filter""#) && reply.is_done());
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
 use ferrogw::call::redact::Redactor;
-use ferrogw::call::{Fault, Op, Outcome, Route, Usage};
+use ferrogw::call::{Fault, Op, Outcome, Route, Usage, Usd};
 use ferrogw::telemetry::connections::Counts;
 use ferrogw::telemetry::{AccessLog, Format, Level, Line, Metrics, Sink, logs};
 
@@ -30,6 +30,7 @@ fn outcome(route: Route) -> Outcome {
         took: Duration::from_micros(40_250),
         first_token: None,
         usage: Some(Usage { prompt: 12, completion: 3, ..Usage::default() }),
+        cost: Some(Usd::of_picos(57_000_000)),
     }
 }
 
@@ -210,6 +211,7 @@ fn a_line_tells_what_became_of_a_request() {
         first_token: Some(Duration::from_micros(123_456)),
         usage: Some(Usage { prompt: 9, completion: 8, cached: 7, reasoning: 6, estimated: true, ..Usage::default() }),
         abandoned: true,
+        cost: None,
         route: Route {
             warnings: vec!["param=logit_bias;provider=groq;action=dropped".into()],
             ..route("groq", "fast", "llama-3.3")

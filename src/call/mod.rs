@@ -13,10 +13,10 @@ use futures_util::stream::BoxStream;
 use http::{HeaderMap, HeaderValue, StatusCode};
 
 pub use self::error::{Error, Fault, Lack, Upstream};
-pub use self::outcome::{Outcome, OutcomeSlot, Route};
+pub use self::outcome::{Outcome, OutcomeSlot, Price, Route};
 pub use self::upload::{Body, Passage, Stored, Upload};
 use crate::wire::Dialect;
-pub use crate::wire::{Op, Usage};
+pub use crate::wire::{Op, Usage, Usd};
 
 /// One request, from the handler to the provider. Cheap to clone: every field is shared.
 #[derive(Clone, Debug)]
@@ -83,4 +83,6 @@ pub struct Answered {
     pub answer: Answer,
     /// Who gave it: the source of the response headers.
     pub route: Route,
+    /// What it cost, if it is whole and that is known.
+    pub cost: Option<Usd>,
 }

@@ -1,9 +1,10 @@
 //! What a call came to: the one record from which logs, metrics and headers are written.
 
+use std::fmt;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use super::{Op, Usage};
+use super::{Op, Usage, Usd};
 
 /// Where a call went.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -45,6 +46,18 @@ pub struct Outcome {
     pub first_token: Option<Duration>,
     /// Tokens, if the provider said or they could be estimated.
     pub usage: Option<Usage>,
+    /// What these cost; `None` if that is not known.
+    pub cost: Option<Usd>,
+}
+
+/// Says what a usage costs at a moment, seconds of Unix time: a price list that was found once.
+#[derive(Clone)]
+pub struct Price(pub Arc<dyn Fn(&Usage, u64) -> Option<Usd> + Send + Sync>);
+
+impl fmt::Debug for Price {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Price")
+    }
 }
 
 /// Where whoever finishes a call files its outcome, and whoever writes the access line looks for it.

@@ -50,6 +50,8 @@ pub struct Prices {
     tiers: [[Option<u64>; 2]; TIERS.len()],
     /// Whether the configuration says so: then it counts more than what the provider says.
     own: bool,
+    /// The prices of a list that has no conditions, as most have none.
+    plain: Option<Box<Rates>>,
 }
 
 /// Tiers that have conditions.
@@ -75,12 +77,18 @@ impl Prices {
             let there = region.and_then(|region| number(&format!("region={region}+{}", tier.name())));
             [number(tier.name()), there]
         };
-        Self {
-            words: row.table().words(at, count).collect(),
+        let words: Box<[(u8, u64)]> = row.table().words(at, count).collect();
+        let conditions = words.iter().filter(|(kind, _)| *kind >= word::TIER).count();
+        let mut prices = Self {
+            words,
             region: region.and_then(|region| number(&format!("region={region}"))),
             tiers: TIERS.map(tier),
             own: row.is_own(),
-        }
+            plain: None,
+        };
+        // the end of the one entry is the only control word
+        prices.plain = (conditions == 1).then(|| Box::new(prices.rates(0, Tier::Standard, 0)));
+        prices
     }
 
     /// The prices that hold at a moment, seconds of Unix time, for a tier and so many input tokens. What has no price has
@@ -123,7 +131,10 @@ impl Prices {
         if !self.own && usage.told > Usd::ZERO {
             return Some(usage.told);
         }
-        self.rates(at, usage.tier, usage.prompt).cost(usage)
+        match &self.plain {
+            Some(rates) => rates.cost(usage),
+            None => self.rates(at, usage.tier, usage.prompt).cost(usage),
+        }
     }
 }
 
@@ -162,7 +173,10 @@ impl Rates {
         sum.add(watched, &[n::VIDEO_IN, n::IN]);
         let (said, drawn) = (count(usage.audio_out), count(usage.image_out));
         let special = total(&[usage.reasoning, said, drawn]);
-        sum.add(usage.completion.saturating_sub(special), &[n::OUT]);
+        // where images are made, output that is not told apart is theirs
+        let plain: &[usize] =
+            if usage.images > 0 { &[n::IMAGE_OUT, n::OUT] } else { &[n::OUT, n::IMAGE_OUT, n::AUDIO_OUT] };
+        sum.add(usage.completion.saturating_sub(special), plain);
         sum.add(usage.reasoning.min(usage.completion), &[n::REASONING, n::OUT]);
         sum.add(said, &[n::AUDIO_OUT, n::OUT]);
         sum.add(drawn, &[n::IMAGE_OUT, n::OUT]);
@@ -172,7 +186,10 @@ impl Rates {
         }
         sum.add_if_priced(count(usage.citations), n::CITATION);
         sum.add_if_priced(count(usage.searches), n::PER_SEARCH);
-        sum.add_if_priced(count(usage.images), n::PER_IMAGE_OUT);
+        let by_token = self.get(n::IMAGE_OUT).or(self.get(n::OUT)).is_some_and(|usd| usd > Usd::ZERO);
+        if !(by_token && usage.completion > 0) {
+            sum.add_if_priced(count(usage.images), n::PER_IMAGE_OUT);
+        }
         sum.add_if_priced(count(usage.pages), n::PER_PAGE);
         sum.add_if_priced(count(usage.queries), n::PER_QUERY);
         sum.add_if_priced(count(usage.characters), n::PER_CHAR_IN);

@@ -155,7 +155,7 @@ pub struct Server {
     #[serde(with = "period")]
     #[schemars(schema_with = "period::schema")]
     pub keep_alive: Duration,
-    /// Whether answers carry the `x-gateway-*` and `x-ferro-*` headers: target, model, attempts, overhead, warnings.
+    /// Whether answers carry the `x-gateway-*` and `x-ferro-*` headers: target, model, attempts, cost, overhead, warnings.
     /// Default: true.
     pub expose_headers: bool,
 }

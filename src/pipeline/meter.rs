@@ -9,11 +9,13 @@ use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use tower::{Layer, Service, layer::layer_fn};
 
-use super::Hurry;
 use super::engine::Begun;
 use super::metered::{Metered, Source};
 use super::walk::Failed;
-use crate::call::{Answer, Answered, Call, Outcome, OutcomeSlot, Reply, Usage};
+use super::{Hurry, Rules};
+use crate::call::{Answer, Answered, Call, Outcome, OutcomeSlot, Price, Reply, Route, Usage};
+use crate::catalog::Catalog;
+use crate::catalog::known::Owner;
 use crate::providers::receive::Got;
 use crate::telemetry::{InFlight, Metrics};
 
@@ -23,17 +25,13 @@ pub struct Meter<S> {
     inner: S,
     metrics: Arc<Metrics>,
     hurry: Hurry,
-    keep_alive: Option<Duration>,
+    rules: Arc<Rules>,
 }
 
 impl<S> Meter<S> {
     /// As a layer.
-    pub fn layer(
-        metrics: Arc<Metrics>,
-        hurry: Hurry,
-        keep_alive: Option<Duration>,
-    ) -> impl Layer<S, Service = Meter<S>> + Clone {
-        layer_fn(move |inner| Meter { inner, metrics: metrics.clone(), hurry: hurry.clone(), keep_alive })
+    pub fn layer(metrics: Arc<Metrics>, hurry: Hurry, rules: Arc<Rules>) -> impl Layer<S, Service = Meter<S>> + Clone {
+        layer_fn(move |inner| Meter { inner, metrics: metrics.clone(), hurry: hurry.clone(), rules: rules.clone() })
     }
 }
 
@@ -50,8 +48,8 @@ where
     }
 
     fn call(&mut self, (call, slot): (Call, OutcomeSlot)) -> Self::Future {
-        let mut ledger = Ledger::new(&call, self.metrics.clone(), slot);
-        let (hurry, keep_alive) = (self.hurry.clone(), self.keep_alive);
+        let mut ledger = Ledger::new(&call, self.metrics.clone(), self.rules.clone(), slot);
+        let (hurry, keep_alive) = (self.hurry.clone(), self.rules.keep_alive);
         let begun = self.inner.call(call);
         Box::pin(async move {
             let Ok(begun) = begun.await;
@@ -60,7 +58,7 @@ where
                 Begun::Waiting(walk) => {
                     let route = ledger.outcome.route.clone();
                     let events = Metered::new(Source::Waiting(walk), ledger, hurry.here(), keep_alive);
-                    return Ok(Answered { answer: Answer::Events(events.boxed()), route });
+                    return Ok(Answered { answer: Answer::Events(events.boxed()), route, cost: None });
                 }
             };
             let (got, route) = match walked {
@@ -72,9 +70,11 @@ where
                 }
             };
             ledger.outcome.route = route.clone();
+            let mut cost = None;
             let answer = match got {
                 Got::Whole(body, usage) => {
                     ledger.end(None, usage);
+                    cost = ledger.outcome.cost;
                     Answer::Whole(Reply { body, content_type: http::HeaderValue::from_static("application/json") })
                 }
                 Got::Long(long) => {
@@ -86,9 +86,15 @@ where
                     Answer::Events(Metered::new(Source::Flow(flow), ledger, hurry.here(), keep_alive).boxed())
                 }
             };
-            Ok(Answered { answer, route })
+            Ok(Answered { answer, route, cost })
         })
     }
+}
+
+/// The price list of what was asked, if the catalog has one.
+fn price(catalog: &Catalog, route: &Route) -> Option<Price> {
+    let prices = catalog.prices(Owner { provider: route.provider, target: &route.target }, &route.model)?;
+    Some(Price(Arc::new(move |usage, at| prices.cost(usage, at))))
 }
 
 /// One call's outcome in the making. Dropped before its end, it files that the client left.
@@ -99,13 +105,14 @@ pub struct Ledger {
     /// The size of the request, bytes: the measure of a prompt whose tokens nobody told.
     asked: usize,
     metrics: Arc<Metrics>,
+    rules: Arc<Rules>,
     slot: OutcomeSlot,
     _in_flight: InFlight,
     open: bool,
 }
 
 impl Ledger {
-    fn new(call: &Call, metrics: Arc<Metrics>, slot: OutcomeSlot) -> Self {
+    fn new(call: &Call, metrics: Arc<Metrics>, rules: Arc<Rules>, slot: OutcomeSlot) -> Self {
         let outcome = Outcome {
             op: call.op,
             model: call.model.clone(),
@@ -116,6 +123,7 @@ impl Ledger {
             took: Duration::ZERO,
             first_token: None,
             usage: None,
+            cost: None,
         };
         Self {
             outcome,
@@ -123,9 +131,15 @@ impl Ledger {
             asked: call.body.size(),
             _in_flight: metrics.enter(),
             metrics,
+            rules,
             slot,
             open: true,
         }
+    }
+
+    /// Whether callers are told what a call cost.
+    pub fn tells(&self) -> bool {
+        self.rules.expose_headers
     }
 
     /// The first content has been passed on.
@@ -147,7 +161,8 @@ impl Ledger {
         self.outcome.error = error;
         self.outcome.usage = usage;
         self.outcome.took = self.since.elapsed();
-        self.metrics.file(&self.outcome);
+        let catalog = &self.rules.catalog;
+        self.metrics.settle(&mut self.outcome, |route| price(catalog, route));
         self.slot.file(self.outcome.clone());
     }
 

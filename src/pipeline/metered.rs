@@ -41,6 +41,8 @@ pub struct Metered {
     ledger: Ledger,
     hurry: Pin<Box<WaitForCancellationFutureOwned>>,
     silence: Option<Silence>,
+    /// Whether what the stream cost is told at its end.
+    tells: bool,
 }
 
 /// How long nothing has been said. The timer is made at the first pause and set again only when it rings, so a stream
@@ -76,7 +78,8 @@ impl Metered {
     /// Measure a source. `keep_alive` is the pause after which a silent stream gets a comment.
     pub fn new(source: Source, ledger: Ledger, hurry: &CancellationToken, keep_alive: Option<Duration>) -> Self {
         let silence = keep_alive.map(Silence::new);
-        Self { source, ledger, hurry: Box::pin(hurry.clone().cancelled_owned()), silence }
+        let tells = ledger.tells() && !matches!(source, Source::Long(_));
+        Self { source, ledger, hurry: Box::pin(hurry.clone().cancelled_owned()), silence, tells }
     }
 
     fn poll_source(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Error>>> {
@@ -130,6 +133,13 @@ impl Metered {
         }
     }
 
+    /// What a stream cost that ended well: a comment behind everything else, which every client skips.
+    fn last_word(&mut self) -> Option<Result<Bytes, Error>> {
+        let outcome = &self.ledger.outcome;
+        let cost = outcome.cost.filter(|_| std::mem::take(&mut self.tells) && outcome.error.is_none())?;
+        Some(Ok(format!(": x-ferro-cost-usd {cost}\n\n").into()))
+    }
+
     fn end(&mut self, error: Option<&'static str>) {
         let failed = matches!(&self.source, Source::Flow(flow) if flow.failed());
         let error = error.or(failed.then_some(Fault::Server.code()));
@@ -157,7 +167,7 @@ impl Stream for Metered {
             }
             Poll::Ready(None) => {
                 me.end(None);
-                Poll::Ready(None)
+                Poll::Ready(me.last_word())
             }
             Poll::Pending if me.hurry.as_mut().poll(cx).is_ready() => {
                 me.end(Some(Error::Draining.code()));
@@ -168,7 +178,7 @@ impl Stream for Metered {
                 linger.limit = LINGER;
                 std::task::ready!(linger.poll(cx));
                 me.end(None);
-                Poll::Ready(None)
+                Poll::Ready(me.last_word())
             }
             Poll::Pending => match &mut me.silence {
                 Some(silence) => silence.poll(cx).map(|()| Some(Ok(KEEP_ALIVE))),

@@ -62,7 +62,7 @@ impl Snapshot {
                 metrics.series(target.provider.spec.id, &target.name, &model);
             }
         }
-        let meter = Meter::layer(metrics.clone(), hurry.clone(), rules.keep_alive);
+        let meter = Meter::layer(metrics.clone(), hurry.clone(), rules.clone());
         let stack =
             ServiceBuilder::new().layer(meter).service(Engine { rules: rules.clone(), metrics: metrics.clone() });
         Self { rules, stack }

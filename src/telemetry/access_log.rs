@@ -145,8 +145,15 @@ fn call(out: &mut Members<'_>, outcome: &Outcome) {
         if usage.reasoning > 0 {
             out.number("reasoning_tokens", usage.reasoning);
         }
+        if usage.cache_write > 0 {
+            out.number("cache_write_tokens", u64::from(usage.cache_write));
+        }
         if usage.estimated {
             out.flag("estimated", true);
+        }
+        match outcome.cost {
+            Some(cost) => out.literal("cost_usd", cost.digits().as_str()),
+            None => out.literal("cost_usd", "null"),
         }
     }
     if outcome.abandoned {

@@ -4,19 +4,20 @@
 //! a label only once a target has served it or the configuration names it. Reading takes no lock; growing does.
 
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use arc_swap::ArcSwap;
 use prometheus::core::Collector;
 use prometheus::{
-    Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
-    TextEncoder,
+    CounterVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
+    Registry, TextEncoder,
 };
 
 use super::connections::{self, States};
 use super::millis::overhead;
 use super::series::{NONE, OTHER, Series, Table, UNKNOWN};
 use super::sink::Sink;
-use crate::call::{Fault, Op, Outcome, Route};
+use crate::call::{Fault, Op, Outcome, Price, Route};
 use crate::wire::op::SURFACES;
 
 /// Upper bounds in seconds of whole calls and of the wait for the first token; reasoning models take minutes.
@@ -46,6 +47,8 @@ pub(super) struct Families {
     pub(super) first_token: HistogramVec,
     pub(super) input: IntCounterVec,
     pub(super) output: IntCounterVec,
+    pub(super) cost: CounterVec,
+    pub(super) unpriced: IntCounterVec,
     pub(super) retries: IntCounterVec,
     pub(super) failovers: IntCounterVec,
     request_errors: IntCounterVec,
@@ -102,6 +105,15 @@ impl Metrics {
             ),
             input: new.counters("gateway_tokens_input_total", "Prompt tokens.", &call),
             output: new.counters("gateway_tokens_output_total", "Completion tokens.", &call),
+            cost: new.single(CounterVec::new(
+                Opts::new("gateway_request_cost_usd_total", "What calls cost, as far as that is known, in US dollars."),
+                &call,
+            )),
+            unpriced: new.counters(
+                "gateway_unpriced_requests_total",
+                "Calls with a usage whose price nobody knows.",
+                &call,
+            ),
             retries: new.counters(
                 "gateway_retries_total",
                 "Further attempts at a target, by the target that was asked last.",
@@ -177,18 +189,45 @@ impl Metrics {
         }
     }
 
-    /// Counts a finished call, once: requests, durations, tokens, retries, overhead and errors.
+    /// Counts a finished call, once: requests, durations, tokens, cost, retries, overhead and errors.
     pub fn file(&self, outcome: &Outcome) {
-        let route = &outcome.route;
         let table = self.table.load();
-        let known = match route.provider {
-            "" => table.find(NONE, NONE, if table.knows(&outcome.model) { &outcome.model } else { UNKNOWN }),
-            provider => table.find(provider, &route.target, named(route)),
-        };
-        match known {
+        match self.find(&table, outcome) {
             Some(series) => series.file(outcome),
             None => self.resolve(outcome).file(outcome),
         }
+        self.count(outcome);
+    }
+
+    /// The same for a call whose cost is still to be told: `find` looks for the price list of what was asked.
+    pub fn settle(&self, outcome: &mut Outcome, find: impl FnOnce(&Route) -> Option<Price>) {
+        let table = self.table.load();
+        let resolved;
+        let series = match self.find(&table, outcome) {
+            Some(series) => series,
+            None => {
+                resolved = self.resolve(outcome);
+                &resolved
+            }
+        };
+        if outcome.usage.is_some() {
+            let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+            outcome.cost = series.cost(outcome, now, || find(&outcome.route));
+        }
+        series.file(outcome);
+        self.count(outcome);
+    }
+
+    /// The series of a call, if its labels are known.
+    fn find<'a>(&self, table: &'a Table, outcome: &Outcome) -> Option<&'a Arc<Series>> {
+        let route = &outcome.route;
+        match route.provider {
+            "" => table.find(NONE, NONE, if table.knows(&outcome.model) { &outcome.model } else { UNKNOWN }),
+            provider => table.find(provider, &route.target, named(route)),
+        }
+    }
+
+    fn count(&self, outcome: &Outcome) {
         self.surfaces.file(&self.families, outcome.op, outcome.error.is_none() && !outcome.abandoned);
         if let Some(overhead) = overhead(outcome) {
             self.families.overhead.observe(overhead.as_secs_f64());

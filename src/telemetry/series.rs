@@ -5,10 +5,10 @@ use std::collections::HashSet;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use prometheus::{Histogram, HistogramVec, IntCounter};
+use prometheus::{Counter, Histogram, HistogramVec, IntCounter};
 
 use super::metrics::Families;
-use crate::call::Outcome;
+use crate::call::{Outcome, Price, Usd};
 
 /// Models of one target that get series of their own; further ones are counted as `other`.
 const MODELS: usize = 500;
@@ -35,6 +35,10 @@ pub struct Series {
     first_tokens: HistogramVec,
     input: IntCounter,
     output: IntCounter,
+    cost: Counter,
+    unpriced: IntCounter,
+    /// Found with the first usage; within, `None` if nobody knows a price.
+    price: OnceLock<Option<Price>>,
     retries: IntCounter,
     failovers: IntCounter,
 }
@@ -53,6 +57,9 @@ impl Series {
             first_tokens: families.first_token.clone(),
             input: families.input.with_label_values(&labels),
             output: families.output.with_label_values(&labels),
+            cost: families.cost.with_label_values(&labels),
+            unpriced: families.unpriced.with_label_values(&labels),
+            price: OnceLock::new(),
             retries: families.retries.with_label_values(&[provider, target]),
             failovers: families.failovers.with_label_values(&[provider, target]),
         }
@@ -61,6 +68,23 @@ impl Series {
     /// The model's label: its name, `other` or `unknown`.
     pub fn model(&self) -> &str {
         &self.model
+    }
+
+    /// What the usage of a call costs. The price list is found once, but for models that share a series.
+    pub(super) fn cost(&self, outcome: &Outcome, at: u64, find: impl FnOnce() -> Option<Price>) -> Option<Usd> {
+        let usage = outcome.usage.as_ref()?;
+        let found;
+        let price = if self.model == outcome.route.model {
+            self.price.get_or_init(find)
+        } else {
+            found = find();
+            &found
+        };
+        match price {
+            Some(Price(cost)) => cost(usage, at),
+            // of what the catalog does not know, the provider may
+            None => Some(usage.told).filter(|told| *told > Usd::ZERO),
+        }
     }
 
     /// Counts one finished call.
@@ -78,6 +102,11 @@ impl Series {
         if let Some(usage) = outcome.usage {
             self.input.inc_by(usage.prompt);
             self.output.inc_by(usage.completion);
+            match outcome.cost {
+                Some(cost) => self.cost.inc_by(cost.as_f64()),
+                None if self.provider != NONE => self.unpriced.inc(),
+                None => {}
+            }
         }
         let route = &outcome.route;
         if route.retries > 0 {

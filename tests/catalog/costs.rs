@@ -63,6 +63,12 @@ fn units_are_charged_where_tokens_are_not() {
     let image = table(r#"[{"per_image_out":"0.04"}]"#);
     check(&image, SATURDAY, Usage { images: 3, ..tokens(50, 0) }, Some("0.12"));
     check(&image, SATURDAY, tokens(50, 0), None);
+    // one and the same image is not charged by its tokens and as one
+    let either = table(r#"[{"in":"0.000005","image_out":"0.00004","per_image_out":"0.04"}]"#);
+    check(&either, SATURDAY, Usage { images: 1, ..tokens(100, 1000) }, Some("0.0405"));
+    check(&either, SATURDAY, Usage { images: 1, ..tokens(100, 0) }, Some("0.0405"));
+    let free = table(r#"[{"in":"0","out":"0","per_image_out":"0.04"}]"#);
+    check(&free, SATURDAY, Usage { images: 1, ..tokens(100, 1000) }, Some("0.04"));
     let heard = table(r#"[{"per_second_in":"0.0001"}]"#);
     check(&heard, SATURDAY, Usage { millis: 90_500, ..Usage::default() }, Some("0.00905"));
     let spoken = table(r#"[{"per_char_in":"0.000015"}]"#);

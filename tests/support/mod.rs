@@ -42,6 +42,11 @@ impl Reply {
         self.json()["error"]["code"].as_str().unwrap_or_default().to_owned()
     }
 
+    /// Whether a stream has ended as it should: comments may stand behind its end mark.
+    pub(crate) fn is_done(&self) -> bool {
+        events(&self.body).last() == Some(&"[DONE]")
+    }
+
     pub(crate) fn header(&self, name: &str) -> &str {
         self.headers.get(name).map_or("", |value| value.to_str().unwrap())
     }

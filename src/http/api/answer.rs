@@ -10,7 +10,7 @@ use futures_util::StreamExt;
 use http::HeaderMap;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue};
 
-use crate::call::{Answer, Answered, Op, Reply, Route};
+use crate::call::{Answer, Answered, Op, Reply, Route, Usd};
 use crate::http::edge;
 use crate::http::error::{Failure, HEADERS};
 use crate::pipeline::Rules;
@@ -22,16 +22,17 @@ const OVERHEAD: HeaderName = HeaderName::from_static("x-gateway-overhead-ms");
 const TARGET: HeaderName = HeaderName::from_static("x-ferro-target");
 const MODEL: HeaderName = HeaderName::from_static("x-ferro-model");
 const ATTEMPTS: HeaderName = HeaderName::from_static("x-ferro-attempts");
+const COST: HeaderName = HeaderName::from_static("x-ferro-cost-usd");
 const WARNINGS: HeaderName = HeaderName::from_static("x-ferro-warnings");
 const BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 
 /// The response to a call.
 pub fn respond(answered: Result<Answered, Failed>, rules: &Rules, since: Instant, op: Op) -> Response {
     let (mut response, route) = match answered {
-        Ok(Answered { answer: Answer::Whole(reply), route }) if rules.expose_headers && route.attempts > 0 => {
-            return whole(reply, &route, since);
+        Ok(Answered { answer: Answer::Whole(reply), route, cost }) if rules.expose_headers && route.attempts > 0 => {
+            return whole(reply, &route, since, cost);
         }
-        Ok(Answered { answer, route }) => (body(answer, op), route),
+        Ok(Answered { answer, route, .. }) => (body(answer, op), route),
         Err(Failed { error, route }) => (Failure::from(error).into_response(), route),
     };
     if rules.expose_headers {
@@ -41,20 +42,25 @@ pub fn respond(answered: Result<Answered, Failed>, rules: &Rules, since: Instant
 }
 
 /// What nearly all requests end with. The headers are those of [`explain`].
-fn whole(reply: Reply, route: &Route, since: Instant) -> Response {
-    static TEMPLATE: LazyLock<HeaderMap> =
+fn whole(reply: Reply, route: &Route, since: Instant, cost: Option<Usd>) -> Response {
+    static UNPRICED: LazyLock<HeaderMap> =
         LazyLock::new(|| edge::template([CONTENT_TYPE, OVERHEAD, PROVIDER, ATTEMPTS, TARGET, MODEL]));
+    static PRICED: LazyLock<HeaderMap> =
+        LazyLock::new(|| edge::template([CONTENT_TYPE, OVERHEAD, PROVIDER, ATTEMPTS, TARGET, MODEL, COST]));
+    // what nobody knows the price of has no such header
+    let cost = cost.and_then(|cost| HeaderValue::from_bytes(cost.digits().as_bytes()).ok());
     let mut response = Response::new(Body::from(reply.body));
     let (Ok(target), Ok(model)) = (HeaderValue::from_str(&route.target), HeaderValue::from_str(&route.model)) else {
         response.headers_mut().insert(CONTENT_TYPE, reply.content_type);
         explain(&mut response, route, since);
+        response.headers_mut().extend(cost.map(|cost| (COST, cost)));
         return response;
     };
     let (provider, attempts) = (HeaderValue::from_static(route.provider), number(route.attempts));
     let values = [reply.content_type, overhead(route, since), provider, attempts, target, model];
     let headers = response.headers_mut();
-    *headers = TEMPLATE.clone();
-    for (value, new) in headers.values_mut().skip(1).zip(values) {
+    *headers = if cost.is_some() { PRICED.clone() } else { UNPRICED.clone() };
+    for (value, new) in headers.values_mut().skip(1).zip(values.into_iter().chain(cost)) {
         *value = new;
     }
     warn(headers, route);
