@@ -14,6 +14,7 @@ mod init;
 mod later;
 mod listen;
 mod live;
+mod models;
 mod output;
 mod providers;
 mod serve;
@@ -85,6 +86,8 @@ enum Command {
     Status,
     /// Exit with status 0 if the gateway on this machine takes requests: for containers
     Healthcheck(healthcheck::Args),
+    /// List the models that a gateway started here could be asked for, with limits and prices
+    Models(models::Args),
     /// Look at the catalog of models and prices, or renew it
     #[command(subcommand, arg_required_else_help = true)]
     Catalog(catalog::Command),
@@ -151,6 +154,7 @@ fn run(cli: Cli, output: Output) -> Result<(), Failed> {
         Command::Providers(args) => providers::run(&args, &env, output),
         Command::Status => status::run(&global, &env, output),
         Command::Healthcheck(args) => healthcheck::run(&args, &env),
+        Command::Models(args) => models::run(&args, &global, &env, output),
         Command::Catalog(command) => catalog::run(&command, output),
         Command::Config(command) => config::run(&command, &global, &env, output),
         Command::Version => version::run(output),

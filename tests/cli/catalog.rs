@@ -78,3 +78,24 @@ fn the_catalog_says_where_it_comes_from() {
     let notice = place.run(&["catalog", "notice"], &[]).out;
     assert!(notice.contains("litellm") && notice.contains("Permission is hereby granted"), "{notice}");
 }
+
+#[test]
+fn the_models_of_a_configuration_are_listed_with_their_prices() {
+    let place = Place::new();
+    place.write(
+        "config.yaml",
+        "strategy: { mode: fallback }\ntargets:\n  - { virtual_key: mine, provider: openai, base_url: 'http://localhost:9/v1', \
+         api_key: '', models: [gpt-4o, house-model] }\n  - { virtual_key: groq }\naliases: { fast: gpt-4o }\n",
+    );
+    insta::assert_snapshot!("models", place.run(&["models"], &[]).shown());
+    let vision = place.run(&["models", "gpt", "--capability", "vision", "--format", "json"], &[]).json();
+    assert_eq!((vision.as_array().unwrap().len(), &vision[0]["alias_of"]), (2, &"gpt-4o".into()), "{vision}");
+    assert_eq!((&vision[1]["id"], &vision[1]["pricing"]["input_per_m_tokens"]), (&"gpt-4o".into(), &2.5.into()));
+    // with its key a target serves what the catalog knows of its provider
+    let key = [("GROQ_API_KEY", "gsk-1")];
+    let groq = place.run(&["models", "--provider", "groq", "--format", "json"], &key).json();
+    assert!(groq.as_array().unwrap().len() > 10, "{groq}");
+    let gateway = place.serve(&[], &key);
+    let live = place.run(&["models", "--live", "--gateway-url", &gateway.url, "--format", "json"], &[]).json();
+    assert_eq!(live, place.run(&["models", "--format", "json"], &key).json());
+}

@@ -21,14 +21,14 @@ use crate::routing::Target;
 use crate::wire::Tier;
 
 /// What to list; without any of them, everything.
-#[derive(Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize)]
 pub struct Filter {
     /// The id of a provider or the name of a target.
-    provider: Option<String>,
+    pub provider: Option<String>,
     /// What a model must be able to do; several, with commas between them, must all be there.
-    capability: Option<String>,
-    /// A part of the id or the name, in any case.
-    search: Option<String>,
+    pub capability: Option<String>,
+    /// Parts of the id or the name, in any case, with blanks between them.
+    pub search: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -37,8 +37,9 @@ struct List {
     data: Vec<Model>,
 }
 
-#[derive(Clone, Serialize)]
-struct Model {
+/// A name that can be asked for.
+#[derive(Clone, Debug, Serialize)]
+pub struct Model {
     id: Arc<str>,
     object: &'static str,
     created: u64,
@@ -53,7 +54,7 @@ struct Model {
 }
 
 /// What the catalog knows; what it does not know is left out, but for a price, which is `null` then.
-#[derive(Clone, Default, Serialize)]
+#[derive(Clone, Debug, Default, Serialize)]
 struct Known {
     #[serde(skip_serializing_if = "Option::is_none")]
     name: Option<String>,
@@ -80,8 +81,12 @@ pub async fn list(State(gateway): State<Arc<Gateway>>, filter: Result<Query<Filt
         let message = "the filters are `provider`, `capability` and `search`, each at most once".to_owned();
         return Failure::from(Error::Invalid { param: "query".to_owned(), message }).into_response();
     };
-    let models = listed(&gateway.snapshot().rules).into_values();
-    Json(List { object: "list", data: models.filter(|model| filter.takes(model)).collect() }).into_response()
+    Json(List { object: "list", data: all(&gateway.snapshot().rules, &filter) }).into_response()
+}
+
+/// All that the filter lets through, by name.
+pub fn all(rules: &Rules, filter: &Filter) -> Vec<Model> {
+    listed(rules).into_values().filter(|model| filter.takes(model)).collect()
 }
 
 /// One of them, or a name that would be routed although nobody lists it.
@@ -109,8 +114,9 @@ impl Filter {
         let owner = |wanted: &str| *model.owned_by == *wanted || model.provider == Some(wanted);
         let able = |wanted: &str| model.known.capabilities.contains(&wanted.trim());
         let named = |wanted: &str| {
-            let (wanted, name) = (wanted.to_lowercase(), model.known.name.as_deref().unwrap_or_default());
-            model.id.to_lowercase().contains(&wanted) || name.to_lowercase().contains(&wanted)
+            let names = [&model.id, model.known.name.as_deref().unwrap_or_default()].map(str::to_lowercase);
+            let part = |part: &str| names.iter().any(|name| name.contains(part));
+            wanted.to_lowercase().split_whitespace().all(part)
         };
         self.provider.as_deref().is_none_or(owner)
             && self.capability.as_deref().is_none_or(|wanted| wanted.split(',').all(able))
