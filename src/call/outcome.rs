@@ -50,9 +50,12 @@ pub struct Outcome {
     pub cost: Option<Usd>,
 }
 
-/// Says what a usage costs at a moment, seconds of Unix time: a price list that was found once.
+/// What a usage costs at a moment, seconds of Unix time.
+type Costs = dyn Fn(&Usage, u64) -> Option<Usd> + Send + Sync;
+
+/// Says what a usage costs: a price list that was found once.
 #[derive(Clone)]
-pub struct Price(pub Arc<dyn Fn(&Usage, u64) -> Option<Usd> + Send + Sync>);
+pub struct Price(pub Arc<Costs>);
 
 impl fmt::Debug for Price {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
