@@ -202,6 +202,8 @@ const MISTRAL: &[Edit] = &[
     Edit::Body(params::any_for_required),
     super::MAX_TOKENS,
     Edit::Rename("seed", "random_seed"),
+    // the schema forbids what it does not know
+    Edit::Lacks(&["user", "safety_identifier", "logit_bias", "logprobs", "top_logprobs", "store", "service_tier"]),
     Edit::Drop(&["stream_options"]),
 ];
 
