@@ -41,7 +41,7 @@ def main() -> dict:
     httpx.HTTPTransport.handle_request = answered
     litellm.drop_params = True
     litellm.suppress_debug_info = True
-    return {one["row"]: send(one) for one in json.load(sys.stdin)}
+    return {one["id"]: send(one) for one in json.load(sys.stdin)}
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A second opinion on what every vendor is sent: litellm and the gateway are given the same chat, and each member of the two
+"""A second opinion on what every vendor is sent: litellm and the gateway are given the same chats, and each member of the two
 requests that differs is explained in `litellm_differences.json`. Runs with CLIENTS_LITELLM=1 alone: litellm is heavy."""
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from openai import APIError, OpenAI
 
 from harness import MASTER_KEY, Gateway
 from recorder import Recorder, Refusing, differences
-from test_openai import WEATHER
+from test_openai import PIXEL, WEATHER
 from test_rows import ROWS, Row, key_of
 
 HERE = Path(__file__).resolve().parent
@@ -29,7 +29,7 @@ pytestmark = [
 ]
 
 CALL = {"id": "callOslo1", "type": "function", "function": {"name": "weather", "arguments": '{"city":"Oslo"}'}}
-ASK = {
+TOOLS = {
     "messages": [
         {"role": "system", "content": "Be brief."},
         {"role": "user", "content": "Is it warm in Oslo?"},
@@ -44,6 +44,22 @@ ASK = {
     "stop": ["END"],
     "seed": 7,
 }
+SCHEMA = {"type": "object", "properties": {"port": {"type": "string"}}, "required": ["port"], "additionalProperties": False}
+FORM = {
+    "messages": [
+        {"role": "developer", "content": "Be brief."},
+        {
+            "role": "user",
+            "content": [{"type": "text", "text": "Where is this?"}, {"type": "image_url", "image_url": {"url": PIXEL}}],
+        },
+    ],
+    "response_format": {"type": "json_schema", "json_schema": {"name": "tide", "strict": True, "schema": SCHEMA}},
+    "max_completion_tokens": 50,
+    "top_p": 0.9,
+    "user": "u1",
+    "reasoning_effort": "low",
+}
+ASKS = {"tools": TOOLS, "form": FORM}
 
 OPENAI = {
     "id": "c-1",
@@ -120,14 +136,18 @@ def spelled(row: Row, sent: dict) -> dict:
     return {**sent, "body": json.loads(body)}
 
 
-def litellm_ask(row: Row) -> dict:
+def litellm_ask(row: Row, ask: dict) -> dict:
     name = NAMES.get(row.id, row.id)
-    return {**ASK, "model": f"{name}/{row.serves or row.model}", "api_key": key_of(row), **TOLD.get(row.id, {})}
+    return {**ask, "model": f"{name}/{row.serves or row.model}", "api_key": key_of(row), **TOLD.get(row.id, {})}
 
 
 @pytest.fixture(scope="module")
 def theirs() -> dict[str, dict]:
-    asks = [{"row": row.id, "ask": litellm_ask(row), "answer": ANSWERS.get(row.id, OPENAI)} for row in JUDGED]
+    asks = [
+        {"id": f"{row.id} {case}", "ask": litellm_ask(row, ask), "answer": ANSWERS.get(row.id, OPENAI)}
+        for row in JUDGED
+        for case, ask in ASKS.items()
+    ]
     env = {"PATH": os.environ["PATH"], "HOME": str(HERE / ".venv-litellm")}
     script = [str(PYTHON), "litellm_sends.py"]
     done = subprocess.run(script, input=json.dumps(asks), env=env, cwd=HERE, capture_output=True, text=True, timeout=120)
@@ -143,7 +163,9 @@ def located(sent: dict) -> dict:
     return {**sent, "host": url.hostname, "url": url.path + (f"?{url.query}" if url.query else "")}
 
 
-def each(env: dict[str, str], before: Callable[[Row], None]) -> Iterator[tuple[Row, Exception | None]]:
+def each(
+    env: dict[str, str], before: Callable[[Row], None], asks: dict[str, dict]
+) -> Iterator[tuple[Row, str, Exception | None]]:
     """Asks one gateway, which has nothing but variables, for every row in turn."""
     keys = {row.key_variable: key_of(row) for row in JUDGED}
     for row in JUDGED:
@@ -151,13 +173,14 @@ def each(env: dict[str, str], before: Callable[[Row], None]) -> Iterator[tuple[R
     with Gateway(os.environ["CLIENTS_BINARY"], None, {**keys, **env}) as gateway:
         with OpenAI(base_url=gateway.base_url, api_key=MASTER_KEY, max_retries=0, timeout=20) as client:
             for row in JUDGED:
-                before(row)
-                try:
-                    client.chat.completions.create(model=f"{row.id}/{row.model}", **ASK)
-                except APIError as error:
-                    yield row, error
-                else:
-                    yield row, None
+                for case, ask in asks.items():
+                    before(row)
+                    try:
+                        client.chat.completions.create(model=f"{row.id}/{row.model}", **ask)
+                    except APIError as error:
+                        yield row, case, error
+                    else:
+                        yield row, case, None
 
 
 @pytest.fixture(scope="module")
@@ -167,22 +190,25 @@ def ours() -> dict[str, dict]:
     now: list[Row] = []
     found = {}
     with Recorder(lambda _: ANSWERS.get(now[-1].id, OPENAI)) as upstream:
-        for row, error in each({row.url_variable: upstream.url for row in JUDGED}, now.append):
-            assert error is None, (row.id, error)
-            (found[row.id],) = upstream.sent
+        for row, case, error in each({row.url_variable: upstream.url for row in JUDGED}, now.append, ASKS):
+            assert error is None, (row.id, case, error)
+            (found[f"{row.id} {case}"],) = upstream.sent
             upstream.sent.clear()
     with Refusing() as proxy:
-        for row, error in each({**ENDPOINTS, "HTTPS_PROXY": proxy.url}, lambda _: None):
+        for row, _, error in each({**ENDPOINTS, "HTTPS_PROXY": proxy.url}, lambda _: None, {"tools": TOOLS}):
             assert error is not None
-            # lists of models may be asked for at the same time
-            found[row.id]["host"] = proxy.hosts[-1]
+            for case in ASKS:
+                # lists of models may be asked for at the same time
+                found[f"{row.id} {case}"]["host"] = proxy.hosts[-1]
     return found
 
 
+@pytest.mark.parametrize("case", ASKS)
 @pytest.mark.parametrize("row", JUDGED, ids=lambda row: row.id)
-def test_what_litellm_sends_differently_is_explained(row, theirs, ours):
-    found = differences(spelled(row, theirs[row.id]), spelled(row, ours[row.id]))
-    explained = EXPLAINED.get(row.id, {})
+def test_what_litellm_sends_differently_is_explained(row, case, theirs, ours):
+    key = f"{row.id} {case}"
+    found = differences(spelled(row, theirs[key]), spelled(row, ours[key]))
+    explained = {**EXPLAINED["always"].get(row.id, {}), **EXPLAINED[case].get(row.id, {})}
     assert {name: pair for name, pair in found.items() if not any(covers(one, name) for one in explained)} == {}
     stale = [one for one in explained if not any(covers(one, name) for name in found)]
     assert stale == [], "explained, but there is no such difference any more"
@@ -194,5 +220,7 @@ def covers(explained: str, name: str) -> bool:
 
 
 def test_only_rows_that_are_judged_are_explained():
-    assert set(EXPLAINED) <= {row.id for row in JUDGED}
-    assert all(why.strip() for members in EXPLAINED.values() for why in members.values())
+    assert set(EXPLAINED) == {"always", *ASKS}
+    for rows in EXPLAINED.values():
+        assert set(rows) <= {row.id for row in JUDGED}
+        assert all(why.strip() for members in rows.values() for why in members.values())
