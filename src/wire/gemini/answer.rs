@@ -27,7 +27,7 @@ pub fn answer(body: Bytes, back: &Back) -> Translated {
         }));
     }
     let id = read.id.as_deref().unwrap_or(&back.id);
-    let mut json = Json::with_capacity(body.len() + 512);
+    let mut json = Json::with_capacity(512);
     json.raw("{").name("id").text(id).name("object").text("chat.completion");
     json.name("created").number(back.created).name("model").text(read.model.as_deref().unwrap_or(&back.model));
     json.name("choices").raw("[");
@@ -61,6 +61,8 @@ pub fn answer(body: Bytes, back: &Back) -> Translated {
 
 fn write(choice: &Choice, said: &Said, json: &mut Json, citations: &mut Json) -> Result<(), Broken> {
     let word = choice.finish().map_err(Broken::Said)?;
+    // once, and with room for what follows the choices
+    json.0.reserve(said.size() + 1024);
     json.next().raw("{").name("index").number(u64::from(choice.index));
     json.name("message").raw("{").name("role").text("assistant").name("content");
     match said.text.is_empty() && said.has_calls() {

@@ -163,7 +163,7 @@ impl<'a> Contents<'a> {
             }
             return Ok(());
         }
-        let mut parts = Json::default();
+        let mut parts = Json::with_capacity(message.size());
         self.content(message, at, &mut parts)?;
         self.write(role, &parts);
         Ok(())
@@ -189,7 +189,7 @@ impl<'a> Contents<'a> {
     }
 
     fn assistant(&mut self, message: &Object, at: usize) -> Result<(), Refused> {
-        let mut parts = Json::default();
+        let mut parts = Json::with_capacity(message.size() + 64);
         let mut kept = Kept::of(message)?;
         for thought in &kept.thoughts {
             parts.next().raw(&thought.0);
@@ -308,7 +308,7 @@ impl<'a> Contents<'a> {
         };
         let mut media = Json::default();
         let response = self.response(message, at, &mut media)?;
-        let mut out = Json::default();
+        let mut out = Json::with_capacity(response.0.len() + media.0.len() + id.len() + 128);
         out.raw(br#"{"functionResponse":{"#);
         if self.says_ids() && !id.is_empty() {
             out.name("id").text(&id);

@@ -41,6 +41,12 @@ impl Said {
             && [&self.details, &self.calls, &self.images].into_iter().all(Json::is_empty)
     }
 
+    /// Bytes of all it has, about.
+    pub(super) fn size(&self) -> usize {
+        let elements = [&self.details, &self.calls, &self.images, &self.logprobs].into_iter().map(|json| json.0.len());
+        self.text.len() + self.thoughts.len() + self.audio.len() + elements.sum::<usize>()
+    }
+
     /// Whether there is a text or something in its place.
     pub(super) fn has_calls(&self) -> bool {
         !self.calls.is_empty()

@@ -46,6 +46,8 @@ fn string(text: &[u8]) -> usize {
 pub(in crate::wire) fn quoted(out: &mut Vec<u8>, value: &[u8]) {
     let mut plain = Vec::with_capacity(value.len());
     compact(&mut plain, value);
+    // programs have an escape for about every tenth character
+    out.reserve(plain.len() + plain.len() / 8 + 2);
     out.push(b'"');
     let mut rest = &plain[..];
     // without white space there are no control characters left
