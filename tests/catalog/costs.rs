@@ -163,3 +163,17 @@ fn well_known_models_cost_what_their_makers_say() {
     check("openai", "text-embedding-3-small", tokens(1_000_000, 0), "0.02");
     check("openai", "whisper-1", Usage { millis: 60_000, ..Usage::default() }, "0.006");
 }
+
+#[test]
+fn a_cost_takes_no_allocation() {
+    let row = ferrogw::catalog::embedded().get("openai", "gpt-5-mini").unwrap();
+    let plain = table(r#"[{"in":"0.000001","out":"0.00001","cache_read":"0.0000001"}]"#);
+    for prices in [Prices::of(row, None), Prices::of(plain.get("p", "m").unwrap(), None)] {
+        for tier in [Tier::Standard, Tier::Priority] {
+            let usage = Usage { cached: 200, tier, ..tokens(1000, 300) };
+            let mut cost = None;
+            let info = allocation_counter::measure(|| cost = prices.cost(&usage, SATURDAY));
+            assert!(info.count_total == 0 && cost.is_some(), "{} allocations", info.count_total);
+        }
+    }
+}
