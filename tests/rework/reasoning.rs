@@ -207,6 +207,10 @@ fn thoughts_come_back_under_the_vendor_s_name_or_not_at_all() {
     let silent = r#"{"role":"assistant","content":"a"}"#;
     check("deepseek", "deepseek-v4-pro", silent, r#"{"role":"assistant","content":"a","reasoning_content":""}"#);
     check("deepseek", "deepseek-reasoner", silent, silent);
+    check("moonshot", "kimi-k2.6", silent, silent);
+    let calls = |more: &str| format!(r#"{{"role":"assistant","content":"a","tool_calls":[{{"id":"1"}}]{more}}}"#);
+    check("moonshot", "kimi-k2.6", &calls(""), &calls(r#","reasoning_content":" ""#));
+    check("moonshot", "kimi-k3", &calls(""), &calls(""));
     check(
         "mistral",
         "magistral-small",

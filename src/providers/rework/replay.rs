@@ -65,6 +65,16 @@ fn no_signatures(messages: &mut [Object]) -> Result<bool, Error> {
 
 /// While DeepSeek thinks, every assistant message must hold its `reasoning_content`: an empty one will do.
 pub fn on_every_assistant(body: &mut Object, _: &mut Notes<'_>) -> Result<(), Error> {
+    fill_in(body, "", |_| true)
+}
+
+/// While Kimi thinks, assistant messages with tool calls must; one without a character counts as missing.
+pub fn on_every_call(body: &mut Object, _: &mut Notes<'_>) -> Result<(), Error> {
+    fill_in(body, " ", |message| given(message, "tool_calls"))
+}
+
+/// Thoughts for assistant messages that need and do not have them.
+fn fill_in(body: &mut Object, thought: &str, needs: impl Fn(&Object) -> bool) -> Result<(), Error> {
     if body.raw("thinking").is_some_and(|thinking| mentions(thinking, "\"disabled\"")) {
         return Ok(());
     }
@@ -74,8 +84,8 @@ pub fn on_every_assistant(body: &mut Object, _: &mut Notes<'_>) -> Result<(), Er
     let mut messages = body.objects("messages")?;
     let mut changed = false;
     for message in &mut messages {
-        if is(message, "role", r#""assistant""#) && !given(message, "reasoning_content") {
-            message.set("reasoning_content", &"");
+        if is(message, "role", r#""assistant""#) && needs(message) && !given(message, "reasoning_content") {
+            message.set("reasoning_content", &thought);
             changed = true;
         }
     }

@@ -97,7 +97,7 @@ pub(super) static MOONSHOT: Spec = Spec {
         NO_MARKS,
         Mentions(THOUGHTS, &[Messages(replay::as_reasoning_content)]),
         When(kimi_3, &[Body(effort::low_high_max)]),
-        When(kimi_2, &[Body(effort::thinking_switch)]),
+        When(kimi_2, &[Body(effort::thinking_switch), Body(replay::on_every_call)]),
         When(moonshot_classic, &[Lacks(&["reasoning_effort"])]),
         When(kimi_fixed, &[Lacks(&["temperature", "top_p"]), Body(params::auto_for_required)]),
         Body(params::safety_identifier),
