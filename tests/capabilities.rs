@@ -42,7 +42,7 @@ fn the_matrix_of_the_reference_comes_first() {
 #[test]
 fn surfaces_are_the_operations_of_the_row_and_completions_through_chat() {
     let surfaces = |id: &str| capabilities::surfaces(table::find(id).unwrap());
-    assert_eq!(surfaces("ollama-cloud"), [(Op::Chat, true), (Op::Complete, false)]);
+    assert_eq!(surfaces("anthropic"), [(Op::Chat, true), (Op::Complete, false)]);
     assert!(surfaces("openai").starts_with(&[(Op::Chat, true), (Op::Complete, true), (Op::Embed, true)]));
 }
 

@@ -77,7 +77,8 @@ enum Course {
 
 /// How requests get there.
 enum Link {
-    Net(Arc<Origin>),
+    /// To the host of the root, and for some paths to other hosts, by how those paths begin.
+    Net(Arc<Origin>, Vec<(&'static str, Arc<Origin>)>),
     Inside,
 }
 
@@ -150,7 +151,15 @@ impl Provider {
         }
         headers.extend(own);
         headers.entry(HOST).or_insert_with(|| origin.host().clone());
-        let (link, lines) = (Link::Net(origin), Ready::new(&headers, spec.dialect));
+        // an operator who names an address means it for everything
+        let hosts = if settings.get("base_url").is_some() { &[] } else { spec.hosts };
+        let elsewhere = hosts.iter().map(|base| {
+            let uri = base.parse().map_err(|_| invalid_root(base))?;
+            let origin = client.origin(&uri, timeouts).map_err(|error| Invalid::at("base_url", error.to_string()))?;
+            Ok((*base, origin))
+        });
+        let elsewhere = elsewhere.collect::<Result<Vec<_>, Invalid>>()?;
+        let (link, lines) = (Link::Net(origin, elsewhere), Ready::new(&headers, spec.dialect));
         let (place, learned) = (Some(place), Learned::default());
         Ok(Self {
             spec,
@@ -179,7 +188,7 @@ impl Provider {
     /// The host it asks; `None` for a provider inside the process.
     pub fn origin(&self) -> Option<&Arc<Origin>> {
         match &self.link {
-            Link::Net(origin) => Some(origin),
+            Link::Net(origin, _) => Some(origin),
             Link::Inside => None,
         }
     }
@@ -222,7 +231,10 @@ impl Provider {
                 Outgoing::Whole(body) => demo::answer(op, body, call.stream),
                 Outgoing::Elsewhere { .. } => return Err(Error::NoTarget(call.model.clone())),
             },
-            Link::Net(origin) => {
+            Link::Net(origin, elsewhere) => {
+                let begins =
+                    |(base, _): &&(&str, _)| path.or(self.spec.path(op)).is_some_and(|path| path.starts_with(base));
+                let origin = elsewhere.iter().find(begins).map_or(origin, |(_, origin)| origin);
                 let path = match &call.passage {
                     None => self.paths.find(op, path, name.as_deref().unwrap_or(model)),
                     Some(passage) => self.paths.below(op, path, &passage.below),
@@ -244,7 +256,7 @@ impl Provider {
                 let stream = call.stream || back.fold;
                 let replaced = match call.op {
                     Op::Chat | Op::Complete | Op::Embed => self.lines.add(&self.headers, more, stream, &mut own),
-                    _ => Some(surface::lines(&self.headers, more, call)),
+                    _ => Some(surface::lines(&self.headers, origin.host(), more, call)),
                 };
                 let ready = replaced.as_ref().unwrap_or(self.lines.of(stream));
                 let answer = origin.ask(surface::method(call), &path, ready, &own, body).await;

@@ -34,7 +34,7 @@ impl Paths {
                 full.insert(0, '/');
             }
             let sample = PathAndQuery::try_from(fill(&full, "model")).map_err(|_| invalid_root(&place.base))?;
-            let varies = full.contains("{model}") || full.contains("{path}");
+            let varies = full.contains('{');
             paths.known.push((*op, if varies { Path::PerModel(full) } else { Path::Fixed(sample) }));
         }
         Ok(paths)
@@ -71,6 +71,9 @@ impl Paths {
         if let Some(apart) = path.strip_prefix("//") {
             return format!("/{apart}");
         }
+        if let Some((_, below)) = path.split_once("://") {
+            return below.find('/').map_or("/", |at| &below[at..]).to_owned();
+        }
         let (root, path) = match path.strip_prefix("..") {
             Some(aside) => (self.root.rsplit_once('/').map_or("", |(before, _)| before), aside),
             None => (self.root.as_str(), path),
@@ -85,7 +88,11 @@ impl Paths {
 
 /// Fill the model in: percent-encoded as one segment, or with its slashes.
 fn fill(template: &str, model: &str) -> String {
-    template.replace("{model}", &escape(model, false)).replace("{path}", &escape(model, true))
+    let filled = template.replace("{model}", &escape(model, false)).replace("{path}", &escape(model, true));
+    match filled.contains("{dotless}") {
+        true => filled.replace("{dotless}", &escape(&model.replace('.', "_"), true)),
+        false => filled,
+    }
 }
 
 /// Percent-encode a model's name; with `slashes`, as several segments, of which none may climb.

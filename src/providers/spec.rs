@@ -29,6 +29,8 @@ pub struct Spec {
     pub auth: Auth,
     /// What it can do natively, and the path below the root, as in [`Way::path`].
     pub ops: &'static [(Op, &'static str)],
+    /// Other hosts of the vendor's, as `https://audio.example.com`: paths of operations may begin with them.
+    pub hosts: &'static [&'static str],
     /// Operations that are asked for in a form of their own.
     pub extras: &'static [(Op, Extra)],
     /// Where one operation goes different ways, by the model as the row is asked for it, and by whether the answer is
@@ -97,8 +99,9 @@ pub struct Way {
     /// The wire format.
     pub dialect: Dialect,
     /// The path below the root, with a query if it needs one; one that begins with `//` stands below the root's host, and
-    /// the root's query does not go along; one that begins with `..` stands beside the last segment of the root. `{model}` is filled in percent-encoded, `{path}` is the
-    /// model with its slashes left as they are.
+    /// the root's query does not go along; one that begins with `..` stands beside the last segment of the root;
+    /// one that begins with one of [`Spec::hosts`] stands there, unless the target names a `base_url`: then at that host. `{model}` is filled in percent-encoded, `{path}` is the
+    /// model with its slashes left as they are, `{dotless}` the same with `_` for each dot.
     pub path: &'static str,
 }
 
@@ -305,6 +308,7 @@ impl Spec {
             any_of: &[],
             auth: Auth::Bearer,
             ops: &[(Op::Chat, "/chat/completions")],
+            hosts: &[],
             extras: &[],
             ways: None,
             batch: None,

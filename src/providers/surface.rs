@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 
 use bytes::Bytes;
-use http::header::{ACCEPT, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use http::header::{ACCEPT, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, StatusCode};
 
 use super::Provider;
@@ -43,8 +43,9 @@ pub fn method(call: &Call) -> &Method {
 
 /// The fields of a request: those of every request of the provider, but for those that are the caller's to say, and
 /// `more`. Where there is no body there is no content type.
-pub fn lines(own: &HeaderMap, more: Vec<(HeaderName, HeaderValue)>, call: &Call) -> Lines {
+pub fn lines(own: &HeaderMap, host: &HeaderValue, more: Vec<(HeaderName, HeaderValue)>, call: &Call) -> Lines {
     let mut headers = own.clone();
+    headers.insert(HOST, host.clone());
     if let Some(passage) = &call.passage {
         for name in [CONTENT_TYPE, ACCEPT] {
             headers.remove(name);

@@ -155,6 +155,118 @@ async fn images_are_drawn_in_every_vendors_form() {
 }
 
 #[tokio::test]
+async fn google_draws_by_prediction_or_in_its_content() {
+    let case = |provider, model: &str, sent_to, sent, answer, reply| Case {
+        provider,
+        path: "images/generations",
+        ask: json!({"model": format!("t0/{model}"), "prompt": "a tide", "size": "1792x1024"}),
+        sent_to,
+        sent,
+        answer,
+        reply,
+    };
+    let predicted =
+        json!({"instances": [{"prompt": "a tide"}], "parameters": {"sampleCount": 1, "aspectRatio": "16:9"}});
+    let drawn = json!({"predictions": [{"bytesBase64Encoded": "aGk=", "mimeType": "image/png"}]});
+    let data = json!([{"b64_json": "aGk="}]);
+    let reply = json!({"created": "made", "data": data});
+    check(case("gemini", "imagen-4", "/v1/models/imagen-4:predict", predicted.clone(), drawn, reply)).await;
+    let content = json!([{"role": "user", "parts": [{"text": "a tide"}]}]);
+    let config = json!({"responseModalities": ["TEXT", "IMAGE"], "imageConfig": {"aspectRatio": "16:9"}});
+    check(case(
+        "gemini",
+        "gemini-3-pro-image",
+        "/v1/models/gemini-3-pro-image:generateContent",
+        json!({"contents": content, "generationConfig": config}),
+        json!({"candidates": [{"content": {"parts": [{"text": "Here"}, {"inlineData": {"mimeType": "image/png", "data": "aGk="}}]}, "finishReason": "STOP"}], "usageMetadata": {"promptTokenCount": 3, "candidatesTokenCount": 4}}),
+        json!({"created": "made", "data": data, "usage": {"input_tokens": 3, "output_tokens": 4, "total_tokens": 7}}),
+    ))
+    .await;
+    let filtered = r#"{"predictions":[{"raiFilteredReason":"The prompt was blocked."}]}"#;
+    let upstream = Upstream::says([Say::json(200, filtered)]).await;
+    let gateway = gateway(&[("gemini", &upstream)], "").await;
+    let reply = gateway.post("/v1/images/generations", r#"{"model":"t0/imagen-4","prompt":"x"}"#).await;
+    assert_eq!((reply.status, reply.code().as_str()), (400, "content_filter"), "{}", reply.body);
+}
+
+#[tokio::test]
+async fn texts_are_embedded_in_every_vendors_form() {
+    let vectors = |usage: Option<Value>| {
+        let vector =
+            |index: u64, embedding: Value| json!({"object": "embedding", "index": index, "embedding": embedding});
+        let data = [vector(0, json!([0.5, 1.0])), vector(1, json!([0.25, -1.0]))];
+        let mut reply = json!({"object": "list", "data": data, "model": "m"});
+        usage.into_iter().for_each(|usage| reply["usage"] = usage);
+        reply
+    };
+    let case = |provider, sent_to, sent, answer, reply| Case {
+        provider,
+        path: "embeddings",
+        ask: json!({"model": "m", "input": ["a", "b"]}),
+        sent_to,
+        sent,
+        answer,
+        reply,
+    };
+    check(case(
+        "hugging-face",
+        "/hf-inference/models/m/pipeline/feature-extraction",
+        json!({"inputs": ["a", "b"]}),
+        json!([[0.5, 1.0], [0.25, -1.0]]),
+        vectors(None),
+    ))
+    .await;
+    check(case(
+        "ollama-cloud",
+        "/api/embed",
+        json!({"model": "m", "input": ["a", "b"]}),
+        json!({"model": "m", "embeddings": [[0.5, 1.0], [0.25, -1.0]], "prompt_eval_count": 4}),
+        vectors(Some(json!({"prompt_tokens": 4, "total_tokens": 4}))),
+    ))
+    .await;
+    let upstream = Upstream::says([Say::json(200, "[[[0.5]]]")]).await;
+    let gateway = gateway(&[("hugging-face", &upstream)], "").await;
+    let reply = gateway.post("/v1/embeddings", r#"{"model":"m","input":"a"}"#).await;
+    assert_eq!((reply.status, reply.code().as_str()), (502, "upstream_error"));
+    let reply = gateway.post("/v1/embeddings", r#"{"model":"m","input":[1,2]}"#).await;
+    assert_eq!((reply.status, &reply.json()["error"]["param"]), (400, &"input[0]".into()));
+}
+
+#[tokio::test]
+async fn an_image_is_a_prediction_at_replicate() {
+    let done = r#"{"id":"p","status":"succeeded","output":["https://replicate.delivery/a.webp"],"urls":{}}"#;
+    let described = r#"{"latest_version":{"id":"v","openapi_schema":{"components":{"schemas":{"Input":{"properties":{
+        "prompt":{"type":"string"},"width":{"type":"integer"},"height":{"type":"integer"}}}}}}}}"#;
+    let upstream = Upstream::says([Say::json(200, described), Say::json(201, done)]).await;
+    let gateway = gateway(&[("replicate", &upstream)], "").await;
+    let ask = r#"{"model":"t0/owner/flux","prompt":"a tide","size":"1536x1024","quality":"high"}"#;
+    let reply = gateway.post("/v1/images/generations", ask).await;
+    assert_eq!(
+        (reply.status, &reply.json()["data"]),
+        (200, &json!([{"url": "https://replicate.delivery/a.webp"}])),
+        "{}",
+        reply.body
+    );
+    assert!(reply.header("x-ferro-warnings").contains("param=quality"));
+    let made = upstream.seen().remove(1);
+    assert_eq!(made.path, "/v1/models/owner/flux/predictions");
+    assert_eq!(made.json(), json!({"input": {"prompt": "a tide", "width": 1536, "height": 1024}}));
+}
+
+#[tokio::test]
+async fn recordings_go_to_the_path_of_their_own_host() {
+    let upstream = Upstream::says([Say::json(200, r#"{"text":"x"}"#)]).await;
+    let gateway = gateway(&[("fireworks", &upstream)], "").await;
+    for model in ["whisper-v3", "t0/whisper-v3-turbo"] {
+        let form = Form::default().text("model", model).file("file", "a.mp3", vec![1]);
+        let path = format!("{}/v1/audio/transcriptions", gateway.url);
+        let status = gateway.send(form.on(gateway.http.post(path).bearer_auth("any"))).await.status;
+        assert_eq!(status, if model.contains('/') { 200 } else { 404 }, "{model}");
+    }
+    assert_eq!(upstream.seen().remove(0).path, "/v1/audio/transcriptions");
+}
+
+#[tokio::test]
 async fn an_answer_that_is_the_image_becomes_one_with_the_image_in_it() {
     for (provider, path) in [
         ("fireworks", "/v1/workflows/accounts/fireworks/models/m/text_to_image"),

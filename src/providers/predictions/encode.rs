@@ -12,7 +12,7 @@ use crate::providers::spec::Notes;
 use crate::wire::Object;
 use crate::wire::native::{Back, Terms};
 use crate::wire::openai::completions::{self, Echo};
-use crate::wire::replicate::{Inputs, request};
+use crate::wire::replicate::{Inputs, images, request};
 
 /// What goes out.
 pub(super) struct Asked {
@@ -46,11 +46,13 @@ pub(super) fn encode(
     let (settings, policy) = (&provider.settings, provider.policy);
     let mut notes = Notes { model, stream: call.stream, settings, provider: spec.id, policy, warnings };
     let options = options::take(&mut body, spec.id)?;
-    rework::fit(spec, Op::Chat, &mut body, &mut notes)?;
+    let op = if call.op == Op::Image { Op::Image } else { Op::Chat };
+    rework::fit(spec, op, &mut body, &mut notes)?;
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let (id, created) = (id(), now.as_secs());
-    let terms = Terms { op: Op::Chat, model, stream: call.stream, id: &id, created, most_output: None };
-    let mut request = request::request(&body, &terms, inputs, version).map_err(|refused| refusal(spec, refused))?;
+    let terms = Terms { op, model, stream: call.stream, id: &id, created, most_output: None };
+    let translate = if op == Op::Image { images::request } else { request::request };
+    let mut request = translate(&body, &terms, inputs, version).map_err(|refused| refusal(spec, refused))?;
     for loss in &request.losses {
         notes.lost(&body, loss)?;
     }

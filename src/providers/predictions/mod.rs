@@ -29,13 +29,13 @@ use super::fault;
 use super::inbound::{Inbound, Response};
 use super::receive::{self, Got};
 use super::stream::Flow;
-use crate::call::{Call, Error, Fault, Upstream, Usage};
+use crate::call::{Call, Error, Fault, Op, Upstream, Usage};
 use crate::wire::native;
 use crate::wire::openai::errors;
 use crate::wire::replicate::answer::{self, Status};
 use crate::wire::replicate::model::Name;
 use crate::wire::replicate::stream::Decoder;
-use crate::wire::replicate::{Inputs, Prediction};
+use crate::wire::replicate::{Inputs, Prediction, images};
 
 /// The longest that the API waits for a prediction before it answers without its output.
 const WAIT: Duration = Duration::from_secs(60);
@@ -189,7 +189,8 @@ impl Desk<'_> {
         let waited = tokio::time::timeout_at(self.deadline, self.wait(&mut run, prediction)).await;
         let prediction = waited.unwrap_or_else(|_elapsed| Err(self.late()))?;
         run.over();
-        let answer = answer::of(&prediction, &back).map_err(|broken| Flow::fault(self.provider, broken))?;
+        let translate = if call.op == Op::Image { images::of } else { answer::of };
+        let answer = translate(&prediction, &back).map_err(|broken| Flow::fault(self.provider, broken))?;
         let said = prediction.output().map_or(0, |text| text.len());
         let body = Inbound::Local([answer.encode()].into());
         Ok((Response { status: StatusCode::OK, fields: Fields::of_kind("application/json"), body }, said))

@@ -11,8 +11,9 @@ use crate::providers::spec::Edit;
 use crate::providers::spec::Edit::{Mentions, Messages, When};
 use crate::providers::spec::{Auth, Discover, FaultRule, Owns, Place, Root, Spec, Way, may, need};
 use crate::wire::anthropic::Hosting;
+use crate::wire::extras::google;
 use crate::wire::gemini::{Host, embeddings::takes_one};
-use crate::wire::{Dialect, Native};
+use crate::wire::{Dialect, Extra, Native};
 
 /// <https://ai.google.dev/gemini-api/docs/troubleshooting>; a bad key is answered 400.
 const FAULTS: &[FaultRule] = &[
@@ -23,7 +24,16 @@ const FAULTS: &[FaultRule] = &[
     on(499, "", Fault::Server),
 ];
 
-fn gemini_way(op: Op, _: &str, stream: bool, _: &Settings) -> Option<Way> {
+/// Where images are asked for: predictions of Imagen, content of Gemini.
+fn image_way(model: &str, paths: [&'static str; 2]) -> Option<Way> {
+    let path = paths[usize::from(google::predicts(model))];
+    Some(Way { dialect: Dialect::Native(Native::Extra(Extra::GoogleImage)), path })
+}
+
+fn gemini_way(op: Op, model: &str, stream: bool, _: &Settings) -> Option<Way> {
+    if op == Op::Image {
+        return image_way(model, ["/models/{model}:generateContent", "/models/{model}:predict"]);
+    }
     let path = "/models/{model}:streamGenerateContent?alt=sse";
     (op == Op::Chat && stream).then_some(Way { dialect: Dialect::Native(Native::Gemini(Host::Api)), path })
 }
@@ -37,7 +47,11 @@ fn gemini_model(model: &str, _: Op, _: &Settings) -> Option<String> {
 pub(super) static GEMINI: Spec = Spec {
     aliases: &["google"],
     auth: Auth::KeyOrToken("x-goog-api-key"),
-    ops: &[(Op::Chat, "/models/{model}:generateContent"), (Op::Embed, "/models/{model}:batchEmbedContents")],
+    ops: &[
+        (Op::Chat, "/models/{model}:generateContent"),
+        (Op::Embed, "/models/{model}:batchEmbedContents"),
+        (Op::Image, "/models/{model}:predict"),
+    ],
     ways: Some(gemini_way),
     batch: Some(|_| 100),
     floats_only: true,
@@ -110,7 +124,8 @@ enum Publisher {
     Others,
 }
 
-const GOOGLES: &[&str] = &["gemini", "gemma", "text-embedding-", "text-multilingual-embedding-", "multimodalembedding"];
+const GOOGLES: &[&str] =
+    &["gemini", "gemma", "imagen", "text-embedding-", "text-multilingual-embedding-", "multimodalembedding"];
 const MISTRALS: &[&str] = &["mistral", "codestral", "ministral"];
 
 /// The publisher, and the name below it.
@@ -149,6 +164,10 @@ fn vertex_way(op: Op, model: &str, stream: bool, settings: &Settings) -> Option<
     let openai = |path| Some(Way { dialect: Dialect::OpenAi, path });
     let (publisher, name) = published(model);
     match (op, publisher) {
+        (Op::Image, _) => image_way(
+            name,
+            ["/publishers/google/models/{model}:generateContent", "/publishers/google/models/{model}:predict"],
+        ),
         (Op::Embed, _) if takes_one(name) => native("/publishers/google/models/{model}:embedContent"),
         (Op::Embed, _) => native("/publishers/google/models/{model}:predict"),
         (_, Publisher::Google) if by_openapi(settings) => openai(OPENAPI),
@@ -172,7 +191,7 @@ fn vertex_way(op: Op, model: &str, stream: bool, settings: &Settings) -> Option<
 fn vertex_model(model: &str, op: Op, settings: &Settings) -> Option<String> {
     let (publisher, name) = published(model);
     let name = match publisher {
-        Publisher::Google if by_openapi(settings) && op != Op::Embed => format!("google/{name}"),
+        Publisher::Google if by_openapi(settings) && !matches!(op, Op::Embed | Op::Image) => format!("google/{name}"),
         _ => name.to_owned(),
     };
     (name != model).then_some(name)
@@ -217,6 +236,7 @@ pub(super) static VERTEX: Spec = Spec {
     ops: &[
         (Op::Chat, "/publishers/google/models/{model}:generateContent"),
         (Op::Embed, "/publishers/google/models/{model}:predict"),
+        (Op::Image, "/publishers/google/models/{model}:predict"),
     ],
     ways: Some(vertex_way),
     batch: Some(|model| match published(model).1 {

@@ -9,8 +9,8 @@ use crate::call::{Fault, Op};
 use crate::providers::rework::{choices, effort, embeddings, images, logprobs, params, sound};
 use crate::providers::settings::Settings;
 use crate::providers::spec::Edit::{Body, Lacks, When};
-use crate::providers::spec::{FormEdit, Owns, Spec, may, need};
-use crate::wire::Extra;
+use crate::providers::spec::{FormEdit, Owns, Spec, Way, may, need};
+use crate::wire::{Dialect, Extra};
 
 /// <https://deepinfra.com/docs/openai_api>
 pub(super) static DEEPINFRA: Spec = Spec {
@@ -36,12 +36,37 @@ fn fireworks_name(model: &str, _: Op, _: &Settings) -> Option<String> {
     (!model.contains('/')).then(|| format!("accounts/fireworks/models/{model}"))
 }
 
+/// Recordings have hosts of their own, by model.
+const FIREWORKS_AUDIO: &[&str] = &["https://audio-prod.api.fireworks.ai", "https://audio-turbo.api.fireworks.ai"];
+
+fn fireworks_way(op: Op, model: &str, _: bool, _: &Settings) -> Option<Way> {
+    let path = match op {
+        Op::Transcribe => "https://audio-turbo.api.fireworks.ai/v1/audio/transcriptions",
+        Op::Translate => "https://audio-turbo.api.fireworks.ai/v1/audio/translations",
+        _ => return None,
+    };
+    model.contains("turbo").then_some(Way { dialect: Dialect::OpenAi, path })
+}
+
 /// <https://docs.fireworks.ai/api-reference/post-chatcompletions>. Some models answer more than 4,096 tokens only in
 /// streams; their refusal reaches the caller.
 pub(super) static FIREWORKS: Spec = Spec {
     streams_only: |_, body| body.get::<u64>("max_tokens").is_ok_and(|most| most.is_some_and(|most| most > 4096)),
     aliases: &["fireworks_ai"],
-    ops: &[CHAT, COMPLETE, EMBED, RESPOND, STORED, (Op::Image, "/workflows/{path}/text_to_image"), RERANK, PASS],
+    ops: &[
+        CHAT,
+        COMPLETE,
+        EMBED,
+        RESPOND,
+        STORED,
+        (Op::Image, "/workflows/{path}/text_to_image"),
+        (Op::Transcribe, "https://audio-prod.api.fireworks.ai/v1/audio/transcriptions"),
+        (Op::Translate, "https://audio-prod.api.fireworks.ai/v1/audio/translations"),
+        RERANK,
+        PASS,
+    ],
+    hosts: FIREWORKS_AUDIO,
+    ways: Some(fireworks_way),
     extras: &[(Op::Image, Extra::FireworksImage)],
     model: fireworks_name,
     edits: &[ROLES, FLAT_BUT_USER, NO_THOUGHTS, NO_MARKS, Body(effort::none_to_high), MAX_TOKENS],

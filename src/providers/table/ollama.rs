@@ -2,12 +2,13 @@
 
 use super::usual::{CHAT, COMPLETE, EMBED, PASS, RESPOND};
 use super::{FLAT, MAX_TOKENS, NO_HINTS, NO_MARKS, NO_NULL, ROLES, THOUGHTS, given, gpt_oss, place};
-use crate::call::Fault;
+use crate::call::{Fault, Op};
 use crate::config::Invalid;
 use crate::providers::rework::{choices, effort, embeddings, messages, replay};
 use crate::providers::settings::Settings;
 use crate::providers::spec::Edit::{self, Body, Lacks, Mentions, Messages, When};
 use crate::providers::spec::{Discover, Owns, Pace, Place, Root, Spec, may, need};
+use crate::wire::Extra;
 
 use super::faults::on;
 
@@ -111,7 +112,9 @@ pub(super) static OLLAMA: Spec = Spec {
 /// <https://docs.ollama.com/cloud>. Embeddings have a route of their own, in no dialect of ours.
 pub(super) static OLLAMA_CLOUD: Spec = Spec {
     aliases: &["ollama_cloud"],
-    ops: &[CHAT],
+    ops: &[CHAT, (Op::Embed, "//api/embed")],
+    extras: &[(Op::Embed, Extra::OllamaEmbed)],
+    floats_only: true,
     lists: Some("models"),
     edits: EDITS,
     lacks: LACKS,

@@ -7,7 +7,7 @@ use crate::wire::Native;
 
 /// <https://replicate.com/docs/reference/http>. What a model takes follows from its own description.
 pub(super) static REPLICATE: Spec = Spec {
-    ops: &[(Op::Chat, "/predictions")],
+    ops: &[(Op::Chat, "/predictions"), (Op::Image, "/predictions")],
     lists: Some("text_models"),
     faults: &[
         on(0, "nsfw", Fault::ContentPolicy),

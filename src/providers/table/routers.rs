@@ -18,8 +18,15 @@ fn hf_inference(model: &str) -> bool {
 /// behind it, so little is left out. Embeddings have a route of their own, in no dialect of ours.
 pub(super) static HUGGING_FACE: Spec = Spec {
     aliases: &["hugging_face", "huggingface"],
-    ops: &[CHAT, RESPOND, (Op::Image, "//hf-inference/models/{path}"), PASS],
-    extras: &[(Op::Image, Extra::HuggingFaceImage)],
+    ops: &[
+        CHAT,
+        RESPOND,
+        (Op::Embed, "//hf-inference/models/{path}/pipeline/feature-extraction"),
+        (Op::Image, "//hf-inference/models/{path}"),
+        PASS,
+    ],
+    extras: &[(Op::Embed, Extra::HuggingFaceEmbed), (Op::Image, Extra::HuggingFaceImage)],
+    floats_only: true,
     headers: &[("x-hf-bill-to", "bill_to")],
     edits: &[
         ROLES,

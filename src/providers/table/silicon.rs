@@ -8,9 +8,10 @@ use super::{
 };
 use crate::call::{Fault, Op};
 use crate::providers::rework::{choices, effort, embeddings, messages, replay, schema, sound, usage};
+use crate::providers::settings::Settings;
 use crate::providers::spec::Edit::{self, Body, Lacks, Mentions, Messages, When};
-use crate::providers::spec::{Exchange, FormEdit, Spec, may, need};
-use crate::wire::Extra;
+use crate::providers::spec::{Exchange, FormEdit, Spec, Way, may, need};
+use crate::wire::{Dialect, Extra, Native};
 
 /// What SDKs copy from answers into the history is refused.
 const NO_ANSWER_FIELDS: Edit = Mentions(
@@ -122,12 +123,27 @@ fn no_switch(model: &str) -> bool {
     !gpt_oss(model) && !template_enable(model) && !template_thinking(model)
 }
 
+/// Where NVIDIA itself ranks; containers do it beside everything else.
+const NVIDIA_RETRIEVAL: &str = "https://ai.api.nvidia.com";
+
+/// The first model for ranking has an address that does not name it.
+fn nvidia_way(op: Op, model: &str, _: bool, settings: &Settings) -> Option<Way> {
+    let path = match model.contains("nv-rerankqa-mistral") || model.contains("nv-rerank-qa-mistral") {
+        true => "https://ai.api.nvidia.com/v1/retrieval/nvidia/reranking",
+        false => "https://ai.api.nvidia.com/v1/retrieval/{dotless}/reranking",
+    };
+    let hosted = op == Op::Rerank && settings.get("base_url").is_none();
+    hosted.then_some(Way { dialect: Dialect::Native(Native::Extra(Extra::NimRerank)), path })
+}
+
 /// <https://docs.api.nvidia.com/nim/reference/llm-apis>, <https://docs.nvidia.com/nim/large-language-models/latest/api-reference.html>.
 /// Completions exist on self-hosted containers and few hosted models, so they go through chat.
 pub(super) static NVIDIA_NIM: Spec = Spec {
     aliases: &["nvidia_nim", "nvidia"],
     ops: &[CHAT, EMBED, (Op::Rerank, "/ranking"), PASS],
     extras: &[(Op::Rerank, Extra::NimRerank)],
+    hosts: &[NVIDIA_RETRIEVAL],
+    ways: Some(nvidia_way),
     edits: &[
         ROLES,
         FLAT_BUT_USER,

@@ -32,8 +32,8 @@ pub fn nearest<'a>((width, height): (u32, u32), shapes: &[&'a str]) -> &'a str {
     shapes.iter().copied().min_by(|a, b| far(a).total_cmp(&far(b))).unwrap_or("1:1")
 }
 
-/// Those who draw one image a request.
-fn only_one(ask: &Object) -> Result<(), Refused> {
+/// Those who draw one image a request. Fails if more are asked for.
+pub fn only_one(ask: &Object) -> Result<(), Refused> {
     match ask.get::<u64>("n")? {
         None | Some(1) => Ok(()),
         Some(_) => Err(Refused::Unsupported { param: "n".to_owned() }),
@@ -207,8 +207,9 @@ pub fn qwen(ask: &Object, terms: &Terms<'_>) -> Result<Request, Refused> {
     Ok(request(ask, terms, &body, &["prompt", "n", "size", "negative_prompt", "seed"]))
 }
 
+/// One image of an answer.
 #[derive(Default, Serialize)]
-struct Image {
+pub struct Image {
     #[serde(skip_serializing_if = "Option::is_none")]
     b64_json: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -216,8 +217,13 @@ struct Image {
 }
 
 impl Image {
+    /// One in base64.
+    pub fn of(data: String) -> Self {
+        Self { b64_json: Some(data), url: None }
+    }
+
     /// An address, or what is in it.
-    fn at(url: String) -> Self {
+    pub fn at(url: String) -> Self {
         match url.strip_prefix("data:").and_then(|data| data.split_once(";base64,")) {
             Some((_, data)) => Self { b64_json: Some(data.to_owned()), url: None },
             None => Self { url: Some(url), b64_json: None },
@@ -225,7 +231,8 @@ impl Image {
     }
 }
 
-fn images(data: Vec<Image>, back: &Back) -> Translated {
+/// An answer with these images. Fails if there are none.
+pub fn images(data: Vec<Image>, back: &Back) -> Translated {
     #[derive(Serialize)]
     struct Images {
         created: u64,
@@ -242,14 +249,14 @@ pub fn drawn(body: Bytes, back: &Back) -> Translated {
     if !body.trim_ascii_start().starts_with(b"{") {
         let is_image = [&b"\x89PNG"[..], b"\xff\xd8\xff", b"RIFF", b"GIF8"].iter().any(|mark| body.starts_with(mark));
         return match is_image {
-            true => images(vec![Image { b64_json: Some(base64(&body)), url: None }], back),
+            true => images(vec![Image::of(base64(&body))], back),
             false => Err(Broken::Malformed(Malformed::new("the answer is no image"))),
         };
     }
     let answer = read(body)?;
     let inner = answer.object("result").map_err(Broken::Malformed)?.unwrap_or(answer);
     let image = inner.get::<String>("image").map_err(Broken::Malformed)?;
-    images(image.map(|b64| Image { b64_json: Some(b64), url: None }).into_iter().collect(), back)
+    images(image.map(Image::of).into_iter().collect(), back)
 }
 
 /// The images of a chat's answer.

@@ -1,5 +1,7 @@
 //! Single operations that follow no dialect: what a vendor has of its own where the rest of it speaks OpenAI's words.
 
+pub mod embeddings;
+pub mod google;
 pub mod images;
 pub mod rerank;
 pub mod sound;
@@ -15,6 +17,12 @@ use super::{Malformed, Object};
 /// One operation in one vendor's form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Extra {
+    /// Embeddings of Hugging Face's own backend.
+    HuggingFaceEmbed,
+    /// Embeddings of Ollama.
+    OllamaEmbed,
+    /// Images at Google.
+    GoogleImage,
     /// Ranking at Cloudflare.
     CloudflareRerank,
     /// Ranking at DeepInfra.
@@ -41,6 +49,9 @@ impl Extra {
     /// What the vendor is sent of an OpenAI body. Fails on what can't be said there.
     pub fn encode(self, ask: &Object, terms: &Terms<'_>) -> Result<Request, Refused> {
         match self {
+            Extra::HuggingFaceEmbed => embeddings::hugging_face(ask, terms),
+            Extra::OllamaEmbed => embeddings::ollama(ask, terms),
+            Extra::GoogleImage => google::image(ask, terms),
             Extra::CloudflareRerank => rerank::cloudflare(ask, terms),
             Extra::DeepinfraRerank => rerank::deepinfra(ask, terms),
             Extra::NimRerank => rerank::nim(ask, terms),
@@ -57,6 +68,9 @@ impl Extra {
     /// A whole answer as OpenAI's. Fails on what is none, and with what the vendor reports in its place.
     pub fn answer(self, body: Bytes, back: &Back) -> Translated {
         match self {
+            Extra::HuggingFaceEmbed => embeddings::of_hugging_face(body, back),
+            Extra::OllamaEmbed => embeddings::of_ollama(body, back),
+            Extra::GoogleImage => google::drawn(body, back),
             Extra::CloudflareRerank => rerank::of_cloudflare(body, back),
             Extra::DeepinfraRerank => rerank::of_deepinfra(body, back),
             Extra::NimRerank => rerank::of_nim(body, back),
@@ -80,7 +94,7 @@ fn request(ask: &Object, terms: &Terms<'_>, body: &impl Serialize, known: &[&str
 }
 
 /// A text that must be there.
-fn text(ask: &Object, param: &str) -> Result<String, Refused> {
+pub(super) fn text(ask: &Object, param: &str) -> Result<String, Refused> {
     let found = ask.get::<String>(param).ok().flatten().filter(|text| !text.is_empty());
     found.ok_or_else(|| Refused::Invalid { param: param.to_owned(), message: format!("`{param}` must be a text") })
 }

@@ -91,6 +91,24 @@ impl Prediction {
         Ok(text)
     }
 
+    /// Fails unless it has succeeded.
+    pub(super) fn ended(&self) -> Result<(), Broken> {
+        match self.status() {
+            Status::Succeeded => Ok(()),
+            Status::Failed => Err(Broken::Said(self.complaint())),
+            Status::Running if self.is_one() => Err(Broken::Truncated),
+            Status::Running => Err(Broken::Malformed(Malformed::new("it is not a prediction"))),
+        }
+    }
+
+    /// Its output as addresses: one, or a list of them.
+    pub fn addresses(&self) -> Result<Vec<String>, Malformed> {
+        match self.0.raw("output") {
+            Some([b'[', ..]) => Ok(self.0.get("output")?.unwrap_or_default()),
+            _ => Ok(self.0.get::<String>("output")?.into_iter().collect()),
+        }
+    }
+
     /// The model it was made with.
     pub fn model(&self) -> Option<Cow<'_, str>> {
         self.text("model").filter(|model| !model.is_empty())
@@ -124,12 +142,7 @@ pub fn answer(body: Bytes, back: &Back) -> Translated {
 
 /// As [`answer`], of a prediction that has been read.
 pub fn of(prediction: &Prediction, back: &Back) -> Translated {
-    match prediction.status() {
-        Status::Succeeded => {}
-        Status::Failed => return Err(Broken::Said(prediction.complaint())),
-        Status::Running if prediction.is_one() => return Err(Broken::Truncated),
-        Status::Running => return Err(Broken::Malformed(Malformed::new("it is not a prediction"))),
-    }
+    prediction.ended()?;
     let content = prediction.output().map_err(Broken::Malformed)?;
     let mut choices = Vec::with_capacity(content.len() + 100);
     choices.extend_from_slice(br#"[{"index":0,"message":{"role":"assistant","content":"#);

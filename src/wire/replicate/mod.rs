@@ -4,6 +4,7 @@
 //! there have are assumed. <https://replicate.com/docs/reference/http>
 
 pub mod answer;
+pub mod images;
 pub mod model;
 mod params;
 pub mod request;
