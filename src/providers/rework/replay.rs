@@ -68,7 +68,8 @@ pub fn on_every_assistant(body: &mut Object, _: &mut Notes<'_>) -> Result<(), Er
     fill_in(body, "", |_| true)
 }
 
-/// While Kimi thinks, assistant messages with tool calls must; one without a character counts as missing.
+/// While Kimi thinks, assistant messages with tool calls must. A space, as other gateways send: whether nothing would do is
+/// not verified.
 pub fn on_every_call(body: &mut Object, _: &mut Notes<'_>) -> Result<(), Error> {
     fill_in(body, " ", |message| given(message, "tool_calls"))
 }
