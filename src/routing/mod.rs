@@ -1,5 +1,6 @@
 //! Which targets, in which order. A strategy only orders: it never calls, retries or waits.
 
+pub mod breaker;
 pub mod retry;
 pub mod target;
 
