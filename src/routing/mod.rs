@@ -2,6 +2,7 @@
 
 pub mod breaker;
 pub mod retry;
+pub mod slots;
 pub mod target;
 
 use std::sync::Arc;
