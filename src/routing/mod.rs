@@ -1,6 +1,9 @@
 //! Which targets, in which order. A strategy only orders: it never calls, retries or waits.
 
 pub mod breaker;
+pub mod pace;
+pub mod pick;
+pub mod random;
 pub mod retry;
 pub mod slots;
 pub mod target;

@@ -1,0 +1,251 @@
+//! Orders of a few candidates, as pure functions of weights, standings and chance. They allocate nothing but `out`.
+
+use std::time::Duration;
+
+use super::pace::Standing;
+
+/// One call in so many goes where no call has told anything for longest.
+const EXPLORE: f64 = 1.0 / 50.0;
+/// Nobody is explored who has told something within this time.
+const FRESH: Duration = Duration::from_secs(5);
+/// Whoever has failed without ever telling how fast it is is not tried first within this time.
+const SCARED: Duration = Duration::from_secs(10);
+/// Two of those whose score is at most so many times the best are drawn, and the better one goes first. Calls under way
+/// raise a score, so that more of them come into reach the more there is to do; a slow one is not in reach without need.
+const REACH: f64 = 2.0;
+
+/// Order by weight: at each place, each of those left comes with a chance in proportion to its weight. Indices into
+/// `weights` are put into `out`, whatever was there; one whose weight is not a positive number never appears.
+/// `chance` tells even numbers of [0, 1).
+pub fn weighted(weights: &[f64], chance: &mut impl FnMut() -> f64, out: &mut Vec<u16>) {
+    start(out, weights.len(), |at| weights[at] > 0.0 && weights[at].is_finite());
+    let weight = |at: u16| weights[usize::from(at)];
+    let sum = |left: &[u16]| left.iter().map(|at| weight(*at)).sum::<f64>();
+    let mut total = sum(out);
+    // as far as the total has shrunk the error of its subtractions grows: then it is summed anew
+    let mut exact = total;
+    for place in 0..out.len().saturating_sub(1) {
+        if total < exact / 1_024.0 {
+            total = sum(&out[place..]);
+            exact = total;
+        }
+        let mut mark = chance() * total;
+        let mut drawn = out.len() - 1;
+        for (at, index) in out.iter().enumerate().skip(place) {
+            mark -= weight(*index);
+            if mark < 0.0 {
+                drawn = at;
+                break;
+            }
+        }
+        out.swap(place, drawn);
+        total -= weight(out[place]);
+    }
+}
+
+/// Order by what is expected of each, the least score first. Indices into `standings` are put into `out`, whatever was
+/// there; all appear. `chance` tells even numbers of [0, 1).
+///
+/// - Before all others come those nobody knows anything of and nobody is asking, in random order.
+/// - Then those with a score, ascending; but the first place goes to the better of two drawn among the best, or, once
+///   in fifty calls, to the one that has told nothing for longest.
+/// - Last come the unknown that are being asked or have just failed, those with fewer calls under way first: one call
+///   finds out, the others do not wait for what it finds. Where nobody has a score, this spreads the calls evenly.
+pub fn least(standings: &[Standing], chance: &mut impl FnMut() -> f64, out: &mut Vec<u16>) {
+    start(out, standings.len(), |_| true);
+    let of = |at: u16| &standings[usize::from(at)];
+    let scored = |at: u16| of(at).score.is_some_and(f64::is_finite);
+    // equals stay in the order they are shuffled into
+    for place in (1..out.len()).rev() {
+        out.swap(place, below(place + 1, chance));
+    }
+    let key = |at: u16| {
+        let standing = of(at);
+        match standing.score.filter(|score| score.is_finite()) {
+            Some(score) => (1, score),
+            None if standing.in_flight == 0 && standing.quiet >= SCARED => (0, 0.0),
+            None => (2, f64::from(standing.in_flight)),
+        }
+    };
+    // the few there are: insertion neither allocates nor disturbs equals
+    for place in 1..out.len() {
+        let (moved, own) = (out[place], key(out[place]));
+        let mut at = place;
+        while at > 0 && own < key(out[at - 1]) {
+            out[at] = out[at - 1];
+            at -= 1;
+        }
+        out[at] = moved;
+    }
+    if !out.first().is_some_and(|first| scored(*first)) {
+        return;
+    }
+    let known = out.iter().take_while(|at| scored(**at)).count();
+    let first = if chance() < EXPLORE { longest_quiet(standings, &out[..known]) } else { None };
+    let first = first.unwrap_or_else(|| {
+        let best = of(out[0]).score.unwrap_or_default();
+        let reach = out[..known].partition_point(|at| of(*at).score.unwrap_or_default() <= best * REACH).max(1);
+        if reach < 3 { 0 } else { better_of_two(reach, chance) }
+    });
+    out[..=first].rotate_right(1);
+}
+
+fn start(out: &mut Vec<u16>, len: usize, fits: impl Fn(usize) -> bool) {
+    out.clear();
+    let len = u16::try_from(len).unwrap_or(u16::MAX);
+    out.extend((0..len).filter(|at| fits(usize::from(*at))));
+}
+
+/// An even index below `len`.
+fn below(len: usize, chance: &mut impl FnMut() -> f64) -> usize {
+    ((chance() * len as f64) as usize).min(len.saturating_sub(1))
+}
+
+/// The smaller of two different places: where places are in order, that is the better one.
+fn better_of_two(len: usize, chance: &mut impl FnMut() -> f64) -> usize {
+    let one = below(len, chance);
+    let other = below(len - 1, chance);
+    let other = if other >= one { other + 1 } else { other };
+    one.min(other)
+}
+
+/// The place of the one that has told nothing for longest, if it is worth a call.
+fn longest_quiet(standings: &[Standing], order: &[u16]) -> Option<usize> {
+    let of = |place: usize| &standings[usize::from(order[place])];
+    let idle = (0..order.len()).filter(|place| of(*place).in_flight == 0 && of(*place).quiet >= FRESH);
+    idle.max_by_key(|place| of(*place).quiet)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::random::Dice;
+    use super::*;
+
+    const DRAWS: usize = 50_000;
+
+    /// How often each is first.
+    fn firsts(len: usize, mut order: impl FnMut(&mut Vec<u16>)) -> Vec<usize> {
+        let (mut counts, mut out) = (vec![0; len], Vec::new());
+        for _ in 0..DRAWS {
+            order(&mut out);
+            counts[usize::from(out[0])] += 1;
+        }
+        counts
+    }
+
+    /// Whether a count is within three sigma of its share.
+    fn within(count: usize, share: f64) {
+        let sigma = (DRAWS as f64 * share * (1.0 - share)).sqrt();
+        let off = count as f64 - DRAWS as f64 * share;
+        assert!(off.abs() <= 3.0 * sigma, "{count} of {DRAWS} is not {share}");
+    }
+
+    #[test]
+    fn each_place_is_drawn_by_the_weights_that_are_left() {
+        let weights = [5.0, 3.0, 0.0, 2.0];
+        let mut dice = Dice::new(1);
+        let (mut first, mut after_first) = ([0; 4], [0; 4]);
+        let mut out = Vec::new();
+        for _ in 0..DRAWS {
+            weighted(&weights, &mut || dice.chance(), &mut out);
+            assert_eq!(out.len(), 3);
+            first[usize::from(out[0])] += 1;
+            if out[0] == 0 {
+                after_first[usize::from(out[1])] += 1;
+            }
+        }
+        assert_eq!(first[2] + after_first[2], 0, "drained");
+        for (at, share) in [(0, 0.5), (1, 0.3), (3, 0.2)] {
+            within(first[at], share);
+        }
+        // given that 0 is first, which it is half of the time
+        let second = after_first[1] as f64 / first[0] as f64;
+        assert!((second - 0.6).abs() < 3.0 * (0.6 * 0.4 / first[0] as f64).sqrt(), "{second}");
+    }
+
+    #[test]
+    fn weights_may_differ_as_much_as_they_like() {
+        let weights = [1e20, 1.0, 3.0, f64::NAN, -1.0, f64::INFINITY, 1e-9];
+        let mut dice = Dice::new(2);
+        let (mut second, mut out) = ([0; 7], Vec::new());
+        for _ in 0..DRAWS {
+            weighted(&weights, &mut || dice.chance(), &mut out);
+            assert_eq!((out.len(), out[0]), (4, 0));
+            second[usize::from(out[1])] += 1;
+        }
+        within(second[2], 0.75);
+    }
+
+    #[test]
+    fn nothing_to_choose_from_is_no_fault() {
+        let mut out = vec![7];
+        weighted(&[], &mut || 0.5, &mut out);
+        assert!(out.is_empty());
+        weighted(&[0.0], &mut || 0.5, &mut out);
+        assert!(out.is_empty());
+        least(&[], &mut || 0.5, &mut out);
+        assert!(out.is_empty());
+        // a generator that rounds up to 1
+        weighted(&[1.0, 1.0], &mut || 1.0, &mut out);
+        assert_eq!(out.len(), 2);
+        least(&[score(1.0); 3], &mut || 1.0, &mut out);
+        assert_eq!(out.len(), 3);
+    }
+
+    fn score(score: f64) -> Standing {
+        Standing { score: Some(score), in_flight: 1, quiet: Duration::ZERO }
+    }
+
+    fn unknown(in_flight: u32, quiet: u64) -> Standing {
+        Standing { score: None, in_flight, quiet: Duration::from_secs(quiet) }
+    }
+
+    #[test]
+    fn the_unknown_come_first_but_only_one_call_finds_out() {
+        let standings =
+            [score(1.0), Standing::NEW, unknown(2, 99), Standing::NEW, unknown(1, 99), score(9.0), unknown(0, 1)];
+        let mut dice = Dice::new(3);
+        let counts = firsts(7, |out| {
+            least(&standings, &mut || dice.chance(), out);
+            assert_eq!(out[2..], [0, 5, 6, 4, 2]);
+        });
+        assert_eq!(counts[1] + counts[3], DRAWS);
+        within(counts[1], 0.5);
+    }
+
+    #[test]
+    fn where_nobody_knows_anything_the_least_busy_comes_first() {
+        let standings = [unknown(1, 99), unknown(3, 99), unknown(1, 99)];
+        let mut dice = Dice::new(4);
+        let counts = firsts(3, |out| least(&standings, &mut || dice.chance(), out));
+        assert_eq!(counts[1], 0);
+        within(counts[0], 0.5);
+    }
+
+    #[test]
+    fn the_better_of_two_drawn_among_the_best_is_first() {
+        let standings = [score(2.0), score(1.0), score(1.5), score(2.1)];
+        let mut dice = Dice::new(5);
+        let counts = firsts(4, |out| {
+            least(&standings, &mut || dice.chance(), out);
+            let rest: Vec<u16> = [1, 2, 0, 3].into_iter().filter(|at| *at != out[0]).collect();
+            assert_eq!(out[1..], rest, "the others ascend");
+        });
+        assert_eq!((counts[0], counts[3]), (0, 0), "the worst in reach, and one out of reach");
+        within(counts[1], 2.0 / 3.0);
+        let pair = [score(1.9), score(1.0)];
+        assert_eq!(firsts(2, |out| least(&pair, &mut || dice.chance(), out)), [0, DRAWS]);
+    }
+
+    #[test]
+    fn one_call_in_fifty_goes_where_it_has_been_quiet_for_longest() {
+        let quiet = |score, in_flight, secs| Standing { score: Some(score), in_flight, ..unknown(0, secs) };
+        let standings = [quiet(0.1, 0, 1), quiet(9.0, 0, 60), quiet(8.0, 0, 70), quiet(7.0, 1, 80)];
+        let mut dice = Dice::new(6);
+        let counts = firsts(4, |out| least(&standings, &mut || dice.chance(), out));
+        assert_eq!((counts[1], counts[3]), (0, 0));
+        within(counts[2], EXPLORE);
+        let fresh = [quiet(0.1, 0, 1), quiet(9.0, 0, 4)];
+        assert_eq!(firsts(2, |out| least(&fresh, &mut || dice.chance(), out)), [DRAWS, 0]);
+    }
+}
