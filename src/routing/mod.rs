@@ -1,6 +1,8 @@
 //! Which targets, in which order. A strategy only orders: it never calls, retries or waits.
 
 pub mod breaker;
+pub mod budget;
+pub mod digest;
 pub mod pace;
 pub mod pick;
 pub mod random;

@@ -11,6 +11,7 @@ use arc_swap::ArcSwap;
 mod spread;
 
 use self::spread::Spread;
+use super::digest::Digests;
 
 /// Models of a target that are measured by themselves; all others share one measure.
 const MODELS: usize = 500;
@@ -31,7 +32,7 @@ const TICK: u128 = 10;
 #[derive(Debug)]
 pub struct Pace {
     epoch: Instant,
-    models: ArcSwap<HashMap<Arc<str>, Pair>>,
+    models: ArcSwap<HashMap<Arc<str>, Pair, Digests>>,
     others: Pair,
 }
 
