@@ -1,7 +1,9 @@
 //! Which targets, in which order. A strategy only orders: it never calls, retries or waits.
 
+pub mod affinity;
 pub mod breaker;
 pub mod budget;
+pub mod conversation;
 pub mod digest;
 pub mod pace;
 pub mod pick;
