@@ -2,15 +2,16 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ferrogw::call::redact::Redactor;
-use ferrogw::call::{Fault, Op, Upstream};
+use ferrogw::call::{Body, Call, Fault, Op, Upstream};
 use ferrogw::config::{self, Env, Format};
 use ferrogw::pipeline::Rules;
 use ferrogw::providers::auth::Fetcher;
 use ferrogw::providers::client::{Client, Options};
 use ferrogw::routing::retry::{Failover, Retry};
+use ferrogw::routing::{Facts, Moment, Plan};
 use ferrogw::server::build;
 use proptest::prelude::*;
 
@@ -29,8 +30,12 @@ fn rules(strategy: &str, targets: &str) -> Rules {
 
 /// The targets asked for a model, each with its own name for it.
 fn asked(rules: &Rules, op: Op, model: &str) -> Vec<String> {
-    let plan = rules.strategy.plan(&rules.targets, op, &model.into());
-    plan.iter().map(|(target, model)| format!("{} {model}", target.name)).collect()
+    let (model, now) = (Arc::from(model), Instant::now());
+    let call = Call::new(op, Body::None, Arc::clone(&model), "id".into(), now);
+    let mut plan = Plan::default();
+    rules.routing.leg(&Facts::new(&call, &model), &model, Moment::default(), &mut || 0.5, &mut plan);
+    let steps = plan.steps().filter(|step| !step.pick.spare);
+    steps.map(|step| format!("{} {}", step.candidate.target.name, step.candidate.model)).collect()
 }
 
 /// One vendor with models of its own, one that only has a prefix, one that takes any name, one that lists exact names.
@@ -45,10 +50,10 @@ const TARGETS: &str = "
 #[test]
 fn a_model_goes_to_those_who_own_it_and_to_nobody_else() {
     let rules = rules("fallback", TARGETS);
-    let found =
-        |names: &[&str]| Some(Arc::new(names.iter().map(|name| Arc::from(*name)).collect::<BTreeSet<Arc<str>>>()));
-    rules.targets[0].discovered.store(found(&["deepseek/listed", "gpt-listed"]));
-    rules.targets[1].discovered.store(found(&["llama", "listed"]));
+    let found = |names: &[&str]| names.iter().map(|name| Arc::from(*name)).collect::<BTreeSet<Arc<str>>>();
+    assert_eq!(asked(&rules, Op::Chat, "llama"), ["any llama"], "before anybody has told");
+    rules.targets[0].tell(found(&["deepseek/listed", "gpt-listed"]));
+    rules.targets[1].tell(found(&["llama", "listed"]));
     let check = |model: &str, expected: &[&str]| assert_eq!(asked(&rules, Op::Chat, model), expected, "{model}");
     // declared, in the order of the configuration, each under its own name
     check("shared", &["deep shared", "one shared", "two gpt-5-mini"]);
@@ -126,14 +131,17 @@ fn failed(fault: Fault, status: Option<u16>) -> Upstream {
     }
 }
 
-const RETRY: Retry = Retry { attempts: 3, on_status: None, backoff: Duration::from_millis(100) };
+const HALF_A_MINUTE: Duration = Duration::from_secs(30);
+
+const RETRY: Retry =
+    Retry { attempts: 3, on_status: None, backoff: Duration::from_millis(100), longest: HALF_A_MINUTE };
 
 #[test]
 fn every_failure_has_its_consequence() {
     // asked again; the next target is asked
     let check = |fault: Fault, status: Option<u16>, again: bool, next: bool| {
         let failed = failed(fault, status);
-        assert_eq!(RETRY.pause(1, &failed, 0.5).is_some(), again, "again after {fault:?}");
+        assert_eq!(RETRY.pause(1, &failed, false, 0.5).is_some(), again, "again after {fault:?}");
         assert_eq!(Failover::default().moves_on(&failed), next, "next after {fault:?}");
     };
     check(Fault::BadRequest, Some(400), false, false);
@@ -157,30 +165,32 @@ fn every_failure_has_its_consequence() {
 #[test]
 fn attempts_are_counted_and_pauses_grow() {
     let failed = failed(Fault::Server, Some(500));
-    let pause = |retry: &Retry, made| retry.pause(made, &failed, 1.0);
+    let pause = |retry: &Retry, made| retry.pause(made, &failed, false, 1.0);
     assert_eq!(pause(&Retry::default(), 1), None, "once is the default");
     assert_eq!(pause(&RETRY, 1), Some(Duration::from_millis(100)));
     assert_eq!(pause(&RETRY, 2), Some(Duration::from_millis(200)));
     assert_eq!(pause(&RETRY, 3), None);
     let endless = Retry { attempts: u32::MAX, ..RETRY };
     assert_eq!(pause(&endless, 12), Some(Duration::from_secs(30)), "no pause is longer");
-    assert_eq!(RETRY.pause(1, &failed, 0.0), Some(Duration::ZERO), "jitter is full");
+    assert_eq!(RETRY.pause(1, &failed, false, 0.0), Some(Duration::ZERO), "jitter is full");
 }
 
 #[test]
 fn a_hint_to_come_back_is_followed_unless_it_takes_too_long() {
     let hinted =
         |wait: u64| Upstream { retry_after: Some(Duration::from_secs(wait)), ..failed(Fault::RateLimited, Some(429)) };
-    assert_eq!(RETRY.pause(1, &hinted(7), 0.0), Some(Duration::from_secs(7)));
-    assert_eq!(RETRY.pause(1, &hinted(31), 0.0), None);
+    assert_eq!(RETRY.pause(1, &hinted(7), false, 0.0), Some(Duration::from_secs(7)));
+    assert_eq!(RETRY.pause(1, &hinted(31), false, 0.0), None);
+    assert_eq!(RETRY.pause(1, &hinted(7), true, 0.0), None, "somebody else can be asked at once");
+    assert_eq!(RETRY.pause(1, &hinted(1), true, 0.0), Some(Duration::from_secs(1)));
     let auth = Upstream { retry_after: Some(Duration::from_secs(1)), ..failed(Fault::Auth, Some(401)) };
-    assert_eq!(RETRY.pause(1, &auth, 0.0), None, "a hint makes no failure worth another attempt");
+    assert_eq!(RETRY.pause(1, &auth, false, 0.0), None, "a hint makes no failure worth another attempt");
 }
 
 #[test]
 fn listed_statuses_replace_the_rule_where_there_is_a_status() {
     let listed = Retry { on_status: Some(vec![404, 500]), ..RETRY };
-    let again = |fault, status| listed.pause(1, &failed(fault, status), 0.5).is_some();
+    let again = |fault, status| listed.pause(1, &failed(fault, status), false, 0.5).is_some();
     assert!(again(Fault::NotFound, Some(404)));
     assert!(again(Fault::Server, Some(500)));
     assert!(!again(Fault::Overloaded, Some(503)));
@@ -213,9 +223,9 @@ proptest! {
     fn no_pause_is_longer_than_half_a_minute(
         made in 1_u32.., attempts in any::<u32>(), millis in any::<u64>(), chance in 0.0..=1.0, hint in prop::option::of(any::<u64>()),
     ) {
-        let retry = Retry { attempts, on_status: None, backoff: Duration::from_millis(millis) };
+        let retry = Retry { attempts, on_status: None, backoff: Duration::from_millis(millis), longest: HALF_A_MINUTE };
         let failed = Upstream { retry_after: hint.map(Duration::from_secs), ..failed(Fault::Server, Some(500)) };
-        let pause = retry.pause(made, &failed, chance);
+        let pause = retry.pause(made, &failed, false, chance);
         prop_assert!(pause.is_none_or(|pause| pause <= Duration::from_secs(30)));
         prop_assert!(made < attempts || pause.is_none());
     }

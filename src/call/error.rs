@@ -41,6 +41,12 @@ pub enum Error {
     /// Nothing in the configuration can do what is asked for.
     #[error("{0}")]
     Lacking(Lack),
+    /// Every target that serves the model has its circuit open; the first is tried again after this long.
+    #[error("every target that serves the model has failed too often lately and is left alone for a while")]
+    Unavailable(Duration),
+    /// The target has as many requests in hand and waiting as it may.
+    #[error("the target `{0}` has as many requests in hand and waiting as it may have")]
+    Saturated(Arc<str>),
     /// The gateway's own deadline passed.
     #[error("the gateway's request_timeout of {0:?} passed")]
     Deadline(Duration),
@@ -221,6 +227,8 @@ impl Error {
             Error::UnsupportedContent { .. } => "unsupported_content",
             Error::NoTarget(_) => "model_not_found",
             Error::Lacking(lack) => lack.code(),
+            Error::Unavailable(_) => "upstream_unavailable",
+            Error::Saturated(_) => "provider_saturated",
             Error::Deadline(_) => "gateway_timeout",
             Error::Draining => "shutting_down",
             Error::Upstream(upstream) => upstream.fault.code(),

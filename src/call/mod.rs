@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use futures_util::stream::BoxStream;
-use http::{HeaderMap, HeaderValue, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
 pub use self::error::{Error, Fault, Lack, Upstream};
 pub use self::outcome::{Outcome, OutcomeSlot, Price, Route};
@@ -37,6 +37,10 @@ pub struct Call {
     pub id: Arc<str>,
     /// When the request reached the gateway.
     pub since: Instant,
+    /// The caller's key by its id, never the key.
+    pub key: Option<Arc<str>>,
+    /// Those of its headers that rules ask for.
+    pub headers: Vec<(HeaderName, HeaderValue)>,
     /// The rest of a request that is passed on as it is.
     pub passage: Option<Arc<Passage>>,
 }
@@ -44,8 +48,9 @@ pub struct Call {
 impl Call {
     /// A call of an operation with a body, a model and nothing special.
     pub fn new(op: Op, body: Body, model: Arc<str>, id: Arc<str>, since: Instant) -> Self {
-        let (stream, wants_usage, passage) = (false, false, None);
-        Self { op, dialect: Dialect::OpenAi, body, model, stream, wants_usage, id, since, passage }
+        let (dialect, stream, wants_usage, passage) = (Dialect::OpenAi, false, false, None);
+        let (key, headers) = (None, Vec::new());
+        Self { op, dialect, body, model, stream, wants_usage, id, since, key, headers, passage }
     }
 }
 

@@ -15,6 +15,10 @@ pub struct Route {
     pub target: Arc<str>,
     /// The model the target was asked for, after its model map.
     pub model: Arc<str>,
+    /// The route that took it; `None` for the way of all others.
+    pub name: Option<Arc<str>>,
+    /// The variant of an experiment that was asked.
+    pub label: Option<Arc<str>>,
     /// Attempts made over all targets, retries included.
     pub attempts: u32,
     /// Of these, attempts on a target that had been tried before.

@@ -20,7 +20,8 @@ pub(super) fn banner(choice: &Choice, addresses: &[SocketAddr], warnings: &[Stri
             (true, false) => "requests need the MASTER_KEY",
             (false, false) => "open mode: this machine only, no key needed (set MASTER_KEY to serve other machines)",
         };
-    let targets = format!("{} ({})", choice.targets().join(", "), choice.config.strategy.mode.name());
+    let targets =
+        format!("{} ({})", choice.targets().join(", "), choice.config.strategy.mode.unwrap_or_default().name());
     let mut text = format!("\n{}\n\n", paint(BOLD, format!("ferrogw {}", env!("CARGO_PKG_VERSION"))));
     for (name, value) in [
         ("Address", format!("{} {}", paint(BOLD, &url), paint(FAINT, format!("({listens})")))),

@@ -186,7 +186,7 @@ fn announce(choice: &Choice, running: &Running, warnings: &[String], env: &Env, 
     };
     tracing::info!(
         source,
-        strategy = config.strategy.mode.name(),
+        strategy = config.strategy.mode.unwrap_or_default().name(),
         targets = config.targets.len(),
         plugins = 0,
         max_request_bytes = config.body_cap(),

@@ -45,7 +45,7 @@ pub(super) fn run(args: &Args, global: &Global, env: &Env, output: Output) -> Re
         let aliases = config.aliases.len();
         for (name, value) in [
             ("Config:", choice.origin()),
-            ("Strategy:", config.strategy.mode.name().to_owned()),
+            ("Strategy:", config.strategy.mode.unwrap_or_default().name().to_owned()),
             ("Targets:", config.targets.len().to_string()),
             ("Providers:", choice.providers().join(", ")),
             ("Aliases:", if aliases == 0 { String::new() } else { aliases.to_string() }),

@@ -12,37 +12,20 @@ enum When {
     Filled,
     /// It is a list.
     List,
-    /// It is one of these words.
-    Word(&'static [&'static str]),
-    /// It is a text that ends in `*`.
-    Wildcard,
     /// One of its entries is not `enabled: false`, which is also their default.
     Enabled,
-    /// Never: under the strategies there are it could do nothing in the reference either.
-    Idle,
     /// Tracing or an exporter is on.
     Observing,
 }
 
 /// Shape of the member's path, when it asks for something, and for what.
 static LATER: &[(&str, When, &str)] = &[
-    ("strategy.mode", When::Word(&MODES), "this strategy"),
-    ("strategy.conditions", When::Idle, "conditional"),
-    ("strategy.content_conditions", When::Idle, "content-based"),
-    ("strategy.ab_variants", When::Idle, "ab-test"),
-    ("strategy.unpriced_strategy", When::Idle, "cost-optimized"),
     ("targets[].api_key", When::List, "pools of several keys"),
-    ("targets[].circuit_breaker", When::Filled, "circuit breakers"),
-    ("targets[].concurrency", When::Filled, "concurrency limits"),
-    ("targets[].models[]", When::Wildcard, "wildcards in model lists"),
-    ("aliases.*", When::List, "aliases that name several models"),
-    ("routes", When::Filled, "routes"),
+    ("routes[].plugins", When::Filled, "plugins"),
     ("plugins", When::Enabled, "plugins"),
     ("mcp_servers", When::Filled, "MCP tool servers"),
     ("observability", When::Observing, "tracing and exporters"),
 ];
-
-static MODES: [&str; 6] = ["loadbalance", "conditional", "least-latency", "cost-optimized", "content-based", "ab-test"];
 
 /// What becomes of a member.
 pub(super) enum Verdict {
@@ -62,18 +45,6 @@ pub(super) fn judge(shape: &str, path: &str, node: &Node) -> Verdict {
     match (when, &node.value) {
         (When::Filled, _) if node.is_empty() => Verdict::Ignored(None),
         (When::Filled, _) | (When::List, Value::List(_)) => refused(),
-        (When::Word(words), Value::Text(word)) if words.contains(&word.as_str()) => {
-            let problem = refuse(path.to_owned(), node, &format!("the strategy `{word}`"));
-            Verdict::Refused(vec![problem.help("there are `single` and `fallback`")])
-        }
-        (When::Wildcard, Value::Text(text)) if text.len() > 1 && text.find(['*', '?']) == Some(text.len() - 1) => {
-            Verdict::Refused(vec![refuse(path.to_owned(), node, what).help("list the exact ids of the models")])
-        }
-        (When::Idle, _) if node.is_empty() => Verdict::Ignored(None),
-        (When::Idle, _) => {
-            let message = format!("has no effect: only the strategy `{what}` reads it");
-            Verdict::Ignored(Some(Problem::new(path, "no_effect", message).at(node.at.line, node.at.column)))
-        }
         (When::Enabled, _) if node.is_empty() => Verdict::Ignored(None),
         (When::Enabled, Value::List(entries)) => {
             let problems: Vec<Problem> = entries

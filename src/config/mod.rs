@@ -12,10 +12,15 @@ mod nearest;
 mod node;
 mod period;
 mod problem;
+mod resilience;
+mod routes;
 mod rules;
 mod schema;
+mod several;
 mod shape;
 mod source;
+mod strategies;
+mod strategy;
 mod target;
 mod text;
 
@@ -25,9 +30,16 @@ pub use self::catalog::{Catalog, Override, Price};
 pub use self::find::{Found, find};
 pub use self::period::{parse as parse_duration, render as render_duration};
 pub use self::problem::{Invalid, Problem, Warning};
-pub use self::schema::{Compatibility, Config, Mode, OnUnsupported, Server, Strategy};
+pub use self::resilience::{CircuitBreaker, Concurrency, ErrorRate, MinThroughput};
+pub use self::routes::{Day, Group, Hours, Match, Route, Tokens};
+pub use self::schema::{Compatibility, Config, OnUnsupported, Server};
+pub use self::several::Several;
 pub use self::source::Source;
-pub use self::target::{Failure, Retry, Target, Timeouts};
+pub use self::strategy::{
+    Affinity, Condition, ConditionKey, ContentCondition, ContentKind, Hedge, Mode, OnFailure, Sticky, StickyBy,
+    Strategy, Unpriced, Variant,
+};
+pub use self::target::{Failure, Retry, RetryBudget, Target, Timeouts};
 pub use self::text::{Env, Secret, Text};
 
 /// How a configuration is written down.
@@ -95,7 +107,8 @@ pub fn parse(text: &str, format: Format, name: &str) -> Result<Loaded, Invalid> 
         value["strategy"] = serde_json::json!({ "mode": Mode::Fallback });
     }
     match serde_json::from_value::<Config>(value) {
-        Ok(config) => {
+        Ok(mut config) => {
+            config.strategy.mode.get_or_insert_default();
             let found = rules::check(&config);
             problems.extend(found.problems.into_iter().filter(|problem| !settled.covers(&problem.path)));
             warnings.extend(found.warnings);

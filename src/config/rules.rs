@@ -4,8 +4,9 @@ use std::collections::{HashMap, HashSet};
 
 use super::nearest;
 use super::problem::Problem;
-use super::schema::{Config, Mode};
+use super::schema::Config;
 use super::source::{item_path, member_path};
+use super::strategies;
 use super::target::Target;
 use super::text::{self, Env, Text};
 
@@ -17,11 +18,11 @@ pub(super) struct Findings {
 }
 
 impl Findings {
-    fn refuse(&mut self, path: impl Into<String>, message: impl Into<String>) {
+    pub(super) fn refuse(&mut self, path: impl Into<String>, message: impl Into<String>) {
         self.problems.push(Problem::new(path, "invalid_value", message));
     }
 
-    fn warn(&mut self, path: impl Into<String>, code: &'static str, message: impl Into<String>) {
+    pub(super) fn warn(&mut self, path: impl Into<String>, code: &'static str, message: impl Into<String>) {
         self.warnings.push(Problem::new(path, code, message));
     }
 }
@@ -35,8 +36,8 @@ pub(super) fn check(config: &Config) -> Findings {
     if config.request_timeout.is_some_and(|timeout| timeout.is_zero()) {
         found.refuse("request_timeout", "must be longer than 0");
     }
-    strategy(config, &mut found);
     names(config, &mut found);
+    strategies::check(config, &mut found);
     for (index, target) in config.targets.iter().enumerate() {
         self::target(target, &item_path("targets", index), &mut found);
     }
@@ -71,30 +72,14 @@ fn models(config: &Config, found: &mut Findings) {
     }
 }
 
-fn strategy(config: &Config, found: &mut Findings) {
-    let single = config.strategy.mode == Mode::Single;
-    let mode = config.strategy.mode.name();
-    if config.targets.is_empty() {
-        found.refuse("targets", "at least one target is required");
-    } else if single && config.targets[0].is_drained() {
-        found.refuse("targets[0].weight", "0 takes the only target out of service that the strategy `single` asks");
-    } else if config.targets.iter().all(Target::is_drained) {
-        found.refuse("targets", "every target is out of service: each has the weight 0");
-    }
-    for (index, target) in config.targets.iter().enumerate() {
-        let path = item_path("targets", index);
-        let is_keeper = config.keepers().iter().any(|(_, name)| *name == Some(&target.virtual_key));
-        if single && index > 0 && !is_keeper {
-            let message = "is never asked: the strategy `single` asks the first target alone";
-            let warning = Problem::new(path, "no_effect", message);
-            found.warnings.push(warning.help("set `strategy: { mode: fallback }` to ask the others after it"));
-        } else if target.weight.is_some_and(|weight| weight > 0.0 && (weight - 1.0).abs() > f64::EPSILON) {
-            let message = format!("has no effect: the strategy `{mode}` knows only 0, out of service");
-            found.warn(member_path(&path, "weight"), "no_effect", message);
-        }
-    }
-    if single && config.failover_on.is_some() {
-        found.warn("failover_on", "no_effect", "has no effect: the strategy `single` asks one target");
+/// What is wrong with the name of a target, a group or a route.
+pub(super) fn name_fault(name: &str) -> Option<&'static str> {
+    if name.is_empty() {
+        Some("must not be empty")
+    } else if !name.bytes().all(|byte| byte.is_ascii_graphic()) || name.len() > 128 {
+        Some("must be at most 128 characters, all of ASCII and none a space")
+    } else {
+        None
     }
 }
 
@@ -103,10 +88,8 @@ fn names(config: &Config, found: &mut Findings) {
     for (index, target) in config.targets.iter().enumerate() {
         let path = format!("targets[{index}].virtual_key");
         let name = target.virtual_key.as_str();
-        if name.is_empty() {
-            found.refuse(path, "must not be empty");
-        } else if !name.bytes().all(|byte| byte.is_ascii_graphic()) || name.len() > 128 {
-            found.refuse(path, "must be at most 128 characters, all of ASCII and none a space");
+        if let Some(fault) = name_fault(name) {
+            found.refuse(path, fault);
         } else if let Some(first) = seen.insert(name, index) {
             let problem =
                 Problem::new(path, "invalid_value", format!("targets[{first}] has the name `{name}` already"));
@@ -128,7 +111,8 @@ fn target(target: &Target, path: &str, found: &mut Findings) {
     }
     let mut seen = HashSet::new();
     for (index, model) in target.models.iter().enumerate() {
-        let fault = model_fault(model).or((!seen.insert(model)).then_some("is listed twice"));
+        let fault = model_fault(model.strip_suffix('*').unwrap_or(model))
+            .or((!seen.insert(model)).then_some("is listed twice"));
         if let Some(fault) = fault {
             found.refuse(item_path(&at("models"), index), fault);
         }
@@ -150,6 +134,12 @@ fn target(target: &Target, path: &str, found: &mut Findings) {
         if wait.is_some_and(|wait| wait.is_zero()) {
             found.refuse(member_path(&at("timeouts"), name), "must be longer than 0");
         }
+    }
+    if target.concurrency.as_ref().is_some_and(|given| given.max_concurrency == 0) {
+        found.refuse(member_path(&at("concurrency"), "max_concurrency"), "must be from 1 to 10000");
+    }
+    if target.min_throughput.as_ref().is_some_and(|given| given.events_per_second <= 0.0 || given.over.is_zero()) {
+        found.refuse(at("min_throughput"), "needs `events_per_second` and `over`, both more than 0");
     }
     let codes = target.retry.on_status_codes.as_deref().unwrap_or_default();
     if codes.iter().any(|code| !(100..600).contains(code)) {
@@ -180,7 +170,7 @@ fn address_fault(address: &Text) -> Option<&'static str> {
     }
 }
 
-fn model_fault(model: &str) -> Option<&'static str> {
+pub(super) fn model_fault(model: &str) -> Option<&'static str> {
     if model.is_empty() {
         Some("must not be empty")
     } else if model.trim() != model {
@@ -235,19 +225,30 @@ fn named(config: &Config, found: &mut Findings) {
 }
 
 fn aliases(config: &Config, found: &mut Findings) {
-    for (alias, model) in &config.aliases {
+    for (alias, models) in &config.aliases {
         let path = member_path("aliases", alias);
         if alias.trim().is_empty() {
             found.refuse(path, "the name of an alias must not be empty");
-        } else if model.trim().is_empty() {
-            found.refuse(path, "must not be empty");
-        } else if alias == model {
-            found.refuse(path, "names itself");
-        } else if config.aliases.contains_key(model) {
-            found.refuse(path, format!("names `{model}`, which is an alias itself; an alias must name a model"));
-        } else if let Some(index) = config.targets.iter().position(|target| declares(target, alias)) {
-            let name = &config.targets[index].virtual_key;
-            let message = format!("hides the model `{alias}` of the target `{name}`: callers get `{model}`");
+            continue;
+        }
+        if models.is_empty() {
+            found.refuse(&path, "must name a model");
+        }
+        for (at, model) in models.iter().enumerate() {
+            let path = if models.len() == 1 { path.clone() } else { item_path(&path, at) };
+            if model.trim().is_empty() {
+                found.refuse(path, "must not be empty");
+            } else if alias == model {
+                found.refuse(path, "names itself");
+            } else if config.aliases.contains_key(model) {
+                found.refuse(path, format!("names `{model}`, which is an alias itself; an alias must name a model"));
+            } else if models[..at].contains(model) {
+                found.refuse(path, "is listed twice");
+            }
+        }
+        if let Some(index) = config.targets.iter().position(|target| declares(target, alias)) {
+            let (name, models) = (&config.targets[index].virtual_key, models.join("`, `"));
+            let message = format!("hides the model `{alias}` of the target `{name}`: callers get `{models}`");
             found.warn(path, "shadowed_model", message);
         }
     }

@@ -8,6 +8,9 @@ use serde::{Deserialize, Serialize};
 
 use super::catalog::Catalog;
 use super::period;
+use super::routes::{Group, Route};
+use super::several::Several;
+use super::strategy::{Mode, Strategy};
 use super::target::{Failure, Target};
 
 /// The body cap when the configuration names none: agents send 30 MB.
@@ -28,9 +31,16 @@ pub struct Config {
     pub strategy: Strategy,
     /// Whom the gateway can call, in the order of preference. At least one.
     pub targets: Vec<Target>,
-    /// Other names for models: `fast: gpt-5-mini`. Read once, before everything else; an alias cannot name an alias.
+    /// Targets under one name, with a strategy of their own. A group can stand wherever a target's name can.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub groups: Vec<Group>,
+    /// Requests that go their own way. The first route that matches takes a request; the others go by `strategy`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub routes: Vec<Route>,
+    /// Other names for models: `fast: gpt-5-mini`. A list is a chain: when all targets of a model have failed, those of
+    /// the next are asked. Read once, before everything else; an alias cannot name an alias.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub aliases: BTreeMap<String, String>,
+    pub aliases: BTreeMap<String, Several<String>>,
     /// Which failures of a target move a request on to the next one: statuses (`429`), classes of them (`5xx`) and the
     /// words `timeout`, `connect` and `broken`. Default: 401, 403, 404, 408, 409, 429, 5xx, timeout, connect, broken.
     /// An empty list means none.
@@ -64,8 +74,10 @@ impl Default for Config {
         Config {
             schema: None,
             api_version: "v1".to_owned(),
-            strategy: Strategy::default(),
+            strategy: Strategy::of(Mode::default()),
             targets: Vec::new(),
+            groups: Vec::new(),
+            routes: Vec::new(),
             aliases: BTreeMap::new(),
             failover_on: None,
             batch_target: None,
@@ -89,35 +101,6 @@ impl Config {
     /// The largest request body in bytes.
     pub fn body_cap(&self) -> u64 {
         if self.max_request_bytes == 0 { MAX_REQUEST_BYTES } else { self.max_request_bytes }
-    }
-}
-
-/// How the target of a request is chosen.
-#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema, PartialEq)]
-#[serde(deny_unknown_fields, default)]
-pub struct Strategy {
-    /// `single` asks the first target alone, `fallback` asks the targets in order until one answers. Default: `single`.
-    pub mode: Mode,
-}
-
-/// Ways to choose a target.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, JsonSchema, PartialEq, Eq)]
-#[serde(rename_all = "kebab-case")]
-pub enum Mode {
-    /// The first target, and no other.
-    #[default]
-    Single,
-    /// All targets that serve the model, in order, until one answers.
-    Fallback,
-}
-
-impl Mode {
-    /// The word the configuration uses.
-    pub fn name(self) -> &'static str {
-        match self {
-            Mode::Single => "single",
-            Mode::Fallback => "fallback",
-        }
     }
 }
 

@@ -97,6 +97,11 @@ impl<'s> Walk<'s> {
         let Some(wanted) = kind(schema) else { return self.wrong(node, at, "nothing") };
         match (wanted, &node.value) {
             (_, Value::Null) => None,
+            ("either", Value::List(items)) => self.list(items, schema, at),
+            ("either", _) => {
+                let item = schema.get("items").unwrap_or(&Json::Null);
+                self.value(node, item, at).map(|value| Json::Array(vec![value]))
+            }
             ("object", Value::Map(members)) => Some(self.object(members, schema, at)),
             ("object", _) => self.wrong(node, at, "keys with values"),
             ("array", Value::List(items)) => self.list(items, schema, at),

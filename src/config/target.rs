@@ -10,6 +10,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::period;
+use super::resilience::{CircuitBreaker, Concurrency, MinThroughput};
 use super::text::{self, Text};
 use crate::call::Fault;
 
@@ -31,7 +32,7 @@ pub struct Target {
     /// as `OPENAI_API_KEY`; with a `base_url` there is no default, for the vendor's key must not reach another host.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub api_key: Option<Text>,
-    /// Exact ids of models this target serves, beside those the provider is known to have.
+    /// Ids of models this target serves, beside those the provider is known to have; `gpt-5*` is every id that begins so.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub models: Vec<String>,
     /// What the provider calls a model that callers know by another name: `fast: gpt-5-mini`.
@@ -47,13 +48,22 @@ pub struct Target {
     /// How long this target may take. Defaults are the provider's.
     #[serde(skip_serializing_if = "Timeouts::is_empty")]
     pub timeouts: Timeouts,
-    /// 0 takes the target out of service: it is never chosen. Other weights need a strategy that weighs. Default: 1.
+    /// Its share where a strategy weighs. 0 takes the target out of service: it is never chosen. Default: 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0))]
     pub weight: Option<f64>,
     /// Whether and when this target is asked again after a failure.
     #[serde(skip_serializing_if = "Retry::is_default")]
     pub retry: Retry,
+    /// When a target that keeps failing is left alone for a while. Default: never.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub circuit_breaker: Option<CircuitBreaker>,
+    /// How many requests it gets at a time. Default: any number.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub concurrency: Option<Concurrency>,
+    /// The least speed of its streams. Default: none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub min_throughput: Option<MinThroughput>,
 }
 
 impl Target {
@@ -102,7 +112,7 @@ impl Timeouts {
 }
 
 /// Whether and when a target is asked again.
-#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema, PartialEq, Eq)]
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema, PartialEq)]
 #[serde(deny_unknown_fields, default)]
 pub struct Retry {
     /// How often this target is asked in all; 0 and 1 both mean once. Default: 1.
@@ -117,11 +127,47 @@ pub struct Retry {
     /// one; a `Retry-After` of the provider replaces it. Default: 100.
     #[schemars(range(min = 0, max = 3_600_000))]
     pub initial_backoff_ms: u64,
+    /// The longest wait that is drawn, in milliseconds. Default: 30000.
+    #[schemars(range(min = 0, max = 3_600_000))]
+    pub max_backoff_ms: u64,
+    /// How many attempts may be repeated, so that a target that is down is not asked several times as much.
+    #[serde(skip_serializing_if = "RetryBudget::is_default")]
+    pub budget: RetryBudget,
 }
 
 impl Default for Retry {
     fn default() -> Self {
-        Retry { attempts: 1, on_status_codes: None, initial_backoff_ms: 100 }
+        Retry {
+            attempts: 1,
+            on_status_codes: None,
+            initial_backoff_ms: 100,
+            max_backoff_ms: 30_000,
+            budget: RetryBudget::default(),
+        }
+    }
+}
+
+/// How many attempts at a target may be repeated.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema, PartialEq)]
+#[serde(deny_unknown_fields, default)]
+pub struct RetryBudget {
+    /// Repeated attempts for 100 requests. Default: 20.
+    #[schemars(range(min = 0, max = 1000))]
+    pub percent: f32,
+    /// Repeated attempts a second that are always allowed. Default: 10.
+    #[schemars(range(min = 0, max = 1_000_000))]
+    pub min_per_second: f32,
+}
+
+impl Default for RetryBudget {
+    fn default() -> Self {
+        RetryBudget { percent: 20.0, min_per_second: 10.0 }
+    }
+}
+
+impl RetryBudget {
+    fn is_default(&self) -> bool {
+        *self == RetryBudget::default()
     }
 }
 

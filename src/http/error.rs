@@ -158,6 +158,8 @@ impl Failure {
                     call::Error::Lacking(Lack::Direction) => (S::BAD_REQUEST, INVALID),
                     call::Error::Lacking(_) => (S::NOT_IMPLEMENTED, INVALID),
                     call::Error::Deadline(_) => (S::GATEWAY_TIMEOUT, UPSTREAM),
+                    call::Error::Unavailable(_) => (S::SERVICE_UNAVAILABLE, UPSTREAM),
+                    call::Error::Saturated(_) => (S::TOO_MANY_REQUESTS, "rate_limit_error"),
                     call::Error::Draining => (S::SERVICE_UNAVAILABLE, SERVER),
                     call::Error::Upstream(upstream) => match upstream.fault {
                         Fault::BadRequest | Fault::Conflict | Fault::ContextLength | Fault::ContentPolicy => {
@@ -240,7 +242,10 @@ impl Failure {
     fn retry_after(&self) -> Option<Duration> {
         match self {
             Failure::RateLimited { retry_after } => Some(*retry_after),
-            Failure::Overloaded | Failure::Call(call::Error::Draining) => Some(Duration::from_secs(1)),
+            Failure::Call(call::Error::Unavailable(left)) => Some(*left),
+            Failure::Overloaded | Failure::Call(call::Error::Draining | call::Error::Saturated(_)) => {
+                Some(Duration::from_secs(1))
+            }
             _ => {
                 let upstream = self.upstream()?;
                 let guess = (upstream.fault == Fault::Overloaded).then_some(Duration::from_secs(1));

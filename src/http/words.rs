@@ -18,6 +18,8 @@ pub(super) fn of(error: &call::Error) -> String {
         | call::Error::Unsupported { .. }
         | call::Error::UnsupportedContent { .. }
         | call::Error::Lacking(_)
+        | call::Error::Unavailable(_)
+        | call::Error::Saturated(_)
         | call::Error::Deadline(_)
         | call::Error::Draining => error.to_string(),
     }

@@ -11,10 +11,12 @@ use futures_util::future::BoxFuture;
 use tower::Service;
 
 use super::Rules;
-use super::walk::{Failed, walk};
+use super::hold::Hold;
+use super::walk::{Failed, Way, walk};
 use crate::call::{Call, Error, Lack, Op, Route};
 use crate::providers::receive::Got;
-use crate::routing::Plan;
+use crate::routing::candidates::Candidates;
+use crate::routing::{Facts, Moment, Plan, random};
 use crate::telemetry::Metrics;
 
 /// A stream that has said nothing for so long gets its status and keep-alive comments, while the search for a target
@@ -22,7 +24,7 @@ use crate::telemetry::Metrics;
 const HOLD: Duration = Duration::from_secs(15);
 
 /// What a walk came to.
-pub type Walked = Result<(Got, Route), Failed>;
+pub type Walked = Result<(Got, Route, Hold), Failed>;
 
 /// What the engine returns: how the call began to be answered.
 #[expect(clippy::large_enum_variant, reason = "it is moved once, and nearly every call is the large one")]
@@ -67,24 +69,39 @@ impl Service<Call> for Engine {
     }
 }
 
-/// The targets to ask. Fails if there is none.
-fn plan(rules: &Rules, call: &Call) -> Result<Plan, Error> {
+/// The targets to ask for one of these models. Fails if there is none.
+fn plan<'r>(rules: &'r Rules, call: &Call, models: &[Arc<str>]) -> Result<Plan<'r>, Error> {
     if call.op.is_passed() {
         return passed(rules, call);
     }
-    let plan = rules.strategy.plan(&rules.targets, call.op, &call.model);
+    let plan = served(rules, call, models);
     if !plan.is_empty() {
         return Ok(plan);
     }
-    let chats = || rules.strategy.plan(&rules.targets, Op::Chat, &call.model);
-    match chats().first().filter(|_| call.op == Op::Respond) {
-        Some((target, _)) => Err(Error::Lacking(Lack::Responses(target.provider.spec.id))),
+    match chats(rules, call, models).filter(|_| call.op == Op::Respond) {
+        Some(provider) => Err(Error::Lacking(Lack::Responses(provider))),
         None => Err(Error::NoTarget(call.model.clone())),
     }
 }
 
+/// Who serves these models, in order.
+fn served<'r>(rules: &'r Rules, call: &Call, models: &[Arc<str>]) -> Plan<'r> {
+    let mut plan = Plan::default();
+    for model in models {
+        rules.routing.leg(&Facts::new(call, model), model, Moment::default(), &mut random::chance, &mut plan);
+    }
+    plan
+}
+
+/// The provider of whoever would chat with these models.
+fn chats(rules: &Rules, call: &Call, models: &[Arc<str>]) -> Option<&'static str> {
+    let chat = Call { op: Op::Chat, ..call.clone() };
+    let plan = served(rules, &chat, models);
+    plan.steps().next().map(|step| step.candidate.target.provider.spec.id)
+}
+
 /// The targets of a request that is passed on: those who keep what it is about, whom it names, or who serve its model.
-fn passed(rules: &Rules, call: &Call) -> Result<Plan, Error> {
+fn passed<'r>(rules: &'r Rules, call: &Call) -> Result<Plan<'r>, Error> {
     let to = call.passage.as_ref().and_then(|passage| passage.to.as_ref());
     let (one, lack): (_, fn(&'static str) -> Lack) = match (call.op, to) {
         (Op::File | Op::Batch, _) => (rules.batch_target.as_ref().ok_or(Lack::BatchTarget), Lack::Batches),
@@ -95,35 +112,39 @@ fn passed(rules: &Rules, call: &Call) -> Result<Plan, Error> {
         }
         (_, None) if call.model.is_empty() => (Err(Lack::Direction), Lack::Passage),
         (_, None) => {
-            let plan = rules.strategy.plan(&rules.targets, call.op, &call.model);
-            let chats = || rules.strategy.plan(&rules.targets, Op::Chat, &call.model);
-            return match plan.is_empty().then(chats).as_deref() {
+            let models = std::slice::from_ref(&call.model);
+            let plan = served(rules, call, models);
+            return match plan.is_empty().then(|| chats(rules, call, models)) {
                 None => Ok(plan),
-                Some([(target, _), ..]) => Err(Error::Lacking(Lack::Passage(target.provider.spec.id))),
-                Some([]) => Err(Error::NoTarget(call.model.clone())),
+                Some(Some(provider)) => Err(Error::Lacking(Lack::Passage(provider))),
+                Some(None) => Err(Error::NoTarget(call.model.clone())),
             };
         }
     };
     let target = one.map_err(Error::Lacking)?;
     match target.provider.spec.serves(call.op) {
-        true => Ok(vec![(target.clone(), target.upstream_model(&call.model))]),
+        true => Ok(Plan::only(&rules.routing.main, Candidates::only(target, &call.model))),
         false => Err(Error::Lacking(lack(target.provider.spec.id))),
     }
 }
 
 async fn run(rules: Arc<Rules>, metrics: Arc<Metrics>, mut call: Call) -> Walked {
-    if let Some(model) = rules.aliases.get(&call.model) {
-        call.model = model.clone();
+    let chain = rules.aliases.get(&call.model).cloned();
+    if let Some(first) = chain.as_ref().and_then(|chain| chain.first()) {
+        call.model = first.clone();
     }
-    let plan = match plan(&rules, &call) {
+    let models = chain.as_deref().unwrap_or(std::slice::from_ref(&call.model));
+    let plan = match plan(&rules, &call, models) {
         Ok(plan) => plan,
         Err(error) => return Err(Failed { error, route: Route::default() }),
     };
     let mut route = Route::default();
+    let timeout = plan.legs.first().and_then(|leg| leg.route.timeout);
+    let way = Way { call: &call, plan: &plan, metrics: &metrics, before: timeout.map(|limit| call.since + limit) };
     let walked = {
         // pinned once: written out for both ways it would stand in the call's future twice
-        let walk = pin!(walk(&call, &plan, &mut route, &metrics));
-        match rules.request_timeout {
+        let walk = pin!(walk(way, &mut route));
+        match timeout {
             None => walk.await,
             Some(limit) => {
                 let left = limit.saturating_sub(call.since.elapsed());
@@ -132,7 +153,10 @@ async fn run(rules: Arc<Rules>, metrics: Arc<Metrics>, mut call: Call) -> Walked
         }
     };
     match walked {
-        Ok(got) => Ok((got, route)),
+        Ok((got, hold)) => {
+            rules.routing.served(&plan, &route);
+            Ok((got, route, hold))
+        }
         Err(error) => Err(Failed { error, route }),
     }
 }

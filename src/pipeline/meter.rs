@@ -10,6 +10,7 @@ use futures_util::future::BoxFuture;
 use tower::{Layer, Service, layer::layer_fn};
 
 use super::engine::Begun;
+use super::hold::Hold;
 use super::metered::{Metered, Source};
 use super::walk::Failed;
 use super::{Hurry, Rules};
@@ -57,11 +58,11 @@ where
                 Begun::Walked(walked) => walked,
                 Begun::Waiting(walk) => {
                     let route = ledger.outcome.route.clone();
-                    let events = Metered::new(Source::Waiting(walk), ledger, hurry.here(), keep_alive);
+                    let events = Metered::new(Source::Waiting(walk), Hold::default(), ledger, hurry.here(), keep_alive);
                     return Ok(Answered { answer: Answer::Events(events.boxed()), route, cost: None });
                 }
             };
-            let (got, route) = match walked {
+            let (got, route, hold) = match walked {
                 Ok(walked) => walked,
                 Err(failed) => {
                     ledger.outcome.route = failed.route.clone();
@@ -79,11 +80,11 @@ where
                 }
                 Got::Long(long) => {
                     let head = Box::new(long.head.clone());
-                    let chunks = Metered::new(Source::Long(long), ledger, hurry.here(), None);
+                    let chunks = Metered::new(Source::Long(long), hold, ledger, hurry.here(), None);
                     Answer::Bytes(head, chunks.boxed())
                 }
                 Got::Flow(flow) => {
-                    Answer::Events(Metered::new(Source::Flow(flow), ledger, hurry.here(), keep_alive).boxed())
+                    Answer::Events(Metered::new(Source::Flow(flow), hold, ledger, hurry.here(), keep_alive).boxed())
                 }
             };
             Ok(Answered { answer, route, cost })

@@ -12,6 +12,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 use super::engine::Walked;
+use super::hold::Hold;
 use super::meter::Ledger;
 use crate::call::{Error, Fault, Usage};
 use crate::providers::receive::Got;
@@ -38,6 +39,7 @@ pub enum Source {
 /// A body in the making.
 pub struct Metered {
     source: Source,
+    hold: Hold,
     ledger: Ledger,
     hurry: Pin<Box<WaitForCancellationFutureOwned>>,
     silence: Option<Silence>,
@@ -76,18 +78,24 @@ impl Silence {
 
 impl Metered {
     /// Measure a source. `keep_alive` is the pause after which a silent stream gets a comment.
-    pub fn new(source: Source, ledger: Ledger, hurry: &CancellationToken, keep_alive: Option<Duration>) -> Self {
+    pub fn new(
+        source: Source,
+        hold: Hold,
+        ledger: Ledger,
+        hurry: &CancellationToken,
+        keep_alive: Option<Duration>,
+    ) -> Self {
         let silence = keep_alive.map(Silence::new);
         let tells = ledger.tells() && !matches!(source, Source::Long(_));
-        Self { source, ledger, hurry: Box::pin(hurry.clone().cancelled_owned()), silence, tells }
+        Self { source, hold, ledger, hurry: Box::pin(hurry.clone().cancelled_owned()), silence, tells }
     }
 
     fn poll_source(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Error>>> {
         loop {
             match &mut self.source {
                 Source::Waiting(walk) => match std::task::ready!(walk.as_mut().poll(cx)) {
-                    Ok((got, route)) => {
-                        self.ledger.outcome.route = route;
+                    Ok((got, route, hold)) => {
+                        (self.ledger.outcome.route, self.hold) = (route, hold);
                         self.source = match got {
                             Got::Flow(flow) => Source::Flow(flow),
                             Got::Long(long) => Source::Long(long),
@@ -114,6 +122,7 @@ impl Metered {
                     let next = std::task::ready!(long.poll(cx));
                     if long.complete() {
                         let usage = long.usage();
+                        self.hold.end(None, usage.as_ref());
                         self.ledger.end(None, usage);
                     }
                     return Poll::Ready(next.map(|chunk| chunk.map_err(Error::from)));
@@ -140,11 +149,12 @@ impl Metered {
         Some(Ok(format!(": x-ferro-cost-usd {cost}\n\n").into()))
     }
 
-    fn end(&mut self, error: Option<&'static str>) {
+    fn end(&mut self, error: Option<&Error>) {
         let failed = matches!(&self.source, Source::Flow(flow) if flow.failed());
-        let error = error.or(failed.then_some(Fault::Server.code()));
-        let usage = self.usage(error.is_none());
-        self.ledger.end(error, usage);
+        let code = error.map(Error::code).or(failed.then_some(Fault::Server.code()));
+        let usage = self.usage(code.is_none());
+        self.hold.end(error, usage.as_ref());
+        self.ledger.end(code, usage);
         self.source = Source::Over;
     }
 }
@@ -162,7 +172,7 @@ impl Stream for Metered {
                 Poll::Ready(Some(Ok(chunk)))
             }
             Poll::Ready(Some(Err(error))) => {
-                me.end(Some(error.code()));
+                me.end(Some(&error));
                 Poll::Ready(Some(Err(error)))
             }
             Poll::Ready(None) => {
@@ -170,7 +180,7 @@ impl Stream for Metered {
                 Poll::Ready(me.last_word())
             }
             Poll::Pending if me.hurry.as_mut().poll(cx).is_ready() => {
-                me.end(Some(Error::Draining.code()));
+                me.end(Some(&Error::Draining));
                 Poll::Ready(Some(Err(Error::Draining)))
             }
             Poll::Pending if matches!(&me.source, Source::Flow(flow) if flow.done()) => {

@@ -2,6 +2,8 @@
 
 pub mod engine;
 pub mod gateway;
+mod hedged;
+pub mod hold;
 pub mod meter;
 pub mod metered;
 pub mod walk;
@@ -16,7 +18,7 @@ use self::engine::Engine;
 pub use self::gateway::Gateway;
 use self::meter::Meter;
 use crate::catalog::Catalog;
-use crate::routing::{Strategy, Target};
+use crate::routing::{Routing, Target};
 use crate::telemetry::Metrics;
 
 /// One configuration, compiled: what the engine goes by.
@@ -25,12 +27,10 @@ pub struct Rules {
     pub targets: Vec<Arc<Target>>,
     /// What is known of models.
     pub catalog: Arc<Catalog>,
-    /// How they are ordered.
-    pub strategy: Strategy,
-    /// Other names for models.
-    pub aliases: HashMap<Arc<str>, Arc<str>>,
-    /// The time a call may take; of a stream, until it starts.
-    pub request_timeout: Option<Duration>,
+    /// Who is asked when.
+    pub routing: Routing,
+    /// Other names for models, each with the models that are asked for in its place, in order.
+    pub aliases: HashMap<Arc<str>, Arc<[Arc<str>]>>,
     /// The pause between keep-alive comments in a silent stream; `None` for none.
     pub keep_alive: Option<Duration>,
     /// The target that keeps files and batches.

@@ -1,12 +1,22 @@
 //! The one loop over targets, taken by every operation.
 
+use std::iter::Peekable;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::hedged;
+use super::hold::{Held, Hold, verdict};
 use crate::call::{Call, Error, Fault, Route, Upstream};
 use crate::providers::receive::Got;
-use crate::routing::{Plan, Target};
+use crate::routing::breaker::Verdict;
+use crate::routing::{Plan, Step, random};
 use crate::telemetry::Metrics;
+
+/// A target that asks for a pause and does not say how long gets this one.
+const REST: Duration = Duration::from_secs(1);
+
+/// No target is left alone for longer, whatever it asks for.
+const LONGEST_REST: Duration = Duration::from_secs(60);
 
 /// A call that failed, and where it went until then.
 #[derive(Debug)]
@@ -17,67 +27,177 @@ pub struct Failed {
     pub route: Route,
 }
 
-/// Ask the targets of a plan in order, each as often as its retry rule says, until one answers. The last failure is the
-/// call's; `route` says at any time where the call is.
-pub async fn walk(call: &Call, plan: &Plan, route: &mut Route, metrics: &Metrics) -> Result<Got, Error> {
-    let mut last = None;
-    for (at, (target, model)) in plan.iter().enumerate() {
-        match attempts(call, target, model, route, metrics).await {
-            Ok(got) => return Ok(got),
-            Err(Error::Upstream(failed)) if target.failover.moves_on(&failed) => {
-                if at + 1 < plan.len() && matches!(failed.fault, Fault::Auth | Fault::Billing) {
+/// What a walk needs to know.
+#[derive(Clone, Copy)]
+pub struct Way<'w, 'r> {
+    /// The call.
+    pub call: &'w Call,
+    /// Who is asked for it.
+    pub plan: &'w Plan<'r>,
+    /// Where failed attempts are counted.
+    pub metrics: &'w Metrics,
+    /// When it must have an answer.
+    pub before: Option<Instant>,
+}
+
+/// Why a step has no answer.
+pub enum Miss {
+    /// Its circuit is open, for so long.
+    Open(Duration),
+    /// It has no place for another request.
+    Saturated,
+    /// It was asked in vain.
+    Failed(Box<Upstream>),
+    /// Whatever is asked next, the call is over.
+    Over(Error),
+}
+
+/// What a walk has met so far.
+#[derive(Default)]
+pub struct Met {
+    failed: Option<Box<Upstream>>,
+    open: Option<Duration>,
+    saturated: Option<Arc<str>>,
+}
+
+impl Met {
+    /// Notes a miss. `Err` if the next target is not asked.
+    pub fn note(&mut self, miss: Miss, step: &Step<'_>, is_last: bool) -> Result<(), Error> {
+        match miss {
+            Miss::Over(error) => return Err(error),
+            Miss::Open(left) => self.open = Some(self.open.map_or(left, |open| open.min(left))),
+            Miss::Saturated => self.saturated = Some(step.candidate.target.name.clone()),
+            Miss::Failed(failed) if step.route.failover.moves_on(&failed) => {
+                if !is_last && matches!(failed.fault, Fault::Auth | Fault::Billing) {
                     // the next target may make it good, and then nobody else speaks of it
                     let (target, code) = (&failed.target, failed.fault.code());
                     tracing::warn!(%target, code, reason = %failed.message, "a credential does not serve");
                 }
-                last = Some(failed);
+                self.failed = Some(failed);
             }
-            Err(error) => return Err(error),
+            Miss::Failed(failed) => return Err(Error::Upstream(failed)),
+        }
+        Ok(())
+    }
+
+    /// What the call ends with when nobody is left.
+    pub fn end(self, call: &Call) -> Error {
+        match (self.failed, self.saturated, self.open) {
+            (Some(failed), ..) => Error::Upstream(failed),
+            (None, Some(target), _) => Error::Saturated(target),
+            (None, None, Some(left)) => Error::Unavailable(left),
+            (None, None, None) => Error::NoTarget(call.model.clone()),
         }
     }
-    Err(last.map_or_else(|| Error::NoTarget(call.model.clone()), Error::Upstream))
 }
 
-async fn attempts(
-    call: &Call,
-    target: &Target,
-    model: &Arc<str>,
-    route: &mut Route,
-    metrics: &Metrics,
-) -> Result<Got, Error> {
-    route.provider = target.provider.spec.id;
-    route.target = target.name.clone();
-    route.model = model.clone();
+/// Ask the targets of a plan in order, each as often as its retry rule says, until one answers. The last failure is the
+/// call's; `route` says at any time where the call is.
+pub async fn walk(way: Way<'_, '_>, route: &mut Route) -> Result<(Got, Hold), Error> {
+    let mut met = Met::default();
+    let mut steps = way.plan.steps().peekable();
+    if let Some(hedge) = hedged::applies(&way) {
+        let hedged = Box::pin(hedged::first(way, hedge, &mut steps, route, &mut met)).await?;
+        if let Some(answered) = hedged {
+            return Ok(answered);
+        }
+    }
+    while let Some(step) = next(&mut steps, route) {
+        let others = has_more(&mut steps);
+        match attempts(way, &step, others, route).await {
+            Ok(answered) => return Ok(answered),
+            Err(miss) => met.note(miss, &step, !others)?,
+        }
+    }
+    Err(met.end(way.call))
+}
+
+/// The next step that is asked: one that stands in for others only if none of these has been asked.
+pub fn next<'p>(steps: &mut impl Iterator<Item = Step<'p>>, route: &Route) -> Option<Step<'p>> {
+    steps.find(|step| !step.pick.spare || route.attempts == 0)
+}
+
+/// Whether there will be another after the one that is about to be asked.
+pub fn has_more<'p>(steps: &mut Peekable<impl Iterator<Item = Step<'p>>>) -> bool {
+    // those that stand in for others are the last of their group: a plain one behind them is rare, and found in its turn
+    steps.peek().is_some_and(|step| !step.pick.spare)
+}
+
+/// Ask one target as often as its rule says.
+pub async fn attempts(way: Way<'_, '_>, step: &Step<'_>, others: bool, route: &mut Route) -> Result<(Got, Hold), Miss> {
+    let Way { call, metrics, .. } = way;
+    let (candidate, target) = (step.candidate, &step.candidate.target);
+    let vitals = &target.vitals;
+    let mut last: Option<Box<Upstream>> = None;
     for made in 1_u32.. {
+        let since = Instant::now();
+        let track = candidate.tracks.as_ref().map(|tracks| &tracks[usize::from(call.stream)]);
+        let mut held = Held::of(step, track.map(|track| track.enter()));
+        if let Some(breaker) = &vitals.breaker {
+            match breaker.enter(since) {
+                Ok(pass) => held.pass = Some((target.clone(), pass)),
+                Err(left) => return Err(last.map_or(Miss::Open(left), Miss::Failed)),
+            }
+        }
+        if let Some(slots) = &vitals.slots {
+            held.slot = match slots.try_take() {
+                Some(slot) => Some(slot),
+                None => match Box::pin(slots.take(way.before)).await {
+                    Ok(slot) => Some(slot),
+                    Err(_) => return Err(last.map_or(Miss::Saturated, Miss::Failed)),
+                },
+            };
+        }
+        if made == 1 && target.retry.attempts > 1 {
+            vitals.budget.earn();
+        }
+        route.provider = target.provider.spec.id;
+        route.target = target.name.clone();
+        route.model = candidate.model.clone();
+        route.name = step.route.name.clone();
+        route.label = step.label().cloned();
         route.attempts += 1;
         route.retries += u32::from(made > 1);
         route.warnings.clear();
-        let since = Instant::now();
-        let asked = target.provider.ask(call, model, &mut route.warnings).await;
-        route.upstream += since.elapsed();
+        let asked = target.provider.ask(call, &candidate.model, &mut route.warnings).await;
+        let now = Instant::now();
+        let took = now.saturating_duration_since(since);
+        route.upstream += took;
         let failed = match asked {
-            Ok(got) => return Ok(got),
+            Ok(got) => {
+                vitals.awakes();
+                if let Some(track) = track {
+                    track.record(took, now);
+                }
+                if let Got::Whole(_, usage) = &got {
+                    held.settle(Verdict::Good, now);
+                    held.learn(usage.as_ref());
+                    return Ok((got, Hold::default()));
+                }
+                return Ok((got, held.keep()));
+            }
             Err(Error::Upstream(failed)) => failed,
-            Err(error) => return Err(error),
+            Err(error) => return Err(Miss::Over(error)),
         };
+        held.settle(verdict(failed.fault), now);
+        drop(held);
         metrics.attempt_failed(route.provider, &route.target, failed.fault);
-        match target.retry.pause(made, &failed, chance()) {
-            Some(pause) => {
+        if failed.fault == Fault::RateLimited {
+            vitals.rest(failed.retry_after.unwrap_or(REST).min(LONGEST_REST), now);
+        }
+        match target.retry.pause(made, &failed, others, random::chance()) {
+            Some(pause) if vitals.budget.spend(now) => {
                 rest(pause, call, &failed).await;
                 route.upstream += pause;
+                last = Some(failed);
             }
-            None => return Err(Error::Upstream(failed)),
+            _ => return Err(Miss::Failed(failed)),
         }
     }
-    Err(Error::NoTarget(call.model.clone()))
+    Err(last.map_or(Miss::Saturated, Miss::Failed))
 }
 
 async fn rest(pause: Duration, call: &Call, failed: &Upstream) {
     tracing::debug!(id = %call.id, target = %failed.target, code = failed.fault.code(), ?pause, "trying the target again");
     tokio::time::sleep(pause).await;
-}
-
-/// A random number from 0 to 1.
-fn chance() -> f64 {
-    getrandom::u32().map_or(0.5, |number| f64::from(number) / f64::from(u32::MAX))
 }

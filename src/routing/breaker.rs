@@ -49,6 +49,17 @@ pub enum State {
     HalfOpen,
 }
 
+impl State {
+    /// The word for it in logs, health and metrics.
+    pub fn name(self) -> &'static str {
+        match self {
+            State::Closed => "closed",
+            State::Open => "open",
+            State::HalfOpen => "half_open",
+        }
+    }
+}
+
 /// What a call says about its target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {

@@ -59,8 +59,8 @@ pub fn of_headers<'a>(get: impl Fn(&'static str) -> Option<&'a str>) -> Option<u
 /// The conversation of a body in any of the dialects: as a member names it, else by how it begins, which is with its
 /// instructions and the first message of the user. `None` if it says nothing of the kind.
 pub fn of_body(body: &Object) -> Option<Prefix> {
-    if let Some(conversation) = named(body) {
-        return Some(Prefix { conversation, begun: true });
+    if let Some(prefix) = named(body) {
+        return Some(prefix);
     }
     let mut start = Start::default();
     for member in WHO.into_iter().chain(SYSTEM) {
@@ -89,10 +89,14 @@ fn name(value: &[u8]) -> u64 {
     digest.finish()
 }
 
-/// The name that a member gives to the conversation.
-fn named(body: &Object) -> Option<u64> {
+/// The conversation that a member names.
+pub fn named(body: &Object) -> Option<Prefix> {
+    named_by(body).map(|conversation| Prefix { conversation, begun: true })
+}
+
+fn named_by(body: &Object) -> Option<u64> {
     let own = MEMBERS.iter().find_map(|member| text(body.raw(member)?));
-    let value = match own {
+    match own {
         Some(value) => Some(name(value)),
         None if body.has("metadata") => {
             let metadata = body.object("metadata").ok()??;
@@ -100,8 +104,7 @@ fn named(body: &Object) -> Option<u64> {
             named.or_else(|| session(text(metadata.raw("user_id")?)?)).map(name)
         }
         None => None,
-    };
-    value
+    }
 }
 
 /// What is between the quotes of a string that may be a name.

@@ -2,11 +2,17 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
 
 use arc_swap::ArcSwapOption;
 
-use super::retry::{Failover, Retry};
+use super::candidates::Claim;
+use super::retry::Retry;
+use super::vitals::Vitals;
+use crate::call::Op;
 use crate::catalog::Catalog;
+use crate::config::MinThroughput;
 use crate::providers::Provider;
 use crate::providers::spec::Discover;
 
@@ -16,24 +22,72 @@ pub struct Target {
     pub name: Arc<str>,
     /// Whom it calls.
     pub provider: Provider,
+    /// A short form of the name, the same after every reload.
+    pub tag: u16,
     /// The models it declares.
     pub models: BTreeSet<Arc<str>>,
+    /// Beginnings of models that it declares.
+    pub wildcards: Vec<Arc<str>>,
     /// The provider's names for models that are called otherwise here.
     pub model_map: HashMap<Arc<str>, Arc<str>>,
     /// What is known of its provider's models; `None` if that says nothing about this target.
     pub catalog: Option<Arc<Catalog>>,
     /// When the same target is asked again.
     pub retry: Retry,
-    /// Which failures move on to the next target.
-    pub failover: Failover,
-    /// The models the provider lists, once it has been asked.
+    /// The least speed of its streams.
+    pub min_throughput: Option<MinThroughput>,
+    /// How it is doing.
+    pub vitals: Vitals,
+    /// The models the provider lists, once it has been asked; [`Target::tell`] says so.
     pub discovered: ArcSwapOption<BTreeSet<Arc<str>>>,
+    /// How often providers have told their models, all targets together.
+    pub told: Arc<AtomicU64>,
 }
 
 impl Target {
+    /// How sure it is that it serves a model, and its own name for it; `None` if it must not be asked.
+    pub fn claim(&self, op: Op, model: &Arc<str>) -> Option<(Claim, Arc<str>)> {
+        let spec = self.provider.spec;
+        if !spec.serves(op) {
+            return None;
+        }
+        let named = |claim| Some((claim, self.upstream_model(model)));
+        if self.declares(model) {
+            return named(Claim::Declared);
+        }
+        if self.lists(model) {
+            return named(Claim::Listed);
+        }
+        if let Some((head, rest)) = model.split_once('/')
+            && self.is_called(head)
+        {
+            return Some((Claim::Addressed, self.upstream_model(&rest.into())));
+        }
+        if spec.owns(model) {
+            return named(if self.has_told() { Claim::Owned } else { Claim::Likely });
+        }
+        if self.may_serve(model) {
+            return named(Claim::Catalogued);
+        }
+        self.takes_any().then(|| named(Claim::Any)).flatten()
+    }
+
+    /// Its provider has told which models it serves.
+    pub fn tell(&self, models: BTreeSet<Arc<str>>) {
+        self.discovered.store(Some(Arc::new(models)));
+        self.told.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Whether a request would be let through at once.
+    pub fn is_ready(&self, now: Instant) -> bool {
+        self.vitals.is_ready(now)
+    }
+
     /// Whether the configuration says that it serves exactly this name.
     pub fn declares(&self, model: &str) -> bool {
-        self.models.contains(model) || self.model_map.contains_key(model)
+        self.models.contains(model)
+            || self.model_map.contains_key(model)
+            || self.wildcards.iter().any(|head| model.starts_with(&**head))
     }
 
     /// Whether it is known to serve exactly this name.

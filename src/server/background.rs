@@ -1,6 +1,5 @@
 //! Work that goes on behind the calls: connections that rest too long are closed, providers are asked what they serve.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
@@ -86,7 +85,7 @@ async fn keep_discovering(target: &Target, http: &reqwest::Client, interval: Dur
             Ok(None) => return,
             Ok(Some(models)) => {
                 tracing::debug!(target = %target.name, models = models.len(), "model discovery completed");
-                target.discovered.store(Some(Arc::new(models)));
+                target.tell(models);
                 pause = FIRST_PAUSE;
                 tokio::time::sleep(interval).await;
             }

@@ -2,10 +2,13 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwapOption;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
+use super::ways;
 use crate::call::redact::Redactor;
 use crate::catalog::Catalog;
 use crate::config::{self, Config, Env, Invalid, Mode, OnUnsupported, Text};
@@ -15,8 +18,12 @@ use crate::providers::client::{Client, Timeouts};
 use crate::providers::settings::Settings;
 use crate::providers::spec::{Policy, Spec};
 use crate::providers::{Provider, Setup, demo, table};
-use crate::routing::retry::{Failover, Retry};
-use crate::routing::{Strategy, Target};
+use crate::routing::Target;
+use crate::routing::breaker::{self, Breaker};
+use crate::routing::budget::Budget;
+use crate::routing::retry::Retry;
+use crate::routing::slots::{self, Slots};
+use crate::routing::vitals::Vitals;
 
 /// The ids of all providers, the demo included.
 pub fn provider_ids() -> Vec<&'static str> {
@@ -41,7 +48,7 @@ pub fn derive(env: &Env) -> Config {
     let ids: Vec<&str> =
         if found.is_empty() { vec![demo::DEMO.id] } else { found.iter().map(|spec| spec.id).collect() };
     Config {
-        strategy: config::Strategy { mode: Mode::Fallback },
+        strategy: config::Strategy::of(Mode::Fallback),
         targets: ids.into_iter().map(config::Target::of).collect(),
         ..Config::default()
     }
@@ -62,8 +69,10 @@ pub fn compile(
         Catalog::default()
     });
     let catalog = Arc::new(catalog);
+    let told = Arc::default();
+    let around = Around { config, env, client, redactor, fetcher, catalog: &catalog, told: &told };
     for (at, given) in config.targets.iter().enumerate() {
-        match target(given, config, env, client, redactor, fetcher, &catalog) {
+        match around.target(given) {
             Ok(_) if given.is_drained() => {}
             Ok(target) => targets.push(Arc::new(target)),
             Err(invalid) => problems.extend(invalid.under(&format!("targets[{at}]")).problems),
@@ -74,82 +83,124 @@ pub fn compile(
     }
     let [batch_target, responses_target] =
         config.keepers().map(|(_, name)| targets.iter().find(|target| Some(&*target.name) == name).cloned());
+    let chain = |models: &[String]| models.iter().map(|model| Arc::from(model.as_str())).collect();
     Ok(Rules {
+        routing: ways::routing(config, &targets, &catalog, told),
         targets,
         batch_target,
         responses_target,
         catalog,
-        strategy: match config.strategy.mode {
-            Mode::Single => Strategy::Single,
-            Mode::Fallback => Strategy::Fallback,
-        },
-        aliases: config.aliases.iter().map(|(name, model)| (name.as_str().into(), model.as_str().into())).collect(),
-        request_timeout: config.request_timeout,
+        aliases: config.aliases.iter().map(|(name, models)| (name.as_str().into(), chain(models))).collect(),
         keep_alive: Some(config.server.keep_alive).filter(|pause| !pause.is_zero()),
         max_request_bytes: usize::try_from(config.body_cap()).unwrap_or(usize::MAX),
         expose_headers: config.server.expose_headers,
     })
 }
 
-fn target(
-    given: &config::Target,
-    config: &Config,
-    env: &Env,
-    client: &Client,
-    redactor: &Arc<Redactor>,
-    fetcher: &Fetcher,
-    catalog: &Arc<Catalog>,
-) -> Result<Target, Invalid> {
-    let id = given.provider();
-    let spec = spec(id).ok_or_else(|| Invalid::at("provider", format!("there is no provider `{id}`")))?;
-    let mut texts: BTreeMap<String, Text> = given.options.clone();
-    for (setting, text) in [("base_url", &given.base_url), ("api_key", &given.api_key)] {
-        if let Some(text) = text {
-            texts.insert(setting.to_owned(), text.clone());
+/// What a target is made with.
+struct Around<'a> {
+    config: &'a Config,
+    env: &'a Env,
+    client: &'a Client,
+    redactor: &'a Arc<Redactor>,
+    fetcher: &'a Fetcher,
+    catalog: &'a Arc<Catalog>,
+    told: &'a Arc<AtomicU64>,
+}
+
+impl Around<'_> {
+    fn target(&self, given: &config::Target) -> Result<Target, Invalid> {
+        let Self { config, env, client, redactor, fetcher, catalog, told } = *self;
+        let id = given.provider();
+        let spec = spec(id).ok_or_else(|| Invalid::at("provider", format!("there is no provider `{id}`")))?;
+        let mut texts: BTreeMap<String, Text> = given.options.clone();
+        for (setting, text) in [("base_url", &given.base_url), ("api_key", &given.api_key)] {
+            if let Some(text) = text {
+                texts.insert(setting.to_owned(), text.clone());
+            }
         }
+        let settings = Settings::resolve(spec, &texts, env)?;
+        let name: Arc<str> = given.virtual_key.as_str().into();
+        let listed = settings.models(spec);
+        let limits = &given.timeouts;
+        let setup = Setup {
+            target: name.clone(),
+            settings,
+            headers: headers(given, env)?,
+            timeouts: Timeouts {
+                connect: limits.connect.unwrap_or(Timeouts::default().connect),
+                first_byte: limits.first_byte.unwrap_or(spec.pace.first_byte()),
+                idle: limits.idle.unwrap_or(spec.pace.idle()),
+                total: Some(limits.total.unwrap_or(spec.pace.total())),
+            },
+            policy: match config.compatibility.on_unsupported_param {
+                OnUnsupported::Warn => Policy::Warn,
+                OnUnsupported::Drop => Policy::Drop,
+                OnUnsupported::Reject => Policy::Reject,
+            },
+            redactor: redactor.clone(),
+            fetcher: fetcher.clone(),
+            catalog: catalog.clone(),
+        };
+        let (wild, exact): (Vec<_>, Vec<_>) = given.models.iter().partition(|model| model.ends_with('*'));
+        let (wild, exact) = (wild.into_iter(), exact.into_iter());
+        Ok(Target {
+            name,
+            provider: Provider::build(spec, setup, client)?,
+            // what stands elsewhere than the provider's own API need not have the provider's models
+            catalog: given.base_url.is_none().then(|| catalog.clone()),
+            tag: tag(&given.virtual_key),
+            models: exact.chain(&listed).map(|model| model.as_str().into()).collect(),
+            wildcards: wild.map(|model| model.trim_end_matches('*').into()).collect(),
+            model_map: given
+                .model_map
+                .iter()
+                .map(|(name, model)| (name.as_str().into(), model.as_str().into()))
+                .collect::<HashMap<_, _>>(),
+            retry: Retry {
+                attempts: given.retry.tries(),
+                on_status: given.retry.on_status_codes.clone(),
+                backoff: Duration::from_millis(given.retry.initial_backoff_ms),
+                longest: Duration::from_millis(given.retry.max_backoff_ms),
+            },
+            min_throughput: given.min_throughput.clone(),
+            vitals: vitals(given),
+            discovered: ArcSwapOption::empty(),
+            told: told.clone(),
+        })
     }
-    let settings = Settings::resolve(spec, &texts, env)?;
-    let name: Arc<str> = given.virtual_key.as_str().into();
-    let listed = settings.models(spec);
-    let limits = &given.timeouts;
-    let setup = Setup {
-        target: name.clone(),
-        settings,
-        headers: headers(given, env)?,
-        timeouts: Timeouts {
-            connect: limits.connect.unwrap_or(Timeouts::default().connect),
-            first_byte: limits.first_byte.unwrap_or(spec.pace.first_byte()),
-            idle: limits.idle.unwrap_or(spec.pace.idle()),
-            total: Some(limits.total.unwrap_or(spec.pace.total())),
-        },
-        policy: match config.compatibility.on_unsupported_param {
-            OnUnsupported::Warn => Policy::Warn,
-            OnUnsupported::Drop => Policy::Drop,
-            OnUnsupported::Reject => Policy::Reject,
-        },
-        redactor: redactor.clone(),
-        fetcher: fetcher.clone(),
-        catalog: catalog.clone(),
-    };
-    Ok(Target {
-        name,
-        provider: Provider::build(spec, setup, client)?,
-        // what stands elsewhere than the provider's own API need not have the provider's models
-        catalog: given.base_url.is_none().then(|| catalog.clone()),
-        models: given.models.iter().chain(&listed).map(|model| model.as_str().into()).collect(),
-        model_map: given
-            .model_map
-            .iter()
-            .map(|(name, model)| (name.as_str().into(), model.as_str().into()))
-            .collect::<HashMap<_, _>>(),
-        retry: Retry {
-            attempts: given.retry.tries(),
-            on_status: given.retry.on_status_codes.clone(),
-            backoff: std::time::Duration::from_millis(given.retry.initial_backoff_ms),
-        },
-        failover: Failover { on: config.failover_on.clone() },
-        discovered: ArcSwapOption::empty(),
-    })
+}
+
+fn vitals(given: &config::Target) -> Vitals {
+    let epoch = Instant::now();
+    let or = |number: u32, usual: u32| if number == 0 { usual } else { number };
+    let usual = config::CircuitBreaker::default();
+    let breaker = given.circuit_breaker.as_ref().map(|block| {
+        let rate = block.error_rate.as_ref();
+        let rate = rate.map(|rate| breaker::Rate { percent: rate.percent, window: rate.window, minimum: rate.minimum });
+        let terms = breaker::Terms {
+            failures: or(block.failure_threshold, usual.failure_threshold),
+            successes: or(block.success_threshold, usual.success_threshold),
+            probes: or(block.max_half_threshold, usual.max_half_threshold),
+            open_for: block.timeout,
+            rate,
+        };
+        Breaker::new(terms, epoch)
+    });
+    let slots = given.concurrency.as_ref().map(|block| {
+        let queue = if block.queue_size == 0 { config::Concurrency::default().queue_size } else { block.queue_size };
+        Slots::new(slots::Terms { most: block.max_concurrency, queue, wait: block.queue_timeout })
+    });
+    let budget = Budget::new(given.retry.budget.percent, given.retry.budget.min_per_second, epoch);
+    Vitals::new(breaker, slots, budget, epoch)
+}
+
+/// 16 bits of a name, the same in every process.
+fn tag(name: &str) -> u16 {
+    let hash = name.bytes().fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
+    #[expect(clippy::cast_possible_truncation, reason = "the halves are folded into one")]
+    let folded = (hash ^ (hash >> 16)) as u16;
+    folded
 }
 
 fn headers(given: &config::Target, env: &Env) -> Result<HeaderMap, Invalid> {

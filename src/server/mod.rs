@@ -12,6 +12,7 @@ pub mod process;
 mod pulse;
 pub mod rehearsal;
 mod socket;
+mod ways;
 mod workers;
 
 use std::convert::Infallible;

@@ -126,6 +126,11 @@ fn call(out: &mut Members<'_>, outcome: &Outcome) {
         if route.model != outcome.model {
             out.text("target_model", &route.model);
         }
+        for (name, text) in [("route", &route.name), ("variant", &route.label)] {
+            if let Some(text) = text {
+                out.text(name, text);
+            }
+        }
         out.number("attempts", u64::from(route.attempts));
         out.millis("upstream_ms", route.upstream);
     }

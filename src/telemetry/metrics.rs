@@ -59,6 +59,7 @@ pub(super) struct Families {
     surfaces: IntCounterVec,
     overhead: Histogram,
     in_flight: IntGauge,
+    hedges: IntCounterVec,
 }
 
 /// What went well and what did not, for each operation; made with the first call of it.
@@ -154,6 +155,11 @@ impl Metrics {
                 HistogramOpts::new("gateway_overhead_seconds", "The gateway's own share of whole answers.")
                     .buckets(OVERHEAD.to_vec()),
             )),
+            hedges: new.counters(
+                "gateway_hedges_total",
+                "Second attempts beside a silent one, by the target they were made at: won, lost to the first, or failed.",
+                &["provider", "target", "result"],
+            ),
             in_flight: new
                 .single(IntGauge::new("gateway_requests_in_flight", "Requests between arrival and last byte.")),
         };
@@ -278,6 +284,11 @@ impl Metrics {
     /// Counts a failed attempt, whatever becomes of the call.
     pub fn attempt_failed(&self, provider: &'static str, target: &str, fault: Fault) {
         self.families.attempt_failures.with_label_values(&[provider, target, fault.code()]).inc();
+    }
+
+    /// Counts a second attempt: `won`, `lost` to the first, or `failed`.
+    pub fn hedged(&self, provider: &'static str, target: &str, result: &'static str) {
+        self.families.hedges.with_label_values(&[provider, target, result]).inc();
     }
 
     /// Counts a provider that could not be set up.

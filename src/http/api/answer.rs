@@ -24,6 +24,8 @@ const MODEL: HeaderName = HeaderName::from_static("x-ferro-model");
 const ATTEMPTS: HeaderName = HeaderName::from_static("x-ferro-attempts");
 const COST: HeaderName = HeaderName::from_static("x-ferro-cost-usd");
 const WARNINGS: HeaderName = HeaderName::from_static("x-ferro-warnings");
+const ROUTE: HeaderName = HeaderName::from_static("x-ferro-route");
+const VARIANT: HeaderName = HeaderName::from_static("x-ferro-variant");
 const BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 
 /// The response to a call.
@@ -63,7 +65,7 @@ fn whole(reply: Reply, route: &Route, since: Instant, cost: Option<Usd>) -> Resp
     for (value, new) in headers.values_mut().skip(1).zip(values.into_iter().chain(cost)) {
         *value = new;
     }
-    warn(headers, route);
+    rare(headers, route);
     response
 }
 
@@ -117,10 +119,16 @@ fn explain(response: &mut Response, route: &Route, since: Instant) {
             headers.insert(name, value);
         }
     }
-    warn(headers, route);
+    rare(headers, route);
 }
 
-fn warn(headers: &mut HeaderMap, route: &Route) {
+/// What few calls have: a route with a name, a variant, warnings.
+fn rare(headers: &mut HeaderMap, route: &Route) {
+    for (name, text) in [(ROUTE, &route.name), (VARIANT, &route.label)] {
+        if let Some(Ok(value)) = text.as_ref().map(|text| HeaderValue::from_str(text)) {
+            headers.insert(name, value);
+        }
+    }
     if let Some(Ok(value)) = (!route.warnings.is_empty()).then(|| HeaderValue::try_from(route.warnings.join(", "))) {
         headers.insert(WARNINGS, value);
     }

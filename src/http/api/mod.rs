@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
-use http::HeaderMap;
 use http::header::CONTENT_TYPE;
+use http::{HeaderMap, HeaderName, HeaderValue};
 use tower::Service;
 
 use super::edge::Caller;
@@ -43,10 +43,11 @@ pub async fn chat_of(caller: Caller, gateway: Arc<Gateway>, request: Request) ->
         Ok(read) => read,
         Err(failure) => return failure.into_response(),
     };
+    let headers = asked_for(&snapshot, &parts.headers);
     // a call may take minutes: what it does not need is not kept for so long
     drop(parts);
     let call = match Object::parse(body).map_err(Error::from).and_then(|body| call(Op::Chat, body, &caller)) {
-        Ok(call) => call,
+        Ok(call) => Call { headers, ..call },
         Err(error) => return Failure::from(error).into_response(),
     };
     // not [`answer`]: this future is moved, and would hold what it hands over twice
@@ -73,11 +74,18 @@ pub async fn serve(op: Op, gateway: Arc<Gateway>, mut request: Request) -> Respo
             body.and_then(|(body, reserved)| Ok((call(op, Object::parse(body)?, &caller)?, reserved)))
         }
     };
+    let headers = asked_for(&snapshot, &parts.headers);
     drop(parts);
     match read {
-        Ok((call, reserved)) => answer(snapshot, call, caller, reserved).await,
+        Ok((call, reserved)) => answer(snapshot, Call { headers, ..call }, caller, reserved).await,
         Err(failure) => failure.into_response(),
     }
+}
+
+/// The headers that rules ask for.
+fn asked_for(snapshot: &Snapshot, headers: &HeaderMap) -> Vec<(HeaderName, HeaderValue)> {
+    let names = snapshot.rules.routing.headers.iter();
+    names.filter_map(|name| Some((name.clone(), headers.get(name)?.clone()))).collect()
 }
 
 async fn answer(snapshot: Arc<Snapshot>, call: Call, caller: Caller, reserved: Reserved) -> Response {
@@ -95,7 +103,7 @@ fn call(op: Op, body: Object, caller: &Caller) -> Result<Call, Error> {
     let Asked { model, stream, wants_usage } = asked.map_err(invalid)?;
     let stream = stream && !matches!(op, Op::Embed | Op::Rerank | Op::Moderate);
     let call = Call::new(op, Body::None, Arc::from(model.as_ref()), caller.id.clone(), caller.since);
-    Ok(Call { body: Body::Json(body), stream, wants_usage, ..call })
+    Ok(Call { body: Body::Json(body), stream, wants_usage, key: caller.key.clone(), ..call })
 }
 
 fn form_call(op: Op, upload: crate::call::Upload, caller: &Caller) -> Result<Call, Error> {
@@ -104,7 +112,7 @@ fn form_call(op: Op, upload: crate::call::Upload, caller: &Caller) -> Result<Cal
     let Asked { model, stream, .. } = request::form(form).map_err(invalid)?;
     let model = Arc::from(model.as_ref());
     let call = Call::new(op, Body::Upload(Arc::new(upload)), model, caller.id.clone(), caller.since);
-    Ok(Call { stream, ..call })
+    Ok(Call { stream, key: caller.key.clone(), ..call })
 }
 
 fn invalid(wrong: Wrong) -> Error {

@@ -11,7 +11,7 @@ use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::call::{Error, Op};
+use crate::call::Error;
 use crate::catalog::known::Owner;
 use crate::catalog::view::{pricing_now, status};
 use crate::catalog::{Row, date};
@@ -93,12 +93,11 @@ pub fn all(rules: &Rules, filter: &Filter) -> Vec<Model> {
 pub async fn retrieve(State(gateway): State<Arc<Gateway>>, Path(id): Path<String>) -> Response {
     let rules = &gateway.snapshot().rules;
     let id: Arc<str> = id.into();
-    let model = rules.aliases.get(&id).unwrap_or(&id);
-    let plan = rules.strategy.plan(&rules.targets, Op::Chat, model);
-    let found = match plan.first() {
+    let model = rules.aliases.get(&id).and_then(|chain| chain.first()).unwrap_or(&id);
+    let found = match rules.routing.server(model) {
         Some((target, asked)) => {
             let alias_of = (*model != id).then(|| model.clone());
-            Some(Model { alias_of, ..Model::of(rules, &id, target, asked, now()) })
+            Some(Model { alias_of, ..Model::of(rules, &id, &target, &asked, now()) })
         }
         // some serve it in other ways than chat
         None => listed(rules).remove(&id),
@@ -131,19 +130,19 @@ fn now() -> u64 {
 fn listed(rules: &Rules) -> BTreeMap<Arc<str>, Model> {
     let now = now();
     let mut models: BTreeMap<Arc<str>, Model> = BTreeMap::new();
-    let targets = rules.strategy.reachable(&rules.targets);
+    let targets = rules.routing.reachable();
     // what a target is known to serve comes before what it may serve
     let known = targets.iter().flat_map(|target| target.names().into_iter().map(move |id| (target, id)));
     let may = targets.iter().flat_map(|target| target.catalogued().into_iter().map(move |id| (target, id)));
     for (target, id) in known.chain(may) {
         models.entry(id).or_insert_with_key(|id| Model::of(rules, id, target, &target.upstream_model(id), now));
     }
-    for (alias, model) in &rules.aliases {
-        let plan = || rules.strategy.plan(&rules.targets, Op::Chat, model);
+    for (alias, chain) in &rules.aliases {
+        let Some(model) = chain.first() else { continue };
         let mut stands_for = match models.get(model) {
             Some(known) => Model { id: alias.clone(), ..known.clone() },
-            None => match plan().first() {
-                Some((target, asked)) => Model::of(rules, alias, target, asked, now),
+            None => match rules.routing.server(model) {
+                Some((target, asked)) => Model::of(rules, alias, &target, &asked, now),
                 None => Model::unknown(alias),
             },
         };

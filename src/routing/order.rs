@@ -1,0 +1,390 @@
+//! Strategies: in which order those who serve a model are asked.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use http::HeaderName;
+use smallvec::SmallVec;
+
+use super::candidates::{Candidate, Candidates, Claim, Claims};
+use super::cost;
+use super::facts::Facts;
+use super::matcher::Matcher;
+use super::pace::Standing;
+use super::pick;
+use super::route::Moment;
+use crate::config::{StickyBy, Unpriced};
+
+/// A target, by its number among the leaves of its route, or targets that have a strategy of their own.
+#[derive(Debug)]
+pub enum Node {
+    /// One target.
+    Leaf(u16),
+    /// Several.
+    Group(Arc<Group>),
+}
+
+/// Targets and groups with a strategy.
+#[derive(Debug)]
+pub struct Group {
+    /// Its name in the configuration; empty for what a route or the configuration itself holds.
+    pub name: Arc<str>,
+    /// In the order of the configuration, without those out of service.
+    pub members: Vec<Member>,
+    /// How they are ordered.
+    pub strategy: Strategy,
+}
+
+/// One entry of a group.
+#[derive(Debug)]
+pub struct Member {
+    /// Who.
+    pub node: Node,
+    /// Its share where the strategy weighs.
+    pub weight: f64,
+}
+
+/// How members are ordered.
+#[derive(Debug)]
+pub enum Strategy {
+    /// The first, and the others only in its place.
+    Single,
+    /// All, in order.
+    Fallback,
+    /// Drawn by weight.
+    Weighted,
+    /// The fastest first.
+    Fastest,
+    /// The cheapest first.
+    Cheapest(Unpriced),
+    /// Whom a rule names, and after a failure the others if `leave`.
+    Rules {
+        /// The first that holds decides.
+        rules: Vec<Rule>,
+        /// Whether the first member is meant when none holds; else all are asked in order.
+        first: bool,
+        /// Whether a failure moves on.
+        leave: bool,
+    },
+    /// A variant, drawn by weight.
+    Test(Test),
+}
+
+/// A rule of a strategy.
+#[derive(Debug)]
+pub struct Rule {
+    /// Which requests it is about.
+    pub when: Matcher,
+    /// Who is asked for them.
+    pub to: Node,
+}
+
+/// An experiment.
+#[derive(Debug)]
+pub struct Test {
+    /// What is compared.
+    pub variants: Vec<Variant>,
+    /// What keeps a caller with one variant, and the header where that is one.
+    pub sticky: Option<(StickyBy, Option<HeaderName>)>,
+    /// Whether a failure moves on.
+    pub leave: bool,
+}
+
+/// One side of an experiment.
+#[derive(Debug)]
+pub struct Variant {
+    /// Who is asked.
+    pub to: Node,
+    /// Its share.
+    pub weight: f64,
+    /// Its name among the labels of the route, and one more.
+    pub label: u8,
+}
+
+/// One place in an order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pick {
+    /// Whose, among the candidates.
+    pub at: u16,
+    /// Only in place of those before, when none of them could even be asked.
+    pub spare: bool,
+    /// The name of the variant among the labels of the route, and one more; 0 for none.
+    pub label: u8,
+}
+
+/// Who is asked, in order. Short ones are no allocation.
+pub type Order = SmallVec<[Pick; 8]>;
+
+/// What a strategy goes by.
+pub struct Asked<'a, 'c> {
+    /// The request.
+    pub facts: &'a Facts<'c>,
+    /// Who can be asked.
+    pub candidates: &'a Candidates,
+    /// When.
+    pub moment: Moment,
+}
+
+impl Asked<'_, '_> {
+    fn candidate(&self, leaf: u16) -> Option<(u16, &Candidate)> {
+        let at = self.candidates.place(leaf)?;
+        Some((at, &self.candidates.list[usize::from(at)]))
+    }
+}
+
+/// Random numbers from 0 to 1.
+pub type Chance<'a> = &'a mut dyn FnMut() -> f64;
+
+impl Node {
+    /// Every leaf below.
+    fn leaves(&self, each: &mut dyn FnMut(u16)) {
+        match self {
+            Node::Leaf(leaf) => each(*leaf),
+            Node::Group(group) => group.members.iter().for_each(|member| member.node.leaves(each)),
+        }
+    }
+
+    /// Of those below that can be asked, the least by some measure.
+    fn least<T: PartialOrd>(
+        &self,
+        asked: &Asked<'_, '_>,
+        mask: Claims,
+        of: &dyn Fn(&Candidate) -> Option<T>,
+    ) -> Option<T> {
+        let mut least: Option<T> = None;
+        self.leaves(&mut |leaf| {
+            let candidate = asked.candidate(leaf).filter(|(_, candidate)| mask.has(candidate.claim));
+            if let Some(new) = candidate.and_then(|(_, candidate)| of(candidate))
+                && least.as_ref().is_none_or(|old| new < *old)
+            {
+                least = Some(new);
+            }
+        });
+        least
+    }
+
+    /// Of those below that can be asked, how the best one stands: idle and unknown, or fast.
+    fn standing(&self, asked: &Asked<'_, '_>, mask: Claims, now: Instant) -> Standing {
+        let stream = usize::from(asked.facts.call.stream);
+        let mut best = Standing::NEW;
+        let mut least = f64::INFINITY;
+        self.leaves(&mut |leaf| {
+            let candidate = asked.candidate(leaf).filter(|(_, candidate)| mask.has(candidate.claim));
+            if let Some(track) = candidate.and_then(|(_, candidate)| candidate.tracks.as_ref()) {
+                let standing = track[stream].standing(now);
+                let rank = standing.score.unwrap_or(if standing.in_flight == 0 { -1.0 } else { f64::MAX });
+                if rank < least {
+                    (best, least) = (standing, rank);
+                }
+            }
+        });
+        best
+    }
+
+    fn is_able(&self, asked: &Asked<'_, '_>, mask: Claims) -> bool {
+        match self {
+            Node::Leaf(leaf) => asked.candidate(*leaf).is_some_and(|(_, candidate)| mask.has(candidate.claim)),
+            Node::Group(group) => group.members.iter().any(|member| member.node.is_able(asked, mask)),
+        }
+    }
+
+    /// Adds those below. With a `mask` only those with such a claim; without one, whoever is named serves.
+    fn add(&self, asked: &Asked<'_, '_>, mask: Option<Claims>, how: Pick, chance: Chance<'_>, order: &mut Order) {
+        match self {
+            Node::Leaf(leaf) => {
+                if let Some((at, candidate)) = asked.candidate(*leaf)
+                    && mask.is_none_or(|mask| mask.has(candidate.claim))
+                    && !order.iter().any(|pick| pick.at == at)
+                {
+                    order.push(Pick { at, ..how });
+                }
+            }
+            Node::Group(group) => {
+                let from = order.len();
+                group.order(asked, mask, chance, order);
+                for pick in &mut order[from..] {
+                    pick.spare |= how.spare;
+                    pick.label = if pick.label == 0 { how.label } else { pick.label };
+                }
+            }
+        }
+    }
+}
+
+/// A place without anything special.
+const PLAIN: Pick = Pick { at: 0, spare: false, label: 0 };
+
+/// A place in the stead of others.
+const SPARE: Pick = Pick { spare: true, ..PLAIN };
+
+impl Group {
+    /// Appends who is asked, in order.
+    pub fn order(&self, asked: &Asked<'_, '_>, mask: Option<Claims>, chance: Chance<'_>, order: &mut Order) {
+        let pool = || mask.unwrap_or_else(|| self.claims(asked));
+        match &self.strategy {
+            Strategy::Single => {
+                let Some((first, others)) = self.members.split_first() else { return };
+                let from = order.len();
+                first.node.add(asked, None, PLAIN, chance, order);
+                if order.len() > from {
+                    others.iter().for_each(|member| member.node.add(asked, None, SPARE, chance, order));
+                }
+            }
+            Strategy::Fallback => {
+                let mask = Some(pool());
+                self.members.iter().for_each(|member| member.node.add(asked, mask, PLAIN, chance, order));
+            }
+            Strategy::Weighted => {
+                let mask = pool();
+                let weight = |member: &Member| if member.node.is_able(asked, mask) { member.weight } else { 0.0 };
+                let weights: SmallVec<[f64; 16]> = self.members.iter().map(weight).collect();
+                let mut turns = Vec::with_capacity(weights.len());
+                pick::weighted(&weights, &mut || chance(), &mut turns);
+                self.in_turn(turns, asked, mask, chance, order);
+            }
+            Strategy::Fastest => {
+                let mask = pool();
+                let able: SmallVec<[u16; 16]> = self.able(asked, mask).collect();
+                let now = asked.moment.now();
+                let standing = |at: &u16| self.members[usize::from(*at)].node.standing(asked, mask, now);
+                let standings: SmallVec<[Standing; 16]> = able.iter().map(standing).collect();
+                let mut turns = Vec::with_capacity(able.len());
+                pick::least(&standings, &mut || chance(), &mut turns);
+                let turns = turns.into_iter().map(|turn| able[usize::from(turn)]);
+                self.in_turn(turns, asked, mask, chance, order);
+            }
+            Strategy::Cheapest(unpriced) => self.cheapest(*unpriced, asked, pool(), chance, order),
+            Strategy::Rules { rules, first, leave } => {
+                let rest = Pick { spare: !leave, ..PLAIN };
+                let from = order.len();
+                let clock = asked.moment.clock();
+                match rules.iter().find(|rule| rule.when.holds(asked.facts, clock)) {
+                    Some(rule) => rule.to.add(asked, None, PLAIN, chance, order),
+                    None if *first => {
+                        self.members.iter().take(1).for_each(|one| one.node.add(asked, None, PLAIN, chance, order));
+                    }
+                    None => {
+                        let mask = Some(pool());
+                        let mut plain = PLAIN;
+                        for member in &self.members {
+                            member.node.add(asked, mask, plain, chance, order);
+                            plain = if order.len() > from { rest } else { PLAIN };
+                        }
+                    }
+                }
+                // whom a rule names is meant: if it does not serve the model, nobody does
+                if order.len() > from {
+                    self.members.iter().for_each(|member| member.node.add(asked, None, rest, chance, order));
+                }
+            }
+            Strategy::Test(test) => {
+                let from = order.len();
+                test.order(asked, chance, order);
+                if order.len() > from {
+                    let rest = Pick { spare: !test.leave, ..PLAIN };
+                    self.members.iter().for_each(|member| member.node.add(asked, None, rest, chance, order));
+                }
+            }
+        }
+    }
+
+    /// The claims that count among the members.
+    fn claims(&self, asked: &Asked<'_, '_>) -> Claims {
+        let mut best: Option<Claim> = None;
+        for member in &self.members {
+            member.node.leaves(&mut |leaf| {
+                if let Some((_, candidate)) = asked.candidate(leaf) {
+                    best = Some(best.map_or(candidate.claim, |best| best.min(candidate.claim)));
+                }
+            });
+        }
+        Claims::best(best.into_iter())
+    }
+
+    #[expect(clippy::cast_possible_truncation, reason = "the rules of a configuration allow far fewer members")]
+    fn able<'a>(&'a self, asked: &'a Asked<'_, '_>, mask: Claims) -> impl Iterator<Item = u16> + 'a {
+        let members = self.members.iter().enumerate();
+        members.filter(move |(_, member)| member.node.is_able(asked, mask)).map(|(at, _)| at as u16)
+    }
+
+    fn in_turn(
+        &self,
+        turns: impl IntoIterator<Item = u16>,
+        asked: &Asked<'_, '_>,
+        mask: Claims,
+        chance: Chance<'_>,
+        order: &mut Order,
+    ) {
+        for turn in turns {
+            self.members[usize::from(turn)].node.add(asked, Some(mask), PLAIN, chance, order);
+        }
+    }
+
+    fn cheapest(&self, unpriced: Unpriced, asked: &Asked<'_, '_>, mask: Claims, chance: Chance<'_>, order: &mut Order) {
+        let (ask, clock) = (cost::Ask::of(asked.facts), asked.moment.clock());
+        let price = |at: u16| {
+            let of = |candidate: &Candidate| ask.cost(candidate, clock).map(|usd| usd.picos());
+            self.members[usize::from(at)].node.least(asked, mask, &of)
+        };
+        let priced = self.able(asked, mask).map(|at| (price(at), at));
+        let mut priced: SmallVec<[(Option<u64>, u16); 16]> = priced
+            .filter_map(|(price, at)| match (price, unpriced) {
+                (None, Unpriced::Skip) => None,
+                (None, Unpriced::Allow) => Some((Some(0), at)),
+                known => Some((known.0, at)),
+            })
+            .collect();
+        priced.sort_by_key(|(price, _)| (price.is_none(), *price));
+        self.in_turn(priced.into_iter().map(|(_, at)| at), asked, mask, chance, order);
+    }
+}
+
+impl Test {
+    fn order(&self, asked: &Asked<'_, '_>, chance: Chance<'_>, order: &mut Order) {
+        let able = |variant: &Variant| {
+            let mut able = false;
+            variant.to.leaves(&mut |leaf| able |= asked.candidates.place(leaf).is_some());
+            able
+        };
+        let weight = |variant: &Variant| if able(variant) { variant.weight } else { 0.0 };
+        let weights: SmallVec<[f64; 8]> = self.variants.iter().map(weight).collect();
+        let mut drawn = false;
+        let mut sticky = self.sticky_chance(asked);
+        let mut first = || match sticky.take().filter(|_| !drawn) {
+            Some(chance) => {
+                drawn = true;
+                chance
+            }
+            None => chance(),
+        };
+        let mut turns = Vec::with_capacity(weights.len());
+        pick::weighted(&weights, &mut first, &mut turns);
+        for turn in turns.into_iter().take(if self.leave { usize::MAX } else { 1 }) {
+            let variant = &self.variants[usize::from(turn)];
+            variant.to.add(asked, None, Pick { label: variant.label, ..PLAIN }, chance, order);
+        }
+    }
+
+    /// What stands in for chance where a caller shall stay with one variant: the same number for the same caller.
+    #[expect(clippy::cast_precision_loss, reason = "53 bits of a hash are enough")]
+    fn sticky_chance(&self, asked: &Asked<'_, '_>) -> Option<f64> {
+        let (by, header) = self.sticky.as_ref()?;
+        let facts = asked.facts;
+        let name = match by {
+            StickyBy::Key => facts.call.key.as_deref().map(str::to_owned),
+            StickyBy::User => facts.user().map(std::borrow::Cow::into_owned),
+            StickyBy::Header => facts.header(header.as_ref()?.as_str()).map(str::to_owned),
+        };
+        let name = name.filter(|name| !name.is_empty())?;
+        Some((fnv(name.as_bytes()) >> 11) as f64 / (1_u64 << 53) as f64)
+    }
+}
+
+/// FNV-1a with a last mix: the same on every machine and in every version, so that replicas agree.
+fn fnv(bytes: &[u8]) -> u64 {
+    let hash = bytes
+        .iter()
+        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3));
+    let mixed = (hash ^ (hash >> 33)).wrapping_mul(0xff51_afd7_ed55_8ccd);
+    mixed ^ (mixed >> 33)
+}

@@ -1,0 +1,71 @@
+//! A plan: who is asked for one call, in order, and by which route.
+
+use std::sync::Arc;
+
+use smallvec::SmallVec;
+
+use super::candidates::{Candidate, Candidates};
+use super::order::{Order, Pick};
+use super::route::Route;
+
+/// Who is asked for one model of a call.
+pub struct Leg<'r> {
+    /// The route that took it.
+    pub route: &'r Route,
+    /// Who can be asked.
+    pub candidates: Arc<Candidates>,
+    /// In which order.
+    pub order: Order,
+}
+
+/// Who is asked for a call: a leg for each model it may be asked of.
+#[derive(Default)]
+pub struct Plan<'r> {
+    /// In order; one but for aliases that name several models.
+    pub legs: SmallVec<[Leg<'r>; 1]>,
+    /// The conversation that the call is part of, where requests of one stay together.
+    pub conversation: Option<u64>,
+}
+
+/// One place of a plan.
+#[derive(Clone, Copy)]
+pub struct Step<'p> {
+    /// Who is asked, and for which model.
+    pub candidate: &'p Candidate,
+    /// The route.
+    pub route: &'p Route,
+    /// How.
+    pub pick: Pick,
+}
+
+impl Step<'_> {
+    /// The name of the variant it is, if it is one.
+    pub fn label(&self) -> Option<&Arc<str>> {
+        self.route.labels.get(usize::from(self.pick.label).checked_sub(1)?)
+    }
+}
+
+impl<'r> Plan<'r> {
+    /// A plan of one target.
+    pub fn only(route: &'r Route, candidates: Candidates) -> Self {
+        let order = SmallVec::from_slice(&[Pick { at: 0, spare: false, label: 0 }]);
+        let leg = Leg { route, candidates: Arc::new(candidates), order };
+        Self { legs: SmallVec::from_iter([leg]), conversation: None }
+    }
+
+    /// The steps, in order.
+    pub fn steps(&self) -> impl Iterator<Item = Step<'_>> {
+        self.legs.iter().flat_map(|leg| {
+            leg.order.iter().map(|pick| Step {
+                candidate: &leg.candidates.list[usize::from(pick.at)],
+                route: leg.route,
+                pick: *pick,
+            })
+        })
+    }
+
+    /// Whether there is nobody to ask.
+    pub fn is_empty(&self) -> bool {
+        self.legs.iter().all(|leg| leg.order.is_empty())
+    }
+}

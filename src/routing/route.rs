@@ -1,0 +1,233 @@
+//! Routes: which requests go which way, and who is asked for them.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use http::HeaderName;
+use jiff::Timestamp;
+
+use super::affinity::{self, Affinity, Warm};
+use super::candidates::{Candidate, Candidates, Claim, Memo};
+use super::conversation;
+use super::facts::Facts;
+use super::hedge::Hedge;
+use super::matcher::Matcher;
+use super::order::{Asked, Chance, Group, Order, Strategy};
+use super::plan::{Leg, Plan};
+use super::retry::Failover;
+use super::target::Target;
+use crate::call::{self, Body, Op};
+use crate::catalog::Catalog;
+use crate::catalog::known::Owner;
+use crate::config;
+
+/// A way that requests can go.
+pub struct Route {
+    /// Its name; `None` for the way of all requests that no route takes.
+    pub name: Option<Arc<str>>,
+    /// Which requests it takes.
+    pub when: Matcher,
+    /// Who is asked, by which strategies.
+    pub root: Group,
+    /// Every target below the root, once.
+    pub leaves: Vec<Arc<Target>>,
+    /// The names of variants.
+    pub labels: Vec<Arc<str>>,
+    /// Which failures move on to the next target.
+    pub failover: Failover,
+    /// The time a call may take; of a stream, until it starts.
+    pub timeout: Option<Duration>,
+    /// When a second attempt is made beside the first.
+    pub hedge: Option<Hedge>,
+    /// What of its candidates its strategies go by.
+    pub goes_by: GoesBy,
+    /// What was found for the models that were asked for.
+    pub memo: Memo,
+}
+
+/// What strategies go by, so that nobody else pays for it.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct GoesBy {
+    /// How fast targets are.
+    pub pace: bool,
+    /// What they cost.
+    pub price: bool,
+    /// What a conversation is known by, if its requests stay together.
+    pub affinity: Option<config::Affinity>,
+}
+
+/// All routes, and what they share.
+pub struct Routing {
+    /// In order: the first that takes a request has it.
+    pub routes: Vec<Route>,
+    /// The way of all others.
+    pub main: Route,
+    /// The headers that rules ask for.
+    pub headers: Vec<HeaderName>,
+    /// Where the prompts of conversations are cached.
+    pub affinity: Option<Arc<Affinity>>,
+    /// How often providers have told their models.
+    pub told: Arc<AtomicU64>,
+    /// What is known of models.
+    pub catalog: Arc<Catalog>,
+}
+
+impl Routing {
+    /// The route of a request.
+    pub fn route(&self, facts: &Facts<'_>, clock: Timestamp) -> &Route {
+        self.routes.iter().find(|route| route.when.holds(facts, clock)).unwrap_or(&self.main)
+    }
+
+    /// Every route, the one of all other requests last.
+    pub fn all(&self) -> impl Iterator<Item = &Route> {
+        self.routes.iter().chain([&self.main])
+    }
+
+    /// Appends who is asked for a model.
+    pub fn leg<'r>(
+        &'r self,
+        facts: &Facts<'_>,
+        model: &Arc<str>,
+        moment: Moment,
+        chance: Chance<'_>,
+        plan: &mut Plan<'r>,
+    ) {
+        let route = if self.routes.is_empty() { &self.main } else { self.route(facts, moment.clock()) };
+        let candidates = self.candidates(route, facts.call.op, model);
+        if candidates.list.is_empty() {
+            return;
+        }
+        let mut order = Order::new();
+        let asked = Asked { facts, candidates: &candidates, moment };
+        route.root.order(&asked, None, chance, &mut order);
+        if order.len() > 1 {
+            self.settle(route, facts, &candidates, moment.now(), &mut order, &mut plan.conversation);
+        }
+        if !order.is_empty() {
+            plan.legs.push(Leg { route, candidates, order });
+        }
+    }
+
+    /// Every target that is asked when all goes well, once.
+    pub fn reachable(&self) -> Vec<&Arc<Target>> {
+        let mut all: Vec<&Arc<Target>> = Vec::new();
+        for target in [&self.main].into_iter().chain(&self.routes).flat_map(Route::reachable) {
+            if !all.iter().any(|known| known.name == target.name) {
+                all.push(target);
+            }
+        }
+        all
+    }
+
+    /// Who would be asked for a chat with a model, if nothing but the model is known of the request, and its name there.
+    pub fn server(&self, model: &Arc<str>) -> Option<(Arc<Target>, Arc<str>)> {
+        let routes = [&self.main].into_iter().chain(&self.routes).filter(|route| route.when.takes_model(model));
+        routes.into_iter().find_map(|route| {
+            let candidates = self.candidates(route, Op::Chat, model);
+            let best = candidates
+                .list
+                .iter()
+                .filter(|one| route.reachable().iter().any(|target| target.name == one.target.name));
+            best.min_by_key(|one| one.claim).map(|one| (one.target.clone(), one.model.clone()))
+        })
+    }
+
+    /// Those of a route who can be asked for a model.
+    pub fn candidates(&self, route: &Route, op: Op, model: &Arc<str>) -> Arc<Candidates> {
+        route.memo.get(op, model, self.told.load(Ordering::Relaxed), || {
+            Candidates::of(&route.leaves, op, model, |target, model, claim| {
+                self.candidate(route.goes_by, target, model, claim)
+            })
+        })
+    }
+
+    fn candidate(&self, goes_by: GoesBy, target: &Arc<Target>, model: Arc<str>, claim: Claim) -> Candidate {
+        let owner = Owner { provider: target.provider.spec.id, target: &target.name };
+        Candidate {
+            target: target.clone(),
+            prices: goes_by.price.then(|| self.catalog.prices(owner, &model)).flatten(),
+            tracks: goes_by.pace.then(|| [false, true].map(|stream| target.vitals.pace.track(&model, stream))),
+            habit: goes_by.price.then(|| target.vitals.habits.of(&model)),
+            claim,
+            model,
+        }
+    }
+
+    /// A call was answered: where, is where its conversation goes on.
+    pub fn served(&self, plan: &Plan<'_>, route: &call::Route) {
+        let (Some(conversation), Some(affinity)) = (plan.conversation, &self.affinity) else { return };
+        let targets = plan.steps().map(|step| &step.candidate.target);
+        if let Some(target) = targets.into_iter().find(|target| target.name == route.target) {
+            affinity.note(conversation, Warm { target: target.tag, key: 0 }, Instant::now());
+        }
+    }
+
+    /// What comes before every strategy: a target whose provider has asked for a pause goes behind the others, and the
+    /// one that has a conversation in its cache before them.
+    fn settle(
+        &self,
+        route: &Route,
+        facts: &Facts<'_>,
+        candidates: &Candidates,
+        now: Instant,
+        order: &mut Order,
+        conversation: &mut Option<u64>,
+    ) {
+        let target = |at: u16| &candidates.list[usize::from(at)].target;
+        let rests = |at: u16| target(at).vitals.rests(now).is_some();
+        let plain = order.iter().take_while(|pick| !pick.spare).count();
+        let whole = &mut order[..plain];
+        if whole.iter().any(|pick| rests(pick.at)) {
+            whole.sort_by_key(|pick| rests(pick.at));
+        }
+        let (Some(how), Some(affinity)) = (route.goes_by.affinity, &self.affinity) else { return };
+        let Some((known, goes_on)) = known(how, facts) else { return };
+        *conversation = Some(known);
+        let Some(warm) = affinity.find(known, now).filter(|_| goes_on) else { return };
+        let place = whole.iter().position(|pick| target(pick.at).tag == warm.target);
+        if let Some(place) = place.filter(|place| target(whole[*place].at).is_ready(now)) {
+            whole[..=place].rotate_right(1);
+        }
+    }
+}
+
+/// What a conversation is known by, and whether this request goes on with it.
+fn known(how: config::Affinity, facts: &Facts<'_>) -> Option<(u64, bool)> {
+    let scope = [facts.model, facts.call.key.as_deref().unwrap_or_default()];
+    if let Some(session) = conversation::of_headers(|name| facts.header(name)) {
+        return Some((affinity::scoped(session, &scope), true));
+    }
+    let Body::Json(body) = &facts.call.body else { return None };
+    let prefix = match how {
+        config::Affinity::Conversation => conversation::of_body(body)?,
+        _ => conversation::named(body)?,
+    };
+    Some((affinity::scoped(prefix.conversation, &scope), prefix.begun))
+}
+
+/// A moment, as the two clocks tell it: this one, read only when a rule asks, or one that is given.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Moment(pub Option<(Instant, Timestamp)>);
+
+impl Moment {
+    /// For what fades.
+    pub fn now(self) -> Instant {
+        self.0.map_or_else(Instant::now, |(now, _)| now)
+    }
+
+    /// What the clock on the wall says.
+    pub fn clock(self) -> Timestamp {
+        self.0.map_or_else(Timestamp::now, |(_, clock)| clock)
+    }
+}
+
+impl Route {
+    /// Whom the route asks when all goes well with it: without those who only stand in for others.
+    pub fn reachable(&self) -> &[Arc<Target>] {
+        match self.root.strategy {
+            Strategy::Single => &self.leaves[..self.leaves.len().min(1)],
+            _ => &self.leaves,
+        }
+    }
+}
