@@ -6,6 +6,7 @@ mod reasoning;
 mod requests;
 mod rows;
 mod schemas;
+mod thoughts;
 mod tokens;
 
 use std::collections::BTreeMap;

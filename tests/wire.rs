@@ -12,6 +12,7 @@ mod gemini;
 mod natives;
 mod object;
 mod replicate;
+mod think;
 mod typed;
 mod usage;
 

@@ -42,6 +42,8 @@ pub struct Back {
     pub native: Option<Box<Foreign>>,
     /// From a stream to the whole answer that was asked for.
     pub fold: bool,
+    /// Whether thoughts may stand in front of the answer, as `<think>…</think>`.
+    pub thinks_aloud: bool,
 }
 
 /// What an answer in another format is read by.
@@ -73,6 +75,7 @@ pub fn encode(provider: &Provider, call: &Call, model: &str, warnings: &mut Vec<
     let path = way.map(|way| way.path);
     let other = (spec.model)(model, op, &provider.settings);
     let model = other.as_deref().unwrap_or(model);
+    let thinks_aloud = op == Op::Chat && (spec.thinks_aloud)(model, &body);
     let mut notes = provider.notes(model, call.stream, warnings);
     if let Dialect::Native(native) = way.map_or(spec.dialect, |way| way.dialect) {
         let translated = translate(provider, native, op, body, &mut notes)?;
@@ -81,7 +84,7 @@ pub fn encode(provider: &Provider, call: &Call, model: &str, warnings: &mut Vec<
         return Ok(Sent {
             op,
             body: translated.body.into(),
-            back: Back { completion, native, fold: false },
+            back: Back { completion, native, fold: false, thinks_aloud },
             model: other,
             path,
             headers,
@@ -109,7 +112,7 @@ pub fn encode(provider: &Provider, call: &Call, model: &str, warnings: &mut Vec<
     if !provider.learned.is_empty() {
         provider.learned.apply(&mut body, &mut notes, Instant::now());
     }
-    let back = Back { completion, native: None, fold };
+    let back = Back { completion, native: None, fold, thinks_aloud };
     Ok(Sent { op, body: body.encode().into(), back, model: other, path, headers: Vec::new() })
 }
 

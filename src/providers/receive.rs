@@ -21,6 +21,7 @@ use crate::wire::openai::answer::{self, Whole};
 use crate::wire::openai::errors::{self, Complaint};
 use crate::wire::openai::fold::Fold;
 use crate::wire::openai::stream::{Broken, DONE, Events, Manner};
+use crate::wire::openai::think;
 use crate::wire::openai::usage;
 use crate::wire::{Malformed, Object, sse};
 
@@ -80,6 +81,7 @@ pub async fn receive(provider: &Provider, call: &Call, response: Response, back:
         follows: provider.spec.follows,
         usage: provider.spec.usage.unwrap_or(usage::read),
         wants_usage: call.wants_usage || back.fold,
+        thinks_aloud: back.thinks_aloud,
         completion: back.completion,
     };
     let reader = Reader { provider, status, fields: &fields, foreign: back.native };
@@ -193,7 +195,7 @@ pub(super) async fn whole(
     base64: bool,
 ) -> Result<Got, Box<Upstream>> {
     let Reader { provider, fields, .. } = reader;
-    let mended = !manner.mends.is_empty() || !manner.follows.is_empty();
+    let mended = !manner.mends.is_empty() || !manner.follows.is_empty() || manner.thinks_aloud;
     let changed = mended || base64 || manner.completion.is_some() || reader.foreign.is_some();
     let length = length(fields).filter(|_| fields.content_encoding().is_none());
     let limit = if changed { LONGEST } else { SHORT };
@@ -228,6 +230,9 @@ pub(super) async fn whole(
     let mut object = reader.judge(bytes)?;
     let nonsense = |error: Malformed| reader.nonsense(error.to_string());
     rework::mend(manner.mends, manner.follows, &mut object, &mut Trail::default()).map_err(nonsense)?;
+    if manner.thinks_aloud {
+        think::whole(&mut object).map_err(nonsense)?;
+    }
     if base64 {
         embeddings::to_base64(&mut object).map_err(nonsense)?;
     }

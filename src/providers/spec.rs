@@ -71,6 +71,9 @@ pub struct Spec {
     pub asks_usage: bool,
     /// Whether a whole answer can only be had as a stream, for this model and body: it is asked for one, and folded.
     pub streams_only: fn(&str, &Object) -> bool,
+    /// Whether thoughts may stand in front of a chat's answer as `<think>…</think>`, for this model and body: they become
+    /// `reasoning_content`, and an answer that begins otherwise stays as it is.
+    pub thinks_aloud: fn(&str, &Object) -> bool,
     /// Changes of whole answers and of each event of a stream, in order.
     pub mends: &'static [Mend],
     /// Changes, after the mends, that need to know what the same answer said before.
@@ -328,6 +331,7 @@ impl Spec {
             knows: &[],
             asks_usage: true,
             streams_only: |_, _| false,
+            thinks_aloud: |_, _| false,
             mends: &[],
             follows: &[],
             usage: None,

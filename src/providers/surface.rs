@@ -175,6 +175,7 @@ pub async fn receive(reader: Reader<'_>, call: &Call, body: Inbound) -> Result<G
         follows: &[],
         usage: usage::read,
         wants_usage: false,
+        thinks_aloud: false,
         completion: None,
     };
     Ok(match receive::whole(reader, manner, body, false).await? {

@@ -19,7 +19,7 @@ pub(super) struct Seen {
 }
 
 pub(super) fn plain() -> Manner {
-    Manner { mends: &[], follows: &[], usage: usage::read, wants_usage: false, completion: None }
+    Manner { mends: &[], follows: &[], usage: usage::read, wants_usage: false, thinks_aloud: false, completion: None }
 }
 
 fn mended() -> Manner {

@@ -30,12 +30,12 @@ use super::inbound::{Inbound, Response};
 use super::receive::{self, Got};
 use super::stream::Flow;
 use crate::call::{Call, Error, Fault, Op, Upstream, Usage};
-use crate::wire::native;
 use crate::wire::openai::errors;
 use crate::wire::replicate::answer::{self, Status};
 use crate::wire::replicate::model::Name;
 use crate::wire::replicate::stream::Decoder;
 use crate::wire::replicate::{Inputs, Prediction, images};
+use crate::wire::{Object, native};
 
 /// The longest that the API waits for a prediction before it answers without its output.
 const WAIT: Duration = Duration::from_secs(60);
@@ -103,7 +103,9 @@ pub async fn ask(
     let known = predictions.models.of(&desk.line, &desk.place, &name, model).await;
     let (asked, made) = desk.begin(call, &name, (model, &known), warnings).await?;
     let ((response, said), completion) = (desk.finish(call, made, asked.back).await?, asked.completion);
-    match receive::receive(provider, call, response, Back { completion, ..Back::default() }).await? {
+    let thinks_aloud = (provider.spec.thinks_aloud)(model, &Object::default());
+    let back = Back { completion, thinks_aloud, ..Back::default() };
+    match receive::receive(provider, call, response, back).await? {
         Got::Whole(answer, None) => {
             // not every model counts tokens: about four bytes are one
             let [prompt, completion] = [asked.body.len(), said].map(|bytes| (bytes / 4) as u64);

@@ -5,7 +5,7 @@ use super::openai::{OWN_NAMES, SEARCHERS_LACK};
 use super::usual::{
     BATCH, CHAT, COMPLETE, EMBED, FILE, IMAGE, IMAGE_EDIT, RESPOND, SPEECH, STORED, TRANSCRIBE, TRANSLATE,
 };
-use super::{NO_HINTS, given, place};
+use super::{NO_HINTS, given, place, thinks_aloud};
 use crate::call::{Fault, Op};
 use crate::config::Invalid;
 use crate::providers::rework::{generations, images};
@@ -173,6 +173,7 @@ pub(super) static FOUNDRY: Spec = Spec {
     edits: &[Body(generations::azure), NO_HINTS],
     lacks: &["service_tier", "prediction", "modalities", "audio"],
     ignores: &["metadata", "store"],
+    thinks_aloud,
     faults: &[
         on(400, "ResponsibleAIPolicyViolation", Fault::ContentPolicy),
         on(404, "DeploymentNotFound", Fault::NotFound),

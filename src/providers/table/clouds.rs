@@ -2,7 +2,9 @@
 
 use super::faults::on;
 use super::usual::{CHAT, EMBED, PASS, RESPOND};
-use super::{FLAT, FLAT_BUT_USER, MAX_TOKENS, NO_HINTS, NO_MARKS, NO_NULL, NO_THOUGHTS, ROLES, given, place};
+use super::{
+    FLAT, FLAT_BUT_USER, MAX_TOKENS, NO_HINTS, NO_MARKS, NO_NULL, NO_THOUGHTS, ROLES, given, place, thinks_aloud,
+};
 use crate::call::{Fault, Op};
 use crate::config::Invalid;
 use crate::providers::rework::{choices, effort, embeddings, messages, params, usage};
@@ -35,6 +37,7 @@ pub(super) static CLOUDFLARE: Spec = Spec {
         "modalities",
         "audio",
     ],
+    thinks_aloud,
     mends: &[usage::native_frame, choices::reasoning_content, choices::tool_calls, choices::finish_reasons],
     follows: &[choices::tool_finish],
     faults: &[

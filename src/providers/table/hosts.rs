@@ -4,7 +4,7 @@ use super::faults::on;
 use super::usual::{
     BATCH, CHAT, COMPLETE, EMBED, FILE, IMAGE, PASS, RERANK, RESPOND, SPEECH, STORED, TRANSCRIBE, TRANSLATE,
 };
-use super::{FLAT_BUT_USER, MAX_TOKENS, NO_HINTS, NO_MARKS, NO_THOUGHTS, ROLES, gpt_oss};
+use super::{FLAT_BUT_USER, MAX_TOKENS, NO_HINTS, NO_MARKS, NO_THOUGHTS, ROLES, gpt_oss, thinks_aloud};
 use crate::call::{Fault, Op};
 use crate::providers::rework::{choices, effort, embeddings, images, logprobs, params, sound};
 use crate::providers::settings::Settings;
@@ -20,6 +20,7 @@ pub(super) static DEEPINFRA: Spec = Spec {
     embeds: &[Body(embeddings::text_only)],
     floats_only: true,
     lacks: &["logit_bias", "parallel_tool_calls", "metadata", "store", "prediction", "modalities", "audio"],
+    thinks_aloud,
     mends: &[choices::tool_calls, choices::finish_reasons],
     follows: &[choices::tool_finish],
     docs: "https://deepinfra.com/docs/openai_api",
@@ -73,6 +74,7 @@ pub(super) static FIREWORKS: Spec = Spec {
     embeds: &[Body(embeddings::text_only)],
     floats_only: true,
     lacks: &["modalities", "audio"],
+    thinks_aloud,
     mends: &[choices::finish_reasons],
     faults: &[on(412, "", Fault::Overloaded)],
     owns: Owns::Prefixes(&["accounts/"]),
@@ -106,6 +108,7 @@ pub(super) static NOVITA: Spec = Spec {
     embeds: &[Body(embeddings::text_only)],
     floats_only: true,
     lacks: &["parallel_tool_calls", "metadata", "store", "service_tier", "prediction", "modalities", "audio"],
+    thinks_aloud,
     mends: &[choices::reasoning_content, choices::tool_calls, choices::finish_reasons],
     follows: &[choices::tool_finish],
     faults: &[on(403, "not enough balance", Fault::Billing)],
@@ -156,6 +159,7 @@ pub(super) static TOGETHER: Spec = Spec {
         "modalities",
         "audio",
     ],
+    thinks_aloud,
     mends: &[choices::reasoning_content, choices::finish_reasons, logprobs::per_token],
     follows: &[choices::tool_finish],
     faults: &[on(403, "token", Fault::ContextLength)],

@@ -208,6 +208,7 @@ pub(super) static PERPLEXITY: Spec = Spec {
         "audio",
     ],
     asks_usage: false,
+    thinks_aloud: |model, _| sonar_thinks(model),
     mends: &[choices::deltas_only, choices::citations, choices::finish_reasons],
     discover: Discover::Known(&["sonar", "sonar-pro", "sonar-reasoning-pro", "sonar-deep-research"]),
     owns: Owns::Prefixes(&["sonar"]),

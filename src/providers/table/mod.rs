@@ -21,6 +21,7 @@ use super::rework::{messages, params, replay};
 use super::settings::Settings;
 use super::spec::{Edit, Place, Spec};
 use crate::config::Invalid;
+use crate::wire::Object;
 
 /// Every provider, in the order in which they are offered when nothing is configured: alphabetical by id.
 pub static PROVIDERS: &[&Spec] = &[
@@ -95,6 +96,29 @@ const MAX_COMPLETION_TOKENS: Edit = Edit::Body(params::max_completion_tokens);
 /// Whether a model is one of OpenAI's open ones, whoever serves it.
 fn gpt_oss(model: &str) -> bool {
     model.contains("gpt-oss")
+}
+
+/// What names of models that think have in them, lower case.
+const THINKERS: &[&str] = &[
+    "-r1",
+    "_r1",
+    "qwq",
+    "qwen3",
+    "deepseek-v3",
+    "magistral",
+    "minimax-m",
+    "nemotron",
+    "glm-4",
+    "reason",
+    "think",
+    "cogito",
+];
+
+/// Open models whose thoughts stand in front of the answer wherever the host does not take them out: by their names,
+/// generously, because it is the answer that decides.
+fn thinks_aloud(model: &str, _: &Object) -> bool {
+    let model = model.to_ascii_lowercase();
+    THINKERS.iter().any(|part| model.contains(part))
 }
 
 /// A place at a given address; one without a path gets this path. Fails on what is no plain HTTP address.

@@ -1,7 +1,7 @@
 //! Ollama, at home and as a service.
 
 use super::usual::{CHAT, COMPLETE, EMBED, PASS, RESPOND};
-use super::{FLAT, MAX_TOKENS, NO_HINTS, NO_MARKS, NO_NULL, ROLES, THOUGHTS, given, gpt_oss, place};
+use super::{FLAT, MAX_TOKENS, NO_HINTS, NO_MARKS, NO_NULL, ROLES, THOUGHTS, given, gpt_oss, place, thinks_aloud};
 use crate::call::{Fault, Op};
 use crate::config::Invalid;
 use crate::providers::rework::{choices, effort, embeddings, messages, replay};
@@ -87,6 +87,7 @@ pub(super) static OLLAMA: Spec = Spec {
     embeds: &[Body(embeddings::text_only), Lacks(&["user"])],
     floats_only: true,
     lacks: LACKS,
+    thinks_aloud,
     mends: &[choices::reasoning_content, choices::tool_calls, choices::finish_reasons],
     follows: &[choices::tool_finish],
     faults: &[on(400, "does not support", Fault::BadRequest), on(404, "", Fault::NotFound)],
@@ -118,6 +119,7 @@ pub(super) static OLLAMA_CLOUD: Spec = Spec {
     lists: Some("models"),
     edits: EDITS,
     lacks: LACKS,
+    thinks_aloud,
     mends: OLLAMA.mends,
     follows: OLLAMA.follows,
     faults: OLLAMA.faults,

@@ -1,6 +1,7 @@
 //! Replicate.
 
 use super::faults::on;
+use super::thinks_aloud;
 use crate::call::{Fault, Op};
 use crate::providers::spec::{Discover, Exchange, Pace, Spec, may, need};
 use crate::wire::Native;
@@ -9,6 +10,7 @@ use crate::wire::Native;
 pub(super) static REPLICATE: Spec = Spec {
     ops: &[(Op::Chat, "/predictions"), (Op::Image, "/predictions")],
     lists: Some("text_models"),
+    thinks_aloud,
     faults: &[
         on(0, "nsfw", Fault::ContentPolicy),
         on(0, "flagged", Fault::ContentPolicy),

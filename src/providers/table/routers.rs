@@ -2,7 +2,7 @@
 
 use super::faults::on;
 use super::usual::{CHAT, EMBED, PASS, RESPOND};
-use super::{FLAT_BUT_USER, NO_HINTS, NO_MARKS, NO_THOUGHTS, ROLES};
+use super::{FLAT_BUT_USER, NO_HINTS, NO_MARKS, NO_THOUGHTS, ROLES, thinks_aloud};
 use crate::call::{Fault, Op};
 use crate::providers::rework::{choices, effort, params};
 use crate::providers::spec::Edit::{Body, When};
@@ -37,6 +37,7 @@ pub(super) static HUGGING_FACE: Spec = Spec {
         NO_HINTS,
     ],
     lacks: &["metadata", "store", "service_tier", "prediction", "modalities", "audio"],
+    thinks_aloud,
     mends: &[choices::reasoning_content, choices::tool_calls, choices::finish_reasons],
     follows: &[choices::tool_finish],
     faults: &[

@@ -4,10 +4,10 @@ use super::faults::on;
 use super::usual::{BATCH, CHAT, COMPLETE, EMBED, FILE, PASS, RESPOND, SPEECH, TRANSCRIBE, TRANSLATE};
 use super::{
     FLAT, FLAT_BUT_USER, MAX_COMPLETION_TOKENS, MAX_TOKENS, NO_HINTS, NO_MARKS, NO_NULL, NO_THOUGHTS, ROLES, THOUGHTS,
-    gpt_oss,
+    gpt_oss, thinks_aloud,
 };
 use crate::call::{Fault, Op};
-use crate::providers::rework::{choices, effort, embeddings, messages, replay, schema, sound, usage};
+use crate::providers::rework::{choices, effort, embeddings, is, messages, replay, schema, sound, usage};
 use crate::providers::settings::Settings;
 use crate::providers::spec::Edit::{self, Body, Lacks, Mentions, Messages, When};
 use crate::providers::spec::{Exchange, FormEdit, Spec, Way, may, need};
@@ -39,6 +39,7 @@ pub(super) static CEREBRAS: Spec = Spec {
         MAX_COMPLETION_TOKENS,
     ],
     lacks: &["frequency_penalty", "presence_penalty", "logit_bias", "n", "store", "metadata", "modalities", "audio"],
+    thinks_aloud,
     mends: &[choices::reasoning_content],
     docs: "https://inference-docs.cerebras.ai/api-reference/chat-completions",
     hint: "check CEREBRAS_API_KEY",
@@ -89,6 +90,8 @@ pub(super) static GROQ: Spec = Spec {
         "audio",
     ],
     ignores: &["presence_penalty", "frequency_penalty"],
+    // who wants thoughts in the text gets them there
+    thinks_aloud: |model, body| qwen3(model) && !is(body, "reasoning_format", "\"raw\""),
     mends: &[choices::reasoning_content, choices::tool_calls],
     usage: Some(usage::groq),
     faults: &[
@@ -171,6 +174,7 @@ pub(super) static NVIDIA_NIM: Spec = Spec {
         "modalities",
         "audio",
     ],
+    thinks_aloud,
     mends: &[choices::reasoning_content, choices::tool_calls, choices::finish_reasons],
     follows: &[choices::tool_finish],
     exchange: Exchange::Promised("https://api.nvcf.nvidia.com/v2/nvcf/pexec/status"),
@@ -214,6 +218,7 @@ pub(super) static SAMBANOVA: Spec = Spec {
         "modalities",
         "audio",
     ],
+    thinks_aloud,
     mends: &[choices::reasoning_content, choices::tool_calls, choices::finish_reasons],
     follows: &[choices::tool_finish],
     docs: "https://docs.sambanova.ai/docs/en/api-reference/endpoints/chat",

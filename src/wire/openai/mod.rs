@@ -6,5 +6,6 @@ pub mod errors;
 pub mod fold;
 pub mod request;
 pub mod stream;
+pub mod think;
 pub mod typed;
 pub mod usage;

@@ -10,6 +10,7 @@ use serde_json::value::RawValue;
 
 use super::completions::Echo;
 use super::errors::{self, Complaint};
+use super::think::{Event, Thoughts};
 use crate::wire::{Malformed, Object, Usage, sse};
 
 /// The longest frame that is waited for, bytes: images and audio come in one.
@@ -42,6 +43,8 @@ pub struct Manner {
     pub usage: fn(&Object) -> Option<Usage>,
     /// Whether the caller gets the usage event.
     pub wants_usage: bool,
+    /// Whether thoughts in front of an answer, as `<think>…</think>`, become `reasoning_content`.
+    pub thinks_aloud: bool,
     /// Whether chat chunks become those of text completions.
     pub completion: Option<Echo>,
 }
@@ -68,6 +71,7 @@ pub enum Broken {
 pub struct Events {
     manner: Manner,
     trail: Trail,
+    thoughts: Option<Box<Thoughts>>,
     frames: sse::Frames,
     /// The first content has been seen.
     opened: bool,
@@ -92,9 +96,11 @@ impl Events {
     /// A stream that has not begun.
     pub fn new(manner: Manner) -> Self {
         let (opened, finished, done) = (false, false, false);
+        let thoughts = manner.thinks_aloud.then(Box::default);
         Self {
             manner,
             trail: Trail::default(),
+            thoughts,
             frames: sse::Frames::default(),
             opened,
             finished,
@@ -132,7 +138,10 @@ impl Events {
         }
         match (self.done, self.finished) {
             (true, _) => {}
-            (false, true) => out.extend_from_slice(DONE),
+            (false, true) => {
+                out.extend_from_slice(&self.waiting()?);
+                out.extend_from_slice(DONE);
+            }
             (false, false) => return Err(Broken::Truncated),
         }
         self.done = true;
@@ -196,8 +205,10 @@ impl Events {
             return Ok(Fate::Hide);
         }
         if data == "[DONE]"[..] {
+            let waiting = self.waiting()?;
             self.done = true;
-            return Ok(Fate::Keep);
+            let alone = waiting.is_empty();
+            return Ok(if alone { Fate::Keep } else { Fate::Replace([&waiting[..], frame].concat().into()) });
         }
         // only a frame with more than one line has room for an event's name
         if frame.len() > data.len() + ONE_LINE && sse::event(frame) == Some(b"error") {
@@ -207,17 +218,17 @@ impl Events {
             return Err(Broken::Malformed(Malformed::new("an event is not a JSON object")));
         }
         let mended = !self.manner.mends.is_empty() || !self.manner.follows.is_empty();
-        let edited = mended || self.manner.completion.is_some();
+        let edited = mended || self.manner.completion.is_some() || self.thoughts.is_some();
         let hits = [0, 1, 2].map(|at: usize| FINDERS[at].find(&data).is_some());
         if self.opened && !edited && hits == [false; 3] {
             self.chunks += 1;
             return Ok(Fate::Keep);
         }
-        self.read(data, edited)
+        self.read(frame, data)
     }
 
     /// Look closely: at every event until the first content, at those that may end the stream, and where rows mend.
-    fn read(&mut self, data: Bytes, edited: bool) -> Result<Fate, Broken> {
+    fn read(&mut self, frame: &Bytes, data: Bytes) -> Result<Fate, Broken> {
         let mut object = Object::parse(data.clone()).map_err(Broken::Malformed)?;
         if let Some(complaint) = errors::inside(&object) {
             return Err(Broken::Said(complaint));
@@ -242,14 +253,53 @@ impl Events {
             content |= choice.says_something();
         }
         self.chunks += u64::from(content);
-        self.opened |= content || self.finished;
         if usage.is_some() && choices.is_empty() && object.has("choices") && !self.manner.wants_usage {
             return Ok(Fate::Hide);
         }
+        let fate = match &mut self.thoughts {
+            None => self.write(&object, changed)?,
+            Some(thoughts) => {
+                let event = Event { frame: frame.clone(), object, changed };
+                let ready = thoughts.take(event).map_err(Broken::Malformed)?;
+                match ready.as_slice() {
+                    [] => Fate::Hide,
+                    [this] => self.write(&this.object, this.changed)?,
+                    _ => Fate::Replace(self.join(&ready)?),
+                }
+            }
+        };
+        // what waits has not been said
+        self.opened |= (content || self.finished) && !matches!(fate, Fate::Hide);
+        Ok(fate)
+    }
+
+    /// One event as the caller gets it.
+    fn write(&mut self, object: &Object, changed: bool) -> Result<Fate, Broken> {
         if let Some(echo) = &mut self.manner.completion {
-            return Ok(Fate::Replace(sse::frame(&echo.event(&object).map_err(Broken::Malformed)?)));
+            return Ok(Fate::Replace(sse::frame(&echo.event(object).map_err(Broken::Malformed)?)));
         }
-        Ok(if edited && changed { Fate::Replace(sse::frame(&object.encode())) } else { Fate::Keep })
+        Ok(if changed { Fate::Replace(sse::frame(&object.encode())) } else { Fate::Keep })
+    }
+
+    fn join(&mut self, events: &[Event]) -> Result<Bytes, Broken> {
+        let mut out = BytesMut::new();
+        for event in events {
+            match self.write(&event.object, event.changed)? {
+                Fate::Replace(other) => out.extend_from_slice(&other),
+                Fate::Keep | Fate::Hide => out.extend_from_slice(&event.frame),
+            }
+        }
+        Ok(out.freeze())
+    }
+
+    /// What has waited, where the stream ends before it is clear how an answer begins.
+    fn waiting(&mut self) -> Result<Bytes, Broken> {
+        let Some(thoughts) = self.thoughts.as_mut().filter(|thoughts| thoughts.waits()) else {
+            return Ok(Bytes::new());
+        };
+        let events = thoughts.end().map_err(Broken::Malformed)?;
+        self.opened = true;
+        self.join(&events)
     }
 }
 

@@ -1,0 +1,170 @@
+//! Thoughts in front of answers: taken out the same wherever the text is cut, and nothing else touched.
+
+use bytes::Bytes;
+use ferrogw::wire::openai::stream::{Events, Manner};
+use ferrogw::wire::openai::think::{self, Splitter};
+use proptest::prelude::*;
+use proptest::sample::Index;
+use serde_json::{Value, json};
+
+use super::events::plain;
+use super::{object, places};
+
+/// A text in pieces, cut between characters.
+fn pieces<'a>(text: &'a str, places: &[Index]) -> Vec<&'a str> {
+    let mut at: Vec<usize> = places.iter().map(|place| place.index(text.len() + 1)).collect();
+    at.retain(|at| text.is_char_boundary(*at));
+    at.extend([0, text.len()]);
+    at.sort_unstable();
+    at.windows(2).map(|pair| &text[pair[0]..pair[1]]).collect()
+}
+
+/// Thoughts and answer of a text that arrives in these pieces; `None` for the thoughts if there are none in front.
+fn split(pieces: &[&str]) -> (Option<String>, String) {
+    let mut splitter = Splitter::default();
+    for (at, piece) in pieces.iter().enumerate() {
+        splitter.judge(piece, at + 1 == pieces.len());
+    }
+    let (mut thought, mut answer) = (None::<String>, String::new());
+    for (at, piece) in pieces.iter().enumerate() {
+        match splitter.split(piece, at + 1 == pieces.len()) {
+            None => answer.push_str(piece),
+            Some(parts) => {
+                thought.get_or_insert_default().push_str(&parts.thought);
+                answer.push_str(&parts.answer);
+            }
+        }
+    }
+    (thought, answer)
+}
+
+fn text() -> impl Strategy<Value = String> {
+    let scrap = prop::sample::select(vec![
+        "<think>", "</think>", "<", "</", "think", ">", " ", "\n\n", "a", "é", "\"", "</thin",
+    ]);
+    prop::collection::vec(scrap, 0..12).prop_map(|scraps| scraps.concat())
+}
+
+/// A stream of one choice's text in these pieces, each an event.
+fn stream(pieces: &[&str], done: bool) -> String {
+    let event = |delta: Value, reason: Value| {
+        let choice = json!({"index": 0, "delta": delta, "finish_reason": reason});
+        format!("data: {}\n\n", json!({"id": "1", "choices": [choice], "x": 1}))
+    };
+    let mut out = event(json!({"role": "assistant", "content": ""}), Value::Null);
+    pieces.iter().for_each(|piece| out.push_str(&event(json!({"content": piece}), Value::Null)));
+    if done {
+        out.push_str(&event(json!({}), "stop".into()));
+    }
+    out + "data: [DONE]\n\n"
+}
+
+fn through(stream: &str) -> String {
+    let mut events = Events::new(Manner { thinks_aloud: true, ..plain() });
+    let mut out = Vec::new();
+    for frame in stream.split_inclusive("\n\n") {
+        out.extend_from_slice(&events.push(Bytes::copy_from_slice(frame.as_bytes())).unwrap());
+    }
+    out.extend_from_slice(&events.end().unwrap());
+    String::from_utf8(out).unwrap()
+}
+
+/// All that a member of the deltas says.
+fn said(stream: &str, member: &str) -> String {
+    let payloads = stream.split("\n\n").filter_map(|frame| serde_json::from_str::<Value>(frame.get(6..)?).ok());
+    payloads.filter_map(|event| event["choices"][0]["delta"][member].as_str().map(str::to_owned)).collect()
+}
+
+#[track_caller]
+fn check(text: &str, thought: Option<&str>, answer: &str) {
+    assert_eq!(split(&[text]), (thought.map(str::to_owned), answer.to_owned()), "{text:?}");
+}
+
+#[test]
+fn only_thoughts_that_stand_in_front_are_taken_out() {
+    check("<think>\nHm.\n</think>\n\nYes.", Some("Hm."), "Yes.");
+    check("\n <think>a</think>b</think>c", Some("a"), "b</think>c");
+    check("<think></think> {}", Some(""), "{}");
+    check("<think>a </b> </thin k>\n", Some("a </b> </thin k>\n"), "");
+    check("Yes: <think>a</think>", None, "Yes: <think>a</think>");
+    check("  <thinker>", None, "  <thinker>");
+    check("<thi", None, "<thi");
+    check(" \n", None, " \n");
+    check("", None, "");
+}
+
+#[test]
+fn a_whole_answer_has_its_thoughts_moved_in_every_choice() {
+    let mut answer = object(
+        r#"{"choices":[{"index":0,"message":{"content":"<think>a</think>\nb","x":1}},{"index":1,"message":{"content":"c"}},{"index":2,"message":{"content":"<think>cut off"}}],"y":2}"#,
+    );
+    assert!(think::whole(&mut answer).unwrap());
+    assert_eq!(
+        answer.encode(),
+        r#"{"choices":[{"index":0,"message":{"content":"b","x":1,"reasoning_content":"a"}},{"index":1,"message":{"content":"c"}},{"index":2,"message":{"content":"","reasoning_content":"cut off"}}],"y":2}"#
+    );
+    for left in [
+        r#"{"choices":[{"message":{"content":null}},{"message":{"content":"<think>","reasoning_content":"a"}}]}"#,
+        "{}",
+    ] {
+        assert!(!think::whole(&mut object(left)).unwrap(), "{left}");
+    }
+}
+
+#[test]
+fn nothing_is_passed_on_before_it_is_clear_how_the_answer_begins() {
+    let mut events = Events::new(Manner { thinks_aloud: true, ..plain() });
+    let mut push = |delta: &str| {
+        let frame = format!("data: {{\"choices\":[{{\"index\":0,\"delta\":{delta}}}]}}\n\n");
+        let passed = String::from_utf8(events.push(frame.into()).unwrap().to_vec()).unwrap();
+        (passed.matches("data:").count(), said(&passed, "reasoning_content"), events.opened())
+    };
+    assert_eq!(push(r#"{"role":"assistant"}"#), (1, String::new(), false));
+    assert_eq!(push(r#"{"content":"\n<th"}"#), (0, String::new(), false));
+    assert_eq!(push(r#"{"content":"ink>"}"#), (2, String::new(), true));
+    assert_eq!(push(r#"{"content":"So "}"#), (1, "So".to_owned(), true));
+    assert_eq!(push(r#"{"content":"it is"}"#), (1, " it is".to_owned(), true));
+}
+
+#[test]
+fn a_call_of_a_tool_ends_the_waiting() {
+    let call = r#"data: {"choices":[{"index":0,"delta":{"tool_calls":[{"index":0,"id":"c"}]}}]}"#;
+    let stream = format!(
+        "data: {{\"choices\":[{{\"index\":0,\"delta\":{{\"content\":\" \"}}}}]}}\n\n{call}\n\ndata: [DONE]\n\n"
+    );
+    assert_eq!(through(&stream), stream);
+}
+
+#[test]
+fn choices_are_told_apart() {
+    let event = |index: u64, text: &str| {
+        format!("data: {}\n\n", json!({"choices": [{"index": index, "delta": {"content": text}}]}))
+    };
+    let stream = [event(0, "<think>"), event(1, "plain"), event(0, "a</think>"), event(1, "<think>"), event(0, "b")];
+    let out = through(&(stream.concat() + "data: [DONE]\n\n"));
+    let moved = json!({"choices": [{"index": 0, "delta": {"content": null, "reasoning_content": "a"}}]});
+    assert!(out.contains(&format!("data: {moved}\n\n")), "{out}");
+    assert!(out.contains(&stream[1]) && out.contains(&stream[3]) && out.contains(&stream[4]), "{out}");
+}
+
+proptest! {
+    #[test]
+    fn any_cut_gives_the_same_thoughts_and_the_same_answer(text in text(), places in places()) {
+        prop_assert_eq!(split(&pieces(&text, &places)), split(&[&text]));
+    }
+
+    #[test]
+    fn a_stream_says_what_the_whole_answer_says(text in text(), places in places()) {
+        let out = through(&stream(&pieces(&text, &places), true));
+        let (thought, answer) = split(&[&text]);
+        prop_assert_eq!(said(&out, "reasoning_content"), thought.unwrap_or_default());
+        prop_assert_eq!(said(&out, "content"), answer);
+    }
+
+    #[test]
+    fn an_answer_without_thoughts_passes_byte_for_byte(text in text(), places in places(), done in any::<bool>()) {
+        prop_assume!(!text.trim_start().starts_with("<think>"));
+        let stream = stream(&pieces(&text, &places), done);
+        prop_assert_eq!(through(&stream), stream);
+    }
+}
