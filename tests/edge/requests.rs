@@ -163,15 +163,22 @@ async fn failed_logins_are_limited_by_address_and_right_keys_are_not() {
 async fn known_callers_are_limited_only_when_the_operator_asks_for_it() {
     let door = Door::locked().from("198.51.100.1");
     for _ in 0..100 {
-        assert_eq!(door.get("/v1/models").await.status, 200);
+        let seen = door.get("/v1/models").await;
+        assert_eq!((seen.status, seen.header("x-ratelimit-limit-requests")), (200, None));
     }
     let slow = [("MASTER_KEY", KEY), ("RATE_LIMIT_RPS", "0.001"), ("RATE_LIMIT_BURST", "2")];
     let door = Door::with(&slow);
-    assert_eq!(door.get("/v1/models").await.status, 200);
+    let first = door.get("/v1/models").await;
+    let [limit, remaining, reset] = ["limit", "remaining", "reset"].map(|what| format!("x-ratelimit-{what}-requests"));
+    assert_eq!((first.status, first.header(&limit), first.header(&remaining)), (200, Some("2"), Some("1")));
+    assert_eq!(first.header(&reset), Some("16m40s"));
     assert_eq!(door.get("/v1/models").await.status, 200);
     let seen = door.get("/v1/models").await;
     assert_eq!((seen.status, seen.code().as_str()), (429, "rate_limit_exceeded"));
     assert!(seen.header("retry-after").unwrap().parse::<u32>().unwrap() > 900);
+    assert_eq!((seen.header(&limit), seen.header(&remaining)), (Some("2"), Some("0")));
+    assert!(seen.header(&reset).unwrap().starts_with("33m"), "{:?}", seen.header(&reset));
+    assert_eq!(door.send("GET", "/health", &[]).await.header(&limit), None);
     assert_eq!(door.send("GET", "/health", &[]).await.status, 200, "probes are never limited");
 }
 

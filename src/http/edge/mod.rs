@@ -34,6 +34,7 @@ use self::access_log::Entry;
 pub use self::access_log::Log;
 pub use self::headers::template;
 use self::path::Scope;
+use self::rate_limit::Standing;
 pub use self::settings::EdgeSettings;
 use super::error::Failure;
 use crate::call::OutcomeSlot;
@@ -136,14 +137,16 @@ where
         let (id, echo) = request_id::of(request.headers());
         let mut entry = Entry::open(self.edge.0.log.clone(), &request, id, self.peer);
         let origin = cors::allowed(&self.edge.0.settings.origins, request.headers());
-        let admitted =
-            panic::catch_unwind(AssertUnwindSafe(|| match admit(&self.edge.0, self.peer, &mut request, &mut entry) {
+        let mut standing = None;
+        let admitted = panic::catch_unwind(AssertUnwindSafe(|| {
+            match admit(&self.edge.0, self.peer, &mut request, &mut entry, &mut standing) {
                 Ok(None) => Stage::Handler(self.inner.handle(request.map(Body::new), entry.caller())),
                 Ok(Some(reply)) => Stage::Over(reply),
                 Err(failure) => Stage::Over(failure.into_response()),
-            }));
+            }
+        }));
         let stage = admitted.unwrap_or_else(|_| Stage::Over(panicked(&entry)));
-        Answering(Some(Open { stage, entry, echo, origin }))
+        Answering(Some(Open { stage, entry, echo, origin, standing }))
     }
 }
 
@@ -153,6 +156,7 @@ fn admit<B: http_body::Body>(
     peer: IpAddr,
     request: &mut Request<B>,
     entry: &mut Entry,
+    standing: &mut Option<Standing>,
 ) -> Result<Option<Response<Body>>, Failure> {
     let settings = &edge.settings;
     let scope = path::normalise(request.uri_mut())?;
@@ -165,7 +169,7 @@ fn admit<B: http_body::Body>(
     }
     if scope != Scope::Probe {
         let identity = settings.auth.identify(scope, request.headers());
-        edge.limits.check(entry.remote, &identity)?;
+        edge.limits.check(entry.remote, &identity, standing)?;
         entry.key = identity?;
         if settings.auth.is_open(scope) {
             open_mode::check(&settings.origins, peer, request)?;
@@ -183,6 +187,7 @@ struct Open<F> {
     entry: Entry,
     echo: HeaderValue,
     origin: Option<HeaderValue>,
+    standing: Option<Standing>,
 }
 
 enum Stage<F> {
@@ -207,13 +212,16 @@ impl<F: Future<Output = Result<Response<Body>, Infallible>> + Unpin> Future for 
                 }
             }
         };
-        let Some(Open { stage, entry, echo, origin }) = self.0.take() else { return Poll::Pending };
+        let Some(Open { stage, entry, echo, origin, standing }) = self.0.take() else { return Poll::Pending };
         let mut response = match (handled, stage) {
             (Some(response), _) | (None, Stage::Over(response)) => response,
             (None, Stage::Handler(_)) => return Poll::Pending,
         };
         headers::put(response.headers_mut(), echo);
         cors::put(response.headers_mut(), origin);
+        if let Some(standing) = standing {
+            standing.put(response.headers_mut());
+        }
         Poll::Ready(Ok(entry.close(response)))
     }
 }

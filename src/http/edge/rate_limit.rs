@@ -1,4 +1,5 @@
-//! Limits by address: everybody's, where the operator asks for one, and that of failed logins always.
+//! Limits by address: everybody's, where the operator asks for one, and that of failed logins always. How a caller stands
+//! with the former is told in OpenAI's headers.
 
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
@@ -8,10 +9,11 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use governor::clock::{Clock, MonotonicClock};
-use governor::middleware::NoOpMiddleware;
+use governor::middleware::StateInformationMiddleware;
 use governor::nanos::Nanos;
 use governor::state::{InMemoryState, NotKeyed, StateStore};
-use governor::{Quota, RateLimiter};
+use governor::{NotUntil, Quota, RateLimiter};
+use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::http::error::Failure;
 
@@ -54,7 +56,57 @@ pub(super) enum Limit {
     Nobody,
 }
 
-type Limiter = RateLimiter<usize, Buckets, MonotonicClock, NoOpMiddleware<Instant>>;
+type Limiter = RateLimiter<usize, Buckets, MonotonicClock, StateInformationMiddleware>;
+
+/// `x-ratelimit-limit-requests`, `-remaining-requests`, `-reset-requests`.
+const HEADERS: [HeaderName; 3] = [
+    HeaderName::from_static("x-ratelimit-limit-requests"),
+    HeaderName::from_static("x-ratelimit-remaining-requests"),
+    HeaderName::from_static("x-ratelimit-reset-requests"),
+];
+
+/// How an address stands with the limit of callers.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Standing {
+    /// Requests at once, of a caller who has been quiet.
+    limit: u32,
+    /// Requests that would be served now.
+    remaining: u32,
+    /// Until all of them would be.
+    reset: Duration,
+}
+
+impl Standing {
+    fn new(quota: Quota, remaining: u32, late: Duration) -> Self {
+        let limit = quota.burst_size().get();
+        let missing = limit.saturating_sub(remaining);
+        Self { limit, remaining, reset: late + quota.replenish_interval().saturating_mul(missing) }
+    }
+
+    /// Adds the headers, unless a provider's answer brought its own: one answer tells of one limit.
+    pub(super) fn put(self, headers: &mut HeaderMap) {
+        if HEADERS.iter().any(|name| headers.contains_key(name)) {
+            return;
+        }
+        let values = [self.limit.into(), self.remaining.into(), span(self.reset)];
+        headers.extend(HEADERS.into_iter().zip(values));
+    }
+}
+
+/// A duration as OpenAI writes it: `350ms`, `1.2s`, `1m30s`, `2h0m5s`; rounded up to milliseconds.
+fn span(duration: Duration) -> HeaderValue {
+    let millis = duration.as_nanos().div_ceil(1_000_000);
+    let (minutes, rest) = (millis / 60_000, millis % 60_000);
+    let seconds = format!("{}.{:03}", rest / 1000, rest % 1000);
+    let seconds = seconds.trim_end_matches('0').trim_end_matches('.');
+    let text = match (minutes / 60, minutes % 60) {
+        (0, 0) if millis < 1000 => format!("{millis}ms"),
+        (0, 0) => format!("{seconds}s"),
+        (0, minutes) => format!("{minutes}m{seconds}s"),
+        (hours, minutes) => format!("{hours}h{minutes}m{seconds}s"),
+    };
+    HeaderValue::try_from(text).expect("digits and letters")
+}
 
 /// A state for each bucket, found by its index: no map, no lock.
 struct Buckets(Box<[OnceLock<Box<[InMemoryState]>>]>);
@@ -90,25 +142,38 @@ impl Limits {
         Self { callers, only_strangers, failed_logins: limiter(FAILED_LOGINS), seed: RandomState::new() }
     }
 
-    /// Counts a request against its address. Fails with 429 when there were too many. A right credential is served
+    /// Counts a request against its address, and notes how it stands then, if callers are limited. Fails with 429 when
+    /// there were too many. A right credential is served
     /// whatever others behind the same address tried: one misconfigured client must not lock out its neighbours.
-    pub(super) fn check(&self, remote: IpAddr, login: &Result<Option<Arc<str>>, Failure>) -> Result<(), Failure> {
+    pub(super) fn check(
+        &self,
+        remote: IpAddr,
+        login: &Result<Option<Arc<str>>, Failure>,
+        standing: &mut Option<Standing>,
+    ) -> Result<(), Failure> {
         let is_stranger = !matches!(login, Ok(Some(_))) && !remote.is_loopback();
         if let Some(callers) = &self.callers
             && (is_stranger || !self.only_strangers)
         {
-            self.count(callers, remote)?;
+            let counted = self.count(callers, remote);
+            *standing = Some(*counted.as_ref().unwrap_or_else(|(standing, _)| standing));
+            counted.map_err(|(_, failure)| failure)?;
         }
         match login {
             Ok(_) => Ok(()),
-            Err(_) => self.count(&self.failed_logins, remote),
+            Err(_) => self.count(&self.failed_logins, remote).map(drop).map_err(|(_, failure)| failure),
         }
     }
 
-    fn count(&self, limiter: &Limiter, remote: IpAddr) -> Result<(), Failure> {
-        limiter
-            .check_key(&self.bucket(remote))
-            .map_err(|early| Failure::RateLimited { retry_after: early.wait_time_from(limiter.clock().now()) })
+    fn count(&self, limiter: &Limiter, remote: IpAddr) -> Result<Standing, (Standing, Failure)> {
+        let refused = |early: NotUntil<Instant>| {
+            let retry_after = early.wait_time_from(limiter.clock().now());
+            // the next place is there after that time: it is not missing twice
+            let late = retry_after.saturating_sub(early.quota().replenish_interval());
+            (Standing::new(early.quota(), 0, late), Failure::RateLimited { retry_after })
+        };
+        let state = limiter.check_key(&self.bucket(remote)).map_err(refused)?;
+        Ok(Standing::new(state.quota(), state.remaining_burst_capacity(), Duration::ZERO))
     }
 
     /// One bucket for an IPv4 address, or for an IPv6 network of 64 bits, which is what one customer gets.
@@ -127,4 +192,26 @@ fn limiter(rate: Rate) -> Limiter {
     let quota = quota.allow_burst(NonZeroU32::new(rate.burst).unwrap_or(NonZeroU32::MIN));
     let buckets = Buckets(std::iter::repeat_with(OnceLock::new).take(BUCKETS / CHUNK).collect());
     RateLimiter::new(quota, buckets, MonotonicClock)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_written_as_openai_writes_them() {
+        for (millis, written) in [
+            (0, "0ms"),
+            (350, "350ms"),
+            (1000, "1s"),
+            (1250, "1.25s"),
+            (30_000, "30s"),
+            (90_000, "1m30s"),
+            (360_000, "6m0s"),
+            (7_205_010, "2h0m5.01s"),
+        ] {
+            assert_eq!(span(Duration::from_millis(millis)), written);
+        }
+        assert_eq!(span(Duration::from_nanos(1)), "1ms");
+    }
 }
