@@ -16,6 +16,44 @@ async fn a_parameter_that_is_refused_by_name_is_left_out_and_remembered() {
 }
 
 #[tokio::test]
+async fn a_model_that_is_held_to_no_schema_is_told_it() {
+    let refuses = r#"{"error":{"message":"This model does not support response format `json_schema`. See supported models","type":"invalid_request_error","param":"response_format"}}"#;
+    let dislikes = r#"{"error":{"message":"invalid schema for response format: response_format/json_schema/x: minItems is not supported"}}"#;
+    let upstream = Upstream::says([Say::json(400, refuses), Say::text("{}"), Say::json(400, dislikes)]).await;
+    let targets = target("t", "groq", &upstream, "m, n", "");
+    let gateway = TestGateway::configured(&format!("strategy: {{ mode: single }}\ntargets:\n{targets}"), &[]).await;
+    let ask = |model: &str| {
+        format!(
+            r#"{{"model":"{model}","messages":[{{"role":"user","content":"hi"}}],"response_format":{{"type":"json_schema","json_schema":{{"name":"n","schema":{{"type":"object"}}}}}}}}"#
+        )
+    };
+    let reply = gateway.post(CHAT, ask("m")).await;
+    assert_eq!(
+        (reply.status, reply.header("x-ferro-warnings")),
+        (200, "param=response_format;provider=groq;action=translated")
+    );
+    let told = upstream.seen().remove(1).json();
+    assert_eq!(told["response_format"]["type"], "json_object");
+    assert!(told["messages"][0]["content"].as_str().unwrap().ends_with(r#"{"type":"object"}"#), "{told}");
+    assert_eq!(gateway.post(CHAT, ask("n")).await.status, 400, "a schema it does not like is the caller's affair");
+    assert_eq!(upstream.seen().len(), 1);
+}
+
+#[tokio::test]
+async fn a_whole_answer_that_broke_off_is_a_failure() {
+    let broken =
+        r#"{"id":"1","choices":[{"index":0,"message":{"role":"assistant","content":"so"},"finish_reason":"error"}]}"#;
+    for row in ["mistral", "openai"] {
+        let upstream = Upstream::says([Say::json(200, broken)]).await;
+        let targets = target("t", row, &upstream, "m", "    retry: { attempts: 1 }\n");
+        let gateway = TestGateway::configured(&format!("strategy: {{ mode: single }}\ntargets:\n{targets}"), &[]).await;
+        let reply = gateway.chat().await;
+        assert_eq!(reply.status, 502, "{row}: {}", reply.body);
+        assert!(reply.body.contains("the model broke off with an error"), "{}", reply.body);
+    }
+}
+
+#[tokio::test]
 async fn an_operator_who_wants_refusals_gets_them() {
     let refuses = r#"{"error":{"message":"Unsupported parameter: 'temperature'","param":"temperature"}}"#;
     let upstream = Upstream::says([Say::json(400, refuses)]).await;

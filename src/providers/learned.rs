@@ -1,4 +1,5 @@
-//! What a provider's refusals have taught: parameters that one of its models does not take, left out for an hour.
+//! What a provider's refusals have taught: parameters that one of its models does not take, left out for an hour, and
+//! models that are held to no schema, which are told it instead.
 //!
 //! What a deployment accepts depends on the model behind its name, which the name need not tell. So a refusal that names
 //! a parameter is answered by asking once more without it, unless the operator wants such requests refused.
@@ -10,6 +11,7 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 
+use super::rework::{mentions, params};
 use super::spec::{Notes, Policy};
 use crate::call::{Fault, Upstream};
 use crate::wire::Object;
@@ -37,6 +39,17 @@ const REFUSALS: &[&str] = &[
     "extra_forbidden",
     "is not compatible",
     "instead",
+];
+
+/// A lesson that is no parameter, but a value of one.
+const JSON_SCHEMA: &str = "json_schema";
+
+/// How servers say that a model is held to no schema, lower case and without quotes (Groq, DeepSeek's servers). What they say
+/// of schemas they do not like is none of these.
+const NO_SCHEMA: &[&str] = &[
+    "does not support response format json_schema",
+    "only supports response formats",
+    "this response_format type is unavailable",
 ];
 
 /// The lessons of one target.
@@ -68,6 +81,8 @@ impl Learned {
                 // the newer name of the same limit
                 "max_tokens" => body.rename("max_tokens", "max_completion_tokens"),
                 "stream_options" => _ = body.remove("stream_options"),
+                // a format without a schema is the caller's mistake, and the provider's to name
+                JSON_SCHEMA => _ = params::schema_as_instruction(body, notes),
                 param if body.remove(param) => notes.warn(param, "dropped"),
                 _ => {}
             }
@@ -78,12 +93,15 @@ impl Learned {
     pub fn learn(&self, failed: &Upstream, model: &str, sent: &Bytes, policy: Policy, now: Instant) -> bool {
         let refused = matches!(failed.fault, Fault::BadRequest | Fault::Unprocessable);
         let words = format!("{}\n{}", failed.message, failed.param.as_deref().unwrap_or_default()).to_ascii_lowercase();
-        if !refused || !REFUSALS.iter().any(|refusal| words.contains(refusal)) {
+        if !refused || !REFUSALS.iter().chain(NO_SCHEMA).any(|refusal| words.contains(refusal)) {
             return false;
         }
         let Ok(sent) = Object::parse(sent.clone()) else { return false };
-        let named = OPTIONAL.iter().find(|param| sent.has(param) && words.contains(**param));
-        let Some(param) = named.filter(|param| policy != Policy::Reject || **param == "stream_options") else {
+        let unheld = sent.raw("response_format").is_some_and(|format| mentions(format, "\"json_schema\""))
+            && NO_SCHEMA.iter().any(|refusal| words.replace(['`', '\'', '"'], "").contains(refusal));
+        let named = || OPTIONAL.iter().copied().find(|param| sent.has(param) && words.contains(*param));
+        let param = if unheld { Some(JSON_SCHEMA) } else { named() };
+        let Some(param) = param.filter(|param| policy != Policy::Reject || *param == "stream_options") else {
             return false;
         };
         let lesson = Lesson { model: model.into(), param, until: now + MEMORY };

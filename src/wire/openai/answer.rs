@@ -32,7 +32,7 @@ pub fn read(body: Bytes) -> Result<Whole, Malformed> {
     let trimmed = body.trim_ascii();
     let body = if trimmed.len() == body.len() { body } else { body.slice_ref(trimmed) };
     let object = Object::parse(body)?;
-    Ok(match errors::inside(&object) {
+    Ok(match errors::inside(&object).or_else(|| errors::of_choices(&object)) {
         Some(complaint) => Whole::Error(complaint),
         None => Whole::Good(object),
     })

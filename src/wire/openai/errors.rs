@@ -42,6 +42,22 @@ pub fn inside(body: &crate::wire::Object) -> Option<Complaint> {
     Some(serde_json::from_slice(&body.encode()).map_or_else(|_| Complaint::default(), |value| of_value(&value)))
 }
 
+/// Whether a whole answer broke off: a choice of it has ended with `error`.
+pub fn of_choices(body: &crate::wire::Object) -> Option<Complaint> {
+    // rare, and worth a look only where it is spelled so
+    memchr::memmem::find(body.raw("choices")?, b"\"error\"")?;
+    let choices = body.objects("choices").ok()?;
+    let broken = choices.iter().find(|choice| choice.raw("finish_reason") == Some(b"\"error\""))?;
+    let said = read(&broken.encode());
+    Some(if said.message.is_some() { said } else { of_broken(&body.encode()) })
+}
+
+/// What an answer says that ended with `error`: some say no more than that.
+pub fn of_broken(body: &[u8]) -> Complaint {
+    let said = read(body);
+    Complaint { message: said.message.or_else(|| Some("the model broke off with an error".to_owned())), ..said }
+}
+
 fn of_value(value: &Value) -> Complaint {
     match value {
         // Google wraps the object in an array

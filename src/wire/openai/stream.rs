@@ -247,7 +247,7 @@ impl Events {
         for choice in &choices {
             let reason = choice.finish_reason.as_deref();
             if reason == Some("error") {
-                return Err(Broken::Said(errors::read(&data)));
+                return Err(Broken::Said(errors::of_broken(&data)));
             }
             self.finished |= reason.is_some_and(|reason| !reason.is_empty() && reason != "null");
             content |= choice.says_something();
