@@ -95,6 +95,47 @@ async fn a_loop_of_tools_goes_on_with_what_was_thought() {
 }
 
 #[tokio::test]
+async fn a_caller_that_keeps_only_calls_goes_on_with_what_was_thought() {
+    let block =
+        |index: u64, block: Value| json!({ "type": "content_block_start", "index": index, "content_block": block });
+    let delta = |index: u64, delta: Value| json!({ "type": "content_block_delta", "index": index, "delta": delta });
+    let stop = |index: u64| json!({ "type": "content_block_stop", "index": index });
+    let told = [
+        block(0, json!({ "type": "thinking", "thinking": "", "signature": "" })),
+        delta(0, json!({ "type": "thinking_delta", "thinking": "I need " })),
+        delta(0, json!({ "type": "thinking_delta", "thinking": "the table." })),
+        delta(0, json!({ "type": "signature_delta", "signature": "c2ln" })),
+        stop(0),
+        block(1, json!({ "type": "tool_use", "id": "toolu_A", "name": "tide_table", "input": {} })),
+        delta(1, json!({ "type": "input_json_delta", "partial_json": "{}" })),
+        stop(1),
+    ];
+    let told: Vec<String> = told.iter().map(Value::to_string).collect();
+    let ends = ENDS.replace("end_turn", "tool_use");
+    let frames: Vec<&str> = [START].into_iter().chain(told.iter().map(String::as_str)).chain([&*ends, STOP]).collect();
+    let upstream = Upstream::says([stream(&frames), Say::json(200, HELLO)]).await;
+    let gateway = gateway(&upstream, "").await;
+    let tools =
+        json!([{ "type": "function", "function": { "name": "tide_table", "parameters": { "type": "object" } } }]);
+    let question = json!({ "role": "user", "content": "Tides?" });
+    let ask =
+        json!({ "model": MODEL, "stream": true, "reasoning_effort": "low", "messages": [question], "tools": tools });
+    assert!(gateway.post(CHAT, ask.to_string()).await.is_done());
+    let call = json!({ "id": "toolu_A", "type": "function", "function": { "name": "tide_table", "arguments": "{}" } });
+    let messages = json!([
+        question,
+        { "role": "assistant", "content": null, "tool_calls": [call] },
+        { "role": "tool", "tool_call_id": "toolu_A", "content": "06:12" },
+    ]);
+    let ask = json!({ "model": MODEL, "reasoning_effort": "low", "messages": messages, "tools": tools });
+    let reply = gateway.post(CHAT, ask.to_string()).await;
+    assert_eq!((reply.status, reply.header("x-ferro-warnings")), (200, ""), "{}", reply.body);
+    let sent = upstream.seen().remove(1).json();
+    let thought = json!({ "type": "thinking", "thinking": "I need the table.", "signature": "c2ln" });
+    assert_eq!((&sent["messages"][1]["content"][0], &sent["thinking"]), (&thought, &json!({ "type": "adaptive" })));
+}
+
+#[tokio::test]
 async fn a_stream_becomes_openais_events() {
     let upstream = Upstream::says([stream(&[START, OPEN, PING, TEXT, CLOSE, ENDS, STOP])]).await;
     let gateway = gateway(&upstream, "").await;

@@ -58,6 +58,25 @@ async fn a_tool_loop_keeps_the_signatures_of_thoughts() {
 }
 
 #[tokio::test]
+async fn a_caller_that_keeps_only_calls_goes_on_with_their_signatures() {
+    let call = json!({"functionCall": {"id": "fc-1", "name": "tide"}, "thoughtSignature": "c2lnbmVk"});
+    let first = json!({"candidates": [{"content": {"role": "model", "parts": [call]}, "finishReason": "STOP"}]});
+    let upstream = Upstream::says([Say::json(200, &first.to_string()), whole("06:12")]).await;
+    let gateway = gateway(&upstream, "").await;
+    let tools = json!([{"type": "function", "function": {"name": "tide"}}]);
+    let question = json!({"role": "user", "content": "Tides?"});
+    let ask = json!({"model": "gemini-3-flash", "messages": [question], "tools": tools});
+    let reply = gateway.post(CHAT, ask.to_string()).await.json();
+    let mut kept = reply["choices"][0]["message"]["tool_calls"].clone();
+    kept[0].as_object_mut().unwrap().remove("extra_content").unwrap();
+    let result = json!({"role": "tool", "tool_call_id": "fc-1", "content": "06:12"});
+    let messages = json!([question, {"role": "assistant", "content": "", "tool_calls": kept}, result]);
+    let ask = json!({"model": "gemini-3-flash", "messages": messages, "tools": tools});
+    assert_eq!(gateway.post(CHAT, ask.to_string()).await.status, 200);
+    assert_eq!(upstream.seen()[1].json()["contents"][1]["parts"][0]["thoughtSignature"], "c2lnbmVk");
+}
+
+#[tokio::test]
 async fn a_stream_is_openais() {
     let upstream = Upstream::says([Say::events([text("Hel"), text("lo"), END.to_owned()])]).await;
     let gateway = gateway(&upstream, "").await;

@@ -1,6 +1,7 @@
 //! A call as one provider is sent it: the row's changes, made on a copy of the body's index, and a translation where the
 //! provider speaks another format.
 
+use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
@@ -9,6 +10,7 @@ use http::{HeaderName, HeaderValue};
 
 use super::Provider;
 use super::client::Outgoing;
+use super::learned::signatures::Signatures;
 use super::rework::{self, options};
 use super::spec::{Notes, Spec};
 use super::surface;
@@ -54,6 +56,8 @@ pub struct Foreign {
     pub op: Op,
     /// What is known of the request.
     pub back: native::Back,
+    /// Where thoughts are remembered, if the answer may call tools and its provider wants thoughts back then.
+    pub signatures: Option<Arc<Signatures>>,
 }
 
 /// Encode a call for a provider. Fails on what it can't be asked for.
@@ -78,9 +82,11 @@ pub fn encode(provider: &Provider, call: &Call, model: &str, warnings: &mut Vec<
     let thinks_aloud = op == Op::Chat && (spec.thinks_aloud)(model, &body);
     let mut notes = provider.notes(model, call.stream, warnings);
     if let Dialect::Native(native) = way.map_or(spec.dialect, |way| way.dialect) {
+        let signs = op == Op::Chat && native.signs() && body.has("tools");
+        let signatures = signs.then(|| provider.learned.signatures.clone());
         let translated = translate(provider, native, op, body, &mut notes)?;
         let headers = headers(provider, &translated.headers)?;
-        let native = Some(Box::new(Foreign { native, op, back: translated.back }));
+        let native = Some(Box::new(Foreign { native, op, back: translated.back, signatures }));
         return Ok(Sent {
             op,
             body: translated.body.into(),
@@ -132,6 +138,9 @@ fn translate(
     rework::fit(provider.spec, op, &mut body, notes)?;
     if !provider.learned.is_empty() {
         provider.learned.apply(&mut body, notes, Instant::now());
+    }
+    if op == Op::Chat && native.signs() {
+        provider.learned.signatures.recall(&mut body, Instant::now())?;
     }
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let (id, created) = (id(), now.as_secs());

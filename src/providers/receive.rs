@@ -2,6 +2,7 @@
 
 use std::pin::pin;
 use std::task::Poll;
+use std::time::Instant;
 
 use bytes::Bytes;
 use http::StatusCode;
@@ -88,8 +89,11 @@ pub async fn receive(provider: &Provider, call: &Call, response: Response, back:
     match (call.stream, kind) {
         (true, "application/json") => Box::pin(replay(reader, manner, body)).await,
         (true, kind) if kind == reader.stream_type() || kind.is_empty() => {
-            let decoder = reader.foreign.and_then(|foreign| foreign.native.decoder(foreign.back));
-            Box::pin(open(provider, Source::new(Events::new(manner), decoder), body)).await
+            let mut source = Source::new(Events::new(manner), None);
+            if let Some(foreign) = reader.foreign {
+                source = source.translated(foreign.native.decoder(foreign.back), foreign.signatures);
+            }
+            Box::pin(open(provider, source, body)).await
         }
         (false, EVENTS) if back.fold => Box::pin(fold(provider, manner, body)).await,
         (false, "application/json" | "text/plain" | "") => {
@@ -272,7 +276,13 @@ impl Reader<'_> {
             return Err(self.nonsense("answered with an empty body".to_owned()));
         }
         let read = match &self.foreign {
-            Some(foreign) => foreign.native.answer(foreign.op, bytes, &foreign.back),
+            Some(foreign) => {
+                let read = foreign.native.answer(foreign.op, bytes, &foreign.back);
+                if let (Ok(answer), Some(signatures)) = (&read, &foreign.signatures) {
+                    signatures.keep(answer, Instant::now());
+                }
+                read
+            }
             None => match answer::read(bytes) {
                 Ok(Whole::Good(object)) => Ok(object),
                 Ok(Whole::Error(said)) => Err(Broken::Said(said)),

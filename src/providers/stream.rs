@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Instant;
 
 use bytes::{Buf, Bytes, BytesMut};
 use http::StatusCode;
@@ -12,6 +13,7 @@ use super::Provider;
 use super::client::{Fields, SendError};
 use super::fault;
 use super::inbound::Inbound;
+use super::learned::signatures::{Listener, Signatures};
 use super::units;
 use crate::call::redact::Redactor;
 use crate::call::{Fault, Head, Upstream, Usage};
@@ -26,6 +28,8 @@ const TAIL: usize = 4096;
 /// The events of a stream, in whatever format they arrive.
 pub struct Source {
     decoder: Option<Box<Decoder>>,
+    /// Remembers what is signed in the stream.
+    listener: Option<Box<Listener>>,
     events: Heard,
     /// What the decoder makes of a chunk.
     decoded: BytesMut,
@@ -55,21 +59,27 @@ impl Source {
     /// A stream that has not begun; without a decoder it is OpenAI's.
     pub fn new(events: Events, decoder: Option<Decoder>) -> Self {
         let events = Heard::Chunks(events);
-        Self { decoder: decoder.map(Box::new), events, decoded: BytesMut::new(), broken: None }
+        let decoder = decoder.map(Box::new);
+        Self { decoder, listener: None, events, decoded: BytesMut::new(), broken: None }
     }
 
     /// A stream of events with types, which passes as it comes.
     pub fn typed() -> Self {
-        Self { decoder: None, events: Heard::Typed(Typed::default()), decoded: BytesMut::new(), broken: None }
+        let events = Heard::Typed(Typed::default());
+        Self { decoder: None, listener: None, events, decoded: BytesMut::new(), broken: None }
+    }
+
+    /// The same stream, which arrives in another format, with what its thoughts are remembered by.
+    pub fn translated(self, decoder: Option<Decoder>, signatures: Option<Arc<Signatures>>) -> Self {
+        let listener = signatures.map(|signatures| Box::new(Listener::new(signatures)));
+        Self { decoder: decoder.map(Box::new), listener, ..self }
     }
 
     /// As [`Events::push`].
     pub fn push(&mut self, chunk: Bytes) -> Result<Bytes, Broken> {
         let Some(decoder) = &mut self.decoder else { return heard!(&mut self.events, events => events.push(chunk)) };
         let decoded = decoder.push(chunk, &mut self.decoded);
-        let decoded_bytes = self.decoded.split().freeze();
-        let passed = heard!(&mut self.events, events => events.push(decoded_bytes))?;
-        self.passed(passed, decoded)
+        self.take(decoded)
     }
 
     /// As [`Events::end`].
@@ -77,12 +87,21 @@ impl Source {
         let Some(decoder) = &mut self.decoder else { return heard!(&mut self.events, events => events.end()) };
         let decoded =
             if heard!(&self.events, events => events.done()) { Ok(()) } else { decoder.end(&mut self.decoded) };
-        let decoded_bytes = self.decoded.split().freeze();
-        let passed = heard!(&mut self.events, events => events.push(decoded_bytes))?;
-        self.passed(passed, decoded)
+        self.take(decoded)
     }
 
-    fn passed(&mut self, passed: Bytes, decoded: Result<(), Broken>) -> Result<Bytes, Broken> {
+    /// Passes on what the decoder has made.
+    fn take(&mut self, decoded: Result<(), Broken>) -> Result<Bytes, Broken> {
+        let frames = self.decoded.split().freeze();
+        if let Some(listener) = &mut self.listener {
+            listener.hear(&frames);
+        }
+        let passed = heard!(&mut self.events, events => events.push(frames))?;
+        if self.done()
+            && let Some(listener) = self.listener.take()
+        {
+            listener.keep(Instant::now());
+        }
         match decoded {
             Err(broken) if passed.is_empty() => Err(broken),
             Err(broken) => {

@@ -70,6 +70,11 @@ impl Native {
         }
     }
 
+    /// Whether its models sign their thoughts, and want them back with the result of a tool.
+    pub fn signs(self) -> bool {
+        matches!(self, Native::Anthropic(_) | Native::Bedrock | Native::Gemini(_))
+    }
+
     /// The content type of its streams.
     pub fn stream_type(self) -> &'static str {
         match self {

@@ -1,8 +1,10 @@
 //! What a provider's refusals have taught: parameters that one of its models does not take, left out for an hour, and
-//! models that are held to no schema, which are told it instead.
+//! models that are held to no schema, which are told it instead. And what its answers leave to be remembered.
 //!
 //! What a deployment accepts depends on the model behind its name, which the name need not tell. So a refusal that names
 //! a parameter is answered by asking once more without it, unless the operator wants such requests refused.
+
+pub mod signatures;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,6 +13,7 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 
+use self::signatures::Signatures;
 use super::rework::{mentions, params};
 use super::spec::{Notes, Policy};
 use crate::call::{Fault, Upstream};
@@ -58,6 +61,8 @@ pub struct Learned {
     lessons: ArcSwap<Vec<Lesson>>,
     /// Whether there are any: all that most requests ever look at.
     any: AtomicBool,
+    /// What its models thought before they called tools.
+    pub signatures: Arc<Signatures>,
 }
 
 #[derive(Clone)]
