@@ -1,6 +1,7 @@
 //! Health, liveness, readiness and metrics.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use axum::Json;
 use axum::extract::State;
@@ -10,6 +11,25 @@ use http::header::CONTENT_TYPE;
 use serde_json::json;
 
 use crate::pipeline::Gateway;
+use crate::routing::Target;
+use crate::routing::breaker;
+use crate::telemetry::standings::Standing;
+
+/// The circuit of a target; closed where it has no breaker.
+fn circuit(target: &Target, now: Instant) -> breaker::State {
+    target.vitals.breaker.as_ref().map_or(breaker::State::Closed, |breaker| breaker.state(now))
+}
+
+fn standing(target: &Target, now: Instant) -> Standing<'_> {
+    let vitals = &target.vitals;
+    Standing {
+        provider: target.provider.spec.id,
+        target: &target.name,
+        circuit: vitals.breaker.as_ref().map(|breaker| breaker.state(now) as i64),
+        slots: vitals.slots.as_ref().map(|slots| (slots.in_use(), slots.waiting())),
+        resting: vitals.rests(now).is_some(),
+    }
+}
 
 /// `GET /livez`: the process answers.
 pub async fn livez() -> impl IntoResponse {
@@ -18,17 +38,27 @@ pub async fn livez() -> impl IntoResponse {
 
 /// `GET /health`: who can be called, and how many models each is known to have.
 pub async fn health(State(gateway): State<Arc<Gateway>>) -> impl IntoResponse {
-    let snapshot = gateway.snapshot();
+    let (snapshot, now) = (gateway.snapshot(), Instant::now());
     let providers: Vec<_> = snapshot
         .rules
         .targets
         .iter()
         .map(|target| {
-            // without a circuit breaker the circuit is always closed
-            json!({
-                "name": target.name, "provider": target.provider.spec.id, "status": "available",
-                "circuit": "closed", "models": target.names().len(),
-            })
+            let vitals = &target.vitals;
+            let status = match (circuit(target, now), vitals.rests(now)) {
+                (breaker::State::Open, _) => "unavailable",
+                (_, Some(_)) => "resting",
+                _ => "available",
+            };
+            let mut shown = json!({
+                "name": target.name, "provider": target.provider.spec.id, "status": status,
+                "circuit": circuit(target, now).name(), "models": target.names().len(),
+            });
+            if let Some(slots) = &vitals.slots {
+                shown["requests"] = slots.in_use().into();
+                shown["waiting"] = slots.waiting().into();
+            }
+            shown
         })
         .collect();
     Json(json!({ "status": "ok", "version": env!("CARGO_PKG_VERSION"), "providers": providers }))
@@ -40,15 +70,21 @@ pub async fn readyz(State(gateway): State<Arc<Gateway>>) -> Response {
         let body = Json(json!({ "status": "not_ready", "reason": "shutting down" }));
         return (StatusCode::SERVICE_UNAVAILABLE, body).into_response();
     }
-    let snapshot = gateway.snapshot();
+    let (snapshot, now) = (gateway.snapshot(), Instant::now());
+    let all = || snapshot.rules.targets.iter().map(|target| (&target.name, circuit(target, now)));
+    if all().all(|(_, circuit)| circuit == breaker::State::Open) {
+        let body = Json(json!({ "status": "not_ready", "reason": "no routable targets" }));
+        return (StatusCode::SERVICE_UNAVAILABLE, body).into_response();
+    }
     let targets: Vec<_> =
-        snapshot.rules.targets.iter().map(|target| json!({ "name": target.name, "routable": true })).collect();
-    let providers: Vec<_> =
-        snapshot.rules.targets.iter().map(|target| json!({ "name": target.name, "circuit": "closed" })).collect();
+        all().map(|(name, circuit)| json!({ "name": name, "routable": circuit != breaker::State::Open })).collect();
+    let providers: Vec<_> = all().map(|(name, circuit)| json!({ "name": name, "circuit": circuit.name() })).collect();
     Json(json!({ "status": "ready", "targets": targets, "providers": providers })).into_response()
 }
 
 /// `GET /metrics`: Prometheus' text format.
 pub async fn metrics(State(gateway): State<Arc<Gateway>>) -> impl IntoResponse {
+    let (snapshot, now) = (gateway.snapshot(), Instant::now());
+    gateway.metrics.show(snapshot.rules.targets.iter().map(|target| standing(target, now)));
     ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], gateway.metrics.render())
 }

@@ -8,6 +8,7 @@ use super::hedged;
 use super::hold::{Held, Hold, verdict};
 use crate::call::{Call, Error, Fault, Route, Upstream};
 use crate::providers::receive::Got;
+use crate::providers::tempo::Tempo;
 use crate::routing::breaker::Verdict;
 use crate::routing::{Plan, Step, random};
 use crate::telemetry::Metrics;
@@ -164,8 +165,11 @@ pub async fn attempts(way: Way<'_, '_>, step: &Step<'_>, others: bool, route: &m
         let took = now.saturating_duration_since(since);
         route.upstream += took;
         let failed = match asked {
-            Ok(got) => {
+            Ok(mut got) => {
                 vitals.awakes();
+                if let (Got::Flow(flow), Some(least)) = (&mut got, &target.min_throughput) {
+                    flow.demand(Tempo::new(least.events_per_second, least.over));
+                }
                 if let Some(track) = track {
                     track.record(took, now);
                 }
@@ -179,7 +183,11 @@ pub async fn attempts(way: Way<'_, '_>, step: &Step<'_>, others: bool, route: &m
             Err(Error::Upstream(failed)) => failed,
             Err(error) => return Err(Miss::Over(error)),
         };
-        held.settle(verdict(failed.fault), now);
+        let verdict = verdict(failed.fault);
+        if let Some(track) = track.filter(|_| verdict == Verdict::Bad) {
+            track.fail(now);
+        }
+        held.settle(verdict, now);
         drop(held);
         metrics.attempt_failed(route.provider, &route.target, failed.fault);
         if failed.fault == Fault::RateLimited {

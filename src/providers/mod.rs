@@ -21,6 +21,7 @@ pub mod stored;
 pub mod stream;
 pub mod surface;
 pub mod table;
+pub mod tempo;
 pub mod units;
 
 use std::sync::Arc;

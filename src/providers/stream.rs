@@ -14,6 +14,7 @@ use super::client::{Fields, SendError};
 use super::fault;
 use super::inbound::Inbound;
 use super::learned::signatures::{Listener, Signatures};
+use super::tempo::Tempo;
 use super::units;
 use crate::call::redact::Redactor;
 use crate::call::{Fault, Head, Upstream, Usage};
@@ -136,6 +137,8 @@ pub struct Flow {
     body: Option<Inbound>,
     /// The frames up to the first content.
     first: Option<Bytes>,
+    /// The least speed, if one is demanded.
+    tempo: Option<Box<Tempo>>,
 }
 
 /// What an error needs to know of its provider.
@@ -148,7 +151,22 @@ struct Name {
 impl Flow {
     /// A stream whose beginning has been judged.
     pub fn new(provider: &Provider, source: Source, body: Inbound, first: Bytes) -> Self {
-        Self { provider: Name::of(provider), source, body: Some(body), first: Some(first) }
+        Self { provider: Name::of(provider), source, body: Some(body), first: Some(first), tempo: None }
+    }
+
+    /// Demand a least speed from now on.
+    pub fn demand(&mut self, tempo: Tempo) {
+        self.tempo = Some(Box::new(tempo));
+    }
+
+    /// What is wrong with the speed, if anything is.
+    fn too_slow(&mut self) -> Option<Box<Upstream>> {
+        let events = self.chunks();
+        let tempo = self.tempo.as_mut()?;
+        let came = tempo.judge(events).err()?;
+        let message = format!("the stream creeps: {came} events came where the target demands {}", tempo.demand());
+        self.body = None;
+        Some(self.provider.ours(Fault::Timeout, message))
     }
 
     /// The tokens, as far as the provider has told them.
@@ -181,8 +199,22 @@ impl Flow {
                 self.body = None;
                 return Poll::Ready(Some(Err(self.provider.fault(broken))));
             }
+            if self.tempo.is_some()
+                && !self.source.done()
+                && let Some(failed) = self.too_slow()
+            {
+                return Poll::Ready(Some(Err(failed)));
+            }
             let Some(body) = &mut self.body else { return Poll::Ready(None) };
-            let passed = match ready!(body.poll(cx)) {
+            let polled = match (body.poll(cx), &mut self.tempo) {
+                (Poll::Ready(polled), _) => polled,
+                (Poll::Pending, Some(tempo)) => match tempo.wait(cx) {
+                    Poll::Ready(()) => continue,
+                    Poll::Pending => return Poll::Pending,
+                },
+                (Poll::Pending, None) => return Poll::Pending,
+            };
+            let passed = match polled {
                 Some(Ok(chunk)) => self.source.push(chunk),
                 // the provider has said everything: how it closes does not matter
                 Some(Err(_)) if self.source.done() => Ok(Bytes::new()),

@@ -7,23 +7,16 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use arc_swap::ArcSwap;
-use prometheus::core::Collector;
-use prometheus::{
-    CounterVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
-    Registry, TextEncoder,
-};
+use prometheus::{IntCounter, IntGauge, Registry, TextEncoder};
 
 use super::connections::{self, States};
+use super::families::{Families, New};
 use super::millis::overhead;
 use super::series::{NONE, OTHER, Series, Table, UNKNOWN};
 use super::sink::Sink;
+use super::standings::Standing;
 use crate::call::{Fault, Op, Outcome, Price, Route};
 use crate::wire::op::SURFACES;
-
-/// Upper bounds in seconds of whole calls and of the wait for the first token; reasoning models take minutes.
-const CALLS: [f64; 16] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1., 2.5, 5., 10., 30., 60., 120., 300., 600.];
-/// Upper bounds in seconds of the gateway's own share.
-const OVERHEAD: [f64; 10] = [0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.1, 1.];
 
 /// The content type of [`Metrics::render`].
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -37,29 +30,6 @@ pub struct Metrics {
     connections: States,
     table: ArcSwap<Table>,
     growing: Mutex<()>,
-}
-
-/// The families whose labels are not known at the start.
-#[derive(Debug)]
-pub(super) struct Families {
-    pub(super) requests: IntCounterVec,
-    pub(super) duration: HistogramVec,
-    pub(super) first_token: HistogramVec,
-    pub(super) input: IntCounterVec,
-    pub(super) output: IntCounterVec,
-    pub(super) cost: CounterVec,
-    pub(super) unpriced: IntCounterVec,
-    pub(super) retries: IntCounterVec,
-    pub(super) failovers: IntCounterVec,
-    request_errors: IntCounterVec,
-    provider_errors: IntCounterVec,
-    attempt_failures: IntCounterVec,
-    init_failures: IntCounterVec,
-    rate_limited: IntCounterVec,
-    surfaces: IntCounterVec,
-    overhead: Histogram,
-    in_flight: IntGauge,
-    hedges: IntCounterVec,
 }
 
 /// What went well and what did not, for each operation; made with the first call of it.
@@ -85,84 +55,7 @@ impl Metrics {
     pub fn new() -> Self {
         let registry = Registry::new();
         let new = New(&registry);
-        let call = ["provider", "target", "model"];
-        let target = ["provider", "target"];
-        let failure = ["provider", "target", "code"];
-        let families = Families {
-            requests: new.counters(
-                "gateway_requests_total",
-                "Finished calls.",
-                &["provider", "target", "model", "status"],
-            ),
-            duration: new.histograms(
-                "gateway_request_duration_seconds",
-                "Time from the arrival of a request to the last byte of its answer.",
-                &call,
-            ),
-            first_token: new.histograms(
-                "gateway_time_to_first_token_seconds",
-                "Time from the arrival of a request to the first content of a stream.",
-                &call,
-            ),
-            input: new.counters("gateway_tokens_input_total", "Prompt tokens.", &call),
-            output: new.counters("gateway_tokens_output_total", "Completion tokens.", &call),
-            cost: new.single(CounterVec::new(
-                Opts::new("gateway_request_cost_usd_total", "What calls cost, as far as that is known, in US dollars."),
-                &call,
-            )),
-            unpriced: new.counters(
-                "gateway_unpriced_requests_total",
-                "Calls with a usage whose price nobody knows.",
-                &call,
-            ),
-            retries: new.counters(
-                "gateway_retries_total",
-                "Further attempts at a target, by the target that was asked last.",
-                &target,
-            ),
-            failovers: new.counters(
-                "gateway_failovers_total",
-                "Moves from one target to the next, by the target that was asked last.",
-                &target,
-            ),
-            request_errors: new.counters("gateway_request_errors_total", "Failed calls by error code.", &failure),
-            provider_errors: new.counters(
-                "gateway_provider_errors_total",
-                "Calls that a provider failed.",
-                &["provider", "error_type"],
-            ),
-            attempt_failures: new.counters(
-                "gateway_attempt_failures_total",
-                "Failed attempts, those that a retry or another target made good included.",
-                &failure,
-            ),
-            init_failures: new.counters(
-                "gateway_provider_init_failures_total",
-                "Providers that could not be set up.",
-                &["provider"],
-            ),
-            rate_limited: new.counters(
-                "gateway_rate_limit_rejections_total",
-                "Requests refused by a rate limit.",
-                &["key_type"],
-            ),
-            surfaces: new.counters(
-                "gateway_surface_requests_total",
-                "Finished calls by the operation of the API.",
-                &["surface", "status"],
-            ),
-            overhead: new.single(Histogram::with_opts(
-                HistogramOpts::new("gateway_overhead_seconds", "The gateway's own share of whole answers.")
-                    .buckets(OVERHEAD.to_vec()),
-            )),
-            hedges: new.counters(
-                "gateway_hedges_total",
-                "Second attempts beside a silent one, by the target they were made at: won, lost to the first, or failed.",
-                &["provider", "target", "result"],
-            ),
-            in_flight: new
-                .single(IntGauge::new("gateway_requests_in_flight", "Requests between arrival and last byte.")),
-        };
+        let families = Families::new(&new);
         let connections = States::new(
             &new.gauges("gateway_server_connections_current", "Open client connections.", &["state"]),
             &new.counters(
@@ -234,6 +127,11 @@ impl Metrics {
     }
 
     fn count(&self, outcome: &Outcome) {
+        if let Some(label) = &outcome.route.label {
+            let route = outcome.route.name.as_deref().unwrap_or(NONE);
+            let status = if outcome.error.is_none() && !outcome.abandoned { "success" } else { "error" };
+            self.families.variants.with_label_values(&[route, label, status]).inc();
+        }
         self.surfaces.file(&self.families, outcome.op, outcome.error.is_none() && !outcome.abandoned);
         if let Some(overhead) = overhead(outcome) {
             self.families.overhead.observe(overhead.as_secs_f64());
@@ -289,6 +187,11 @@ impl Metrics {
     /// Counts a second attempt: `won`, `lost` to the first, or `failed`.
     pub fn hedged(&self, provider: &'static str, target: &str, result: &'static str) {
         self.families.hedges.with_label_values(&[provider, target, result]).inc();
+    }
+
+    /// Shows how the targets stand at the next [`Metrics::render`].
+    pub fn show<'a>(&self, targets: impl Iterator<Item = Standing<'a>>) {
+        self.families.standings.show(targets);
     }
 
     /// Counts a provider that could not be set up.
@@ -349,32 +252,5 @@ fn error_type(code: &'static str) -> Option<&'static str> {
         | "content_filter"
         | "unsupported_parameter" => None,
         _ => Some("provider_error"),
-    }
-}
-
-/// Makes families and enters them into the registry. Names are constants, so that no step can fail.
-struct New<'a>(&'a Registry);
-
-impl New<'_> {
-    fn counters(&self, name: &str, help: &str, labels: &[&str]) -> IntCounterVec {
-        self.single(IntCounterVec::new(Opts::new(name, help), labels))
-    }
-
-    fn gauges(&self, name: &str, help: &str, labels: &[&str]) -> IntGaugeVec {
-        self.single(IntGaugeVec::new(Opts::new(name, help), labels))
-    }
-
-    fn histograms(&self, name: &str, help: &str, labels: &[&str]) -> HistogramVec {
-        self.single(HistogramVec::new(HistogramOpts::new(name, help).buckets(CALLS.to_vec()), labels))
-    }
-
-    fn single<C: Collector + Clone + 'static>(&self, made: prometheus::Result<C>) -> C {
-        let family = made.expect("names and labels are valid constants");
-        self.register(family.clone());
-        family
-    }
-
-    fn register(&self, family: impl Collector + 'static) {
-        self.0.register(Box::new(family)).expect("each family is registered once");
     }
 }

@@ -3,6 +3,7 @@
 pub mod access_log;
 mod calendar;
 pub mod connections;
+mod families;
 mod json;
 pub mod logs;
 mod members;
@@ -10,6 +11,7 @@ pub mod metrics;
 pub mod millis;
 mod series;
 pub mod sink;
+pub mod standings;
 pub mod worker;
 
 pub use self::access_log::{AccessLog, Line};

@@ -3,12 +3,12 @@
 use std::cmp::Ordering::{Equal, Greater};
 use std::collections::HashSet;
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use prometheus::{Counter, Histogram, HistogramVec, IntCounter};
+use prometheus::{Counter, CounterVec, Histogram, HistogramVec, IntCounter, IntCounterVec};
 
-use super::metrics::Families;
-use crate::call::{Outcome, Price, Usd};
+use super::families::Families;
+use crate::call::{Outcome, Price, Usage, Usd};
 
 /// Models of one target that get series of their own; further ones are counted as `other`.
 const MODELS: usize = 500;
@@ -37,6 +37,9 @@ pub struct Series {
     output: IntCounter,
     cost: Counter,
     unpriced: IntCounter,
+    /// Made with the first prompt that was cached: tokens, and what they have saved.
+    cached: OnceLock<(IntCounter, Counter)>,
+    caches: (IntCounterVec, CounterVec),
     /// Found with the first usage; within, `None` if nobody knows a price.
     price: OnceLock<Option<Price>>,
     retries: IntCounter,
@@ -58,6 +61,8 @@ impl Series {
             input: families.input.with_label_values(&labels),
             output: families.output.with_label_values(&labels),
             cost: families.cost.with_label_values(&labels),
+            cached: OnceLock::new(),
+            caches: (families.cached.clone(), families.saved.clone()),
             unpriced: families.unpriced.with_label_values(&labels),
             price: OnceLock::new(),
             retries: families.retries.with_label_values(&[provider, target]),
@@ -102,6 +107,9 @@ impl Series {
         if let Some(usage) = outcome.usage {
             self.input.inc_by(usage.prompt);
             self.output.inc_by(usage.completion);
+            if usage.cached > 0 {
+                self.file_cached(&usage, outcome.cost);
+            }
             match outcome.cost {
                 Some(cost) => self.cost.inc_by(cost.as_f64()),
                 None if self.provider != NONE => self.unpriced.inc(),
@@ -115,6 +123,22 @@ impl Series {
         let failovers = route.attempts.saturating_sub(1).saturating_sub(route.retries);
         if failovers > 0 {
             self.failovers.inc_by(u64::from(failovers));
+        }
+    }
+
+    /// Counts the part of a prompt that was read from the cache, and by how much that was cheaper.
+    fn file_cached(&self, usage: &Usage, cost: Option<Usd>) {
+        let labels = [self.provider, &*self.target, &*self.model];
+        let (tokens, saved) = self
+            .cached
+            .get_or_init(|| (self.caches.0.with_label_values(&labels), self.caches.1.with_label_values(&labels)));
+        tokens.inc_by(usage.cached);
+        // what the provider charges, and does not say how it came about, tells nothing about its cache
+        let price = self.price.get().and_then(Option::as_ref).filter(|_| usage.told == Usd::ZERO);
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        let whole = price.and_then(|Price(price)| price(&Usage { cached: 0, ..*usage }, now));
+        if let (Some(whole), Some(cost)) = (whole, cost) {
+            saved.inc_by((whole.as_f64() - cost.as_f64()).max(0.0));
         }
     }
 

@@ -149,12 +149,12 @@ fn signed(message: &Object) -> Result<Option<(Arc<str>, Bytes)>, Malformed> {
 /// Whether an assistant's message calls tools and says nothing of thoughts, in any of the forms in which they come back.
 fn lacks_thoughts(message: &Object) -> bool {
     let among = |member: &str, text: &str| message.raw(member).is_some_and(|raw| mentions(raw, text));
-    is(message, "role", "\"assistant\"")
-        && given(message, "tool_calls")
-        && !given(message, "reasoning_details")
-        && !given(message, "thinking_blocks")
-        && !among("tool_calls", "thought_signature")
-        && !(message.raw("content").is_some_and(|content| content.starts_with(b"[")) && among("content", "thinking\""))
+    let parts = message.raw("content").is_some_and(|content| content.starts_with(b"["));
+    let has = given(message, "reasoning_details")
+        || given(message, "thinking_blocks")
+        || among("tool_calls", "thought_signature")
+        || (parts && among("content", "thinking\""));
+    is(message, "role", "\"assistant\"") && given(message, "tool_calls") && !has
 }
 
 /// Hears the events of one stream, and remembers what is signed in it.
