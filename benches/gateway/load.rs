@@ -89,8 +89,12 @@ async fn run(job: &Job) -> anyhow::Result<Measured> {
     });
     let connections = job.count.map_or(shape.connections, |(_, connections)| connections);
     let mut callers = Vec::with_capacity(connections);
+    let mut silent = Vec::new();
     for n in 0..connections {
         let stream = load.connect().await?;
+        if shape.uneven {
+            silent.push(load.connect().await?);
+        }
         let delay = shape.spread * n as u32 / connections as u32;
         callers.push(tokio::spawn(load.clone().call(stream, delay)));
     }

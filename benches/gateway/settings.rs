@@ -11,7 +11,7 @@ use crate::traffic::{SHAPES, Shape};
 /// One run of the bench.
 pub(crate) struct Settings {
     /// `BENCH`: comma-separated names of shapes, and of `MORE`. Without it all but `sdk`, of which only the instructions are
-    /// counted.
+    /// counted, and `uneven`, which compares runtimes.
     pub(crate) shapes: Vec<&'static Shape>,
     /// Whether instructions are counted (`BENCH` names them, valgrind is present).
     pub(crate) instructions: bool,
@@ -19,7 +19,8 @@ pub(crate) struct Settings {
     pub(crate) translate: bool,
     /// Whether the memory of uploads is measured.
     pub(crate) upload: bool,
-    /// `BENCH_SUBJECTS`: `gateway,floor,nginx,direct`; nginx only where it is installed.
+    /// `BENCH_SUBJECTS`: `gateway,floor,nginx,direct`; nginx only where it is installed. `shared` is the gateway on one
+    /// runtime: compare them without pins.
     pub(crate) subjects: Vec<Kind>,
     /// `BENCH_ROUNDS`: how often each shape meets each subject, interleaved; 2.
     pub(crate) rounds: usize,
@@ -50,7 +51,7 @@ impl Settings {
         let wanted = list("BENCH");
         let mut shapes: Vec<&'static Shape> = SHAPES.iter().collect();
         if wanted.is_none() {
-            shapes.retain(|shape| !shape.sdk);
+            shapes.retain(|shape| !shape.sdk && !shape.uneven);
         }
         let names: Vec<&str> = SHAPES.iter().map(|shape| shape.name).chain(MORE).collect();
         if let Some(wanted) = &wanted {

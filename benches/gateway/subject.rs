@@ -15,6 +15,8 @@ use crate::traffic::{KEY, MODELS};
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Kind {
     Gateway,
+    /// The gateway on one runtime for all its threads.
+    Shared,
     Floor,
     Nginx,
     /// No proxy: the mock upstream itself, which bounds what can be measured here.
@@ -54,16 +56,18 @@ impl Kind {
     pub(crate) fn parse(name: &str) -> anyhow::Result<Kind> {
         Ok(match name {
             "gateway" => Kind::Gateway,
+            "shared" => Kind::Shared,
             "floor" => Kind::Floor,
             "nginx" => Kind::Nginx,
             "direct" => Kind::Direct,
-            _ => bail!("BENCH_SUBJECTS: unknown `{name}`; there are gateway, floor, nginx, direct"),
+            _ => bail!("BENCH_SUBJECTS: unknown `{name}`; there are gateway, shared, floor, nginx, direct"),
         })
     }
 
     pub(crate) fn name(self) -> &'static str {
         match self {
             Kind::Gateway => "gateway",
+            Kind::Shared => "shared",
             Kind::Floor => "floor",
             Kind::Nginx => "nginx",
             Kind::Direct => "direct",
@@ -86,10 +90,14 @@ impl Kind {
                 std::fs::write(&file, nginx_conf(port, settings, setup))?;
                 (vec![NGINX.to_owned(), "-c".to_owned(), file], "/v1/models")
             }
-            Kind::Gateway => {
+            Kind::Gateway | Kind::Shared => {
                 let file = path("config.yaml");
                 std::fs::write(&file, gateway_yaml(setup))?;
-                (gateway_command(port, &file, settings, setup), "/readyz")
+                let mut command = gateway_command(port, &file, settings, setup);
+                if self == Kind::Shared {
+                    command.insert(2, "FERROGW_RUNTIME=shared".to_owned());
+                }
+                (command, "/readyz")
             }
         };
         if let Some(file) = setup.callgrind {

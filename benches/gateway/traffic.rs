@@ -19,6 +19,9 @@ pub(crate) struct Shape {
     pub(crate) tls: bool,
     /// Every header that an SDK and a vendor send, rather than the handful with which the bars were measured.
     pub(crate) sdk: bool,
+    /// Each connection is followed by one that never asks, so that where connections are dealt out to threads in turn all
+    /// the work falls to half of them.
+    pub(crate) uneven: bool,
     pub(crate) answer: Answer,
 }
 
@@ -41,6 +44,7 @@ const CHAT: Shape = Shape {
     warmup: Duration::from_millis(500),
     tls: false,
     sdk: false,
+    uneven: false,
     answer: Answer::Whole(SMALL),
 };
 
@@ -76,6 +80,7 @@ pub(crate) static SHAPES: &[Shape] = &[
         ..CHAT
     },
     Shape { name: "https", title: "chat, 0 ms, 64 connections, HTTPS upstream", tls: true, ..CHAT },
+    Shape { name: "uneven", title: "chat, 0 ms, 64 connections beside 64 silent ones", uneven: true, ..CHAT },
     Shape {
         name: "sdk",
         title: "chat, 0 ms, 64 connections, all headers of an SDK",

@@ -126,7 +126,14 @@ fn decoded(subject: &Subject, back: &ferrogw::wire::native::Back) -> anyhow::Res
 
 /// µs an event on its whole way to the caller.
 fn passed(subject: &Subject, back: &ferrogw::wire::native::Back) -> anyhow::Result<f64> {
-    let manner = Manner { mends: &[], follows: &[], usage: usage::read, wants_usage: true, completion: None, thinks_aloud: false };
+    let manner = Manner {
+        mends: &[],
+        follows: &[],
+        usage: usage::read,
+        wants_usage: true,
+        completion: None,
+        thinks_aloud: false,
+    };
     let mut source = Source::new(Events::new(manner), subject.native.decoder(back.clone()));
     events(subject, |chunk| source.push(chunk))
 }

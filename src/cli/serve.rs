@@ -32,12 +32,37 @@ pub(super) struct Args {
     /// Where the line of each request goes: a file, - for standard output, or off [default: -]
     #[arg(long, value_name = "FILE|-|off")]
     access_log: Option<String>,
+    /// Threads: one with connections of its own for each core, or all for all connections, which costs more and is evener
+    /// where few connections bring most of the work [default: $FERROGW_RUNTIME, else workers]
+    #[arg(long, value_name = "RUNTIME")]
+    runtime: Option<Runtime>,
+}
+
+/// Who serves connections.
+#[derive(clap::ValueEnum, Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Runtime {
+    /// One thread with connections of its own for each core.
+    #[default]
+    Workers,
+    /// All threads for all connections.
+    Shared,
+}
+
+impl Runtime {
+    /// As the flag says, else the environment, whose value must be a word the flag knows.
+    fn of(args: &Args, env: &Env) -> Result<Self, Failed> {
+        let Some(text) = env.get("FERROGW_RUNTIME").filter(|text| args.runtime.is_none() && !text.is_empty()) else {
+            return Ok(args.runtime.unwrap_or_default());
+        };
+        let wrong = |_| Failed::from(vec![format!("FERROGW_RUNTIME: `{text}` is neither `workers` nor `shared`")]);
+        <Self as clap::ValueEnum>::from_str(text, false).map_err(wrong)
+    }
 }
 
 impl Args {
     pub(super) fn is_empty(&self) -> bool {
-        let Args { listen, log_level, log_format, access_log } = self;
-        listen.is_empty() && log_level.is_none() && log_format.is_none() && access_log.is_none()
+        let Args { listen, log_level, log_format, access_log, runtime } = self;
+        listen.is_empty() && log_level.is_none() && log_format.is_none() && access_log.is_none() && runtime.is_none()
     }
 
     /// Takes what is not set from the flags that stood in front of the command.
@@ -47,6 +72,7 @@ impl Args {
         self.log_level = self.log_level.or(before.log_level);
         self.log_format = self.log_format.or(before.log_format);
         self.access_log = self.access_log.take().or(before.access_log);
+        self.runtime = self.runtime.or(before.runtime);
     }
 }
 
@@ -60,17 +86,25 @@ fn log_format(text: &str) -> Result<Format, String> {
 
 /// Serves until told to stop.
 pub(super) fn run(args: &Args, global: &Global, env: Env, output: Output) -> Result<(), Failed> {
-    // One thread for what is not a request: accepting, signals, sweeps.
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
-    runtime.block_on(serve(args, global, env, output))
+    let which = Runtime::of(args, &env)?;
+    let threads = match which {
+        // one thread for what is not a request: accepting, signals, sweeps
+        Runtime::Workers => 1,
+        Runtime::Shared => Threads::PerCore.count(),
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build()?;
+    runtime.block_on(serve(args, global, env, output, which))
 }
 
-async fn serve(args: &Args, global: &Global, env: Env, output: Output) -> Result<(), Failed> {
+async fn serve(args: &Args, global: &Global, env: Env, output: Output, runtime: Runtime) -> Result<(), Failed> {
     let mut warnings = Vec::new();
     let logs = Logs::of(args, &env, &mut warnings);
     let (choice, listen) = settle(args, global, &env)?;
 
-    let threads = Threads::default();
+    let threads = match runtime {
+        Runtime::Workers => Threads::PerCore,
+        Runtime::Shared => Threads::Shared,
+    };
     let redactor = Arc::new(server::build::redactor(&choice.config, &env));
     let sink = Sink::stdout(threads.count())?;
     telemetry::logs::init(&sink, logs.level, logs.format, redactor.clone()).map_err(Failed::because)?;
