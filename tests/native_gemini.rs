@@ -244,3 +244,25 @@ async fn a_text_completion_is_a_chat_there() {
     let reply = gateway(&upstream, "").await.post("/v1/completions", r#"{"model":"m","prompt":"Lost"}"#).await;
     assert_eq!((reply.status, &reply.json()["choices"][0]["text"]), (200, &json!("and found")), "{}", reply.body);
 }
+
+#[tokio::test]
+async fn who_asks_with_functions_is_answered_with_a_function_call() {
+    let call = json!({"functionCall": {"id": "fc-1", "name": "tide", "args": {"port": "Brest"}}});
+    let told = json!({"candidates": [{"content": {"role": "model", "parts": [call]}, "finishReason": "STOP"}]});
+    let upstream = Upstream::says([Say::json(200, &told.to_string()), Say::events([told.to_string()])]).await;
+    let gateway = gateway(&upstream, "").await;
+    let ask = |stream: bool| {
+        let question = json!({"role": "user", "content": "Tides?"});
+        let functions = json!([{"name": "tide", "parameters": {"type": "object"}}]);
+        json!({"model": "gemini-3-flash", "stream": stream, "messages": [question], "functions": functions}).to_string()
+    };
+    let function = json!({"name": "tide", "arguments": "{\"port\":\"Brest\"}"});
+    let whole = gateway.post(CHAT, ask(false)).await.json()["choices"][0].clone();
+    assert_eq!((&whole["message"]["function_call"], &whole["message"]["tool_calls"]), (&function, &Value::Null));
+    assert_eq!(whole["finish_reason"], "function_call");
+    let streamed = gateway.post(CHAT, ask(true)).await;
+    let events: Vec<Value> =
+        events(&streamed.body).iter().filter_map(|event| serde_json::from_str(event).ok()).collect();
+    let seen = |member: &str| events.iter().any(|event| event["choices"][0]["delta"][member] == function);
+    assert!(seen("function_call") && !streamed.body.contains("tool_calls"), "{}", streamed.body);
+}

@@ -17,6 +17,7 @@ use super::surface;
 use crate::call::{Body, Call, Error, Op};
 use crate::wire::native::{self, Native, Refused, Terms};
 use crate::wire::openai::completions::{self, Echo};
+use crate::wire::openai::functions;
 use crate::wire::{Dialect, Object};
 
 /// What goes out.
@@ -56,6 +57,8 @@ pub struct Foreign {
     pub op: Op,
     /// What is known of the request.
     pub back: native::Back,
+    /// Whether tools were given in the old form.
+    pub functions: bool,
     /// Where thoughts are remembered, if the answer may call tools and its provider wants thoughts back then.
     pub signatures: Option<Arc<Signatures>>,
 }
@@ -82,11 +85,12 @@ pub fn encode(provider: &Provider, call: &Call, model: &str, warnings: &mut Vec<
     let thinks_aloud = op == Op::Chat && (spec.thinks_aloud)(model, &body);
     let mut notes = provider.notes(model, call.stream, warnings);
     if let Dialect::Native(native) = way.map_or(spec.dialect, |way| way.dialect) {
+        let functions = op == Op::Chat && functions::asked(&body);
         let signs = op == Op::Chat && native.signs() && body.has("tools");
         let signatures = signs.then(|| provider.learned.signatures.clone());
         let translated = translate(provider, native, op, body, &mut notes)?;
         let headers = headers(provider, &translated.headers)?;
-        let native = Some(Box::new(Foreign { native, op, back: translated.back, signatures }));
+        let native = Some(Box::new(Foreign { native, op, back: translated.back, functions, signatures }));
         return Ok(Sent {
             op,
             body: translated.body.into(),

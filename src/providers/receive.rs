@@ -14,13 +14,14 @@ use super::encode::{Back, Foreign};
 use super::fault;
 use super::inbound::{Gathered, Inbound, Response};
 use super::rework::{self, embeddings};
-use super::spec::Trail;
+use super::spec::{Mend, Trail};
 use super::stream::{Flow, Long, Source};
 use super::surface;
 use crate::call::{Call, Fault, Head, Op, Upstream, Usage};
 use crate::wire::openai::answer::{self, Whole};
 use crate::wire::openai::errors::{self, Complaint};
 use crate::wire::openai::fold::Fold;
+use crate::wire::openai::functions;
 use crate::wire::openai::stream::{Broken, DONE, Events, Manner};
 use crate::wire::openai::think;
 use crate::wire::openai::usage;
@@ -34,6 +35,9 @@ const LONGEST: usize = 64 << 20;
 
 /// Error bodies are read up to here, bytes.
 const COMPLAINT: usize = 64 << 10;
+
+/// What answers of other formats become for callers who gave their tools in the old form.
+const OLD_FORM: &[Mend] = &[functions::in_old_form];
 
 /// The content type of most streams.
 pub(super) const EVENTS: &str = "text/event-stream";
@@ -77,8 +81,9 @@ pub async fn receive(provider: &Provider, call: &Call, response: Response, back:
         return Err(nonsense("accepted the request (202) instead of answering it".to_owned()));
     }
     let kind = media_type(&fields);
+    let old = back.native.as_ref().is_some_and(|foreign| foreign.functions);
     let manner = Manner {
-        mends: provider.spec.mends,
+        mends: if old { OLD_FORM } else { provider.spec.mends },
         follows: provider.spec.follows,
         usage: provider.spec.usage.unwrap_or(usage::read),
         wants_usage: call.wants_usage || back.fold,

@@ -4,6 +4,7 @@ pub mod answer;
 pub mod completions;
 pub mod errors;
 pub mod fold;
+pub mod functions;
 pub mod request;
 pub mod stream;
 pub mod think;
