@@ -136,6 +136,20 @@ async fn a_caller_that_keeps_only_calls_goes_on_with_what_was_thought() {
 }
 
 #[tokio::test]
+async fn how_long_an_answer_may_be_where_nobody_says_is_the_operators_choice() {
+    let upstream = Upstream::says([Say::json(200, HELLO)]).await;
+    let sent = async |configured: u64, ask: &str| {
+        let gateway = gateway(&upstream, &format!("    options: {{ max_tokens: {configured} }}\n")).await;
+        let reply = gateway.post(CHAT, ask).await;
+        assert_eq!((reply.status, reply.header("x-ferro-warnings")), (200, ""));
+        upstream.seen().remove(0).json()["max_tokens"].as_u64().unwrap()
+    };
+    assert_eq!(sent(20_000, ASK).await, 20_000);
+    assert_eq!(sent(20_000, &ASK.replace("\"messages\"", "\"max_tokens\":7,\"messages\"")).await, 7);
+    assert!(sent(9_000_000, ASK).await < 9_000_000, "no more than the model can");
+}
+
+#[tokio::test]
 async fn a_stream_becomes_openais_events() {
     let upstream = Upstream::says([stream(&[START, OPEN, PING, TEXT, CLOSE, ENDS, STOP])]).await;
     let gateway = gateway(&upstream, "").await;

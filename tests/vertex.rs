@@ -229,6 +229,18 @@ fn settings(given: &[(&str, &str)], env: &[(&str, &str)]) -> Result<Settings, St
 }
 
 #[test]
+fn a_limit_of_answers_is_a_number() {
+    assert_eq!(
+        settings(&[("max_tokens", "16000")], &[("VERTEX_AI_PROJECT_ID", "p")]).unwrap().usual_output(),
+        Some(16_000)
+    );
+    for wrong in ["0", "many", "-1", "1.5"] {
+        let refused = settings(&[("max_tokens", wrong)], &[("VERTEX_AI_PROJECT_ID", "p")]).map(drop).unwrap_err();
+        assert!(refused.contains("at least 1"), "{refused}");
+    }
+}
+
+#[test]
 fn every_region_has_its_host() {
     let Root::By(place) = table::find("vertex-ai").unwrap().root else { panic!("it has no fixed address") };
     let base = |given: &[(&str, &str)]| place(&settings(given, &[]).unwrap()).map(|place| place.base);

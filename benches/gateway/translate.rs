@@ -68,6 +68,7 @@ fn measure(subject: &Subject) -> anyhow::Result<Figures> {
         id: "chatcmpl-Hq3vT7kRzXw2",
         created: 1_763_640_000,
         most_output: Some(64_000),
+        usual_output: None,
     };
     let there = || -> anyhow::Result<_> {
         let object = Object::parse(ask.clone())?;

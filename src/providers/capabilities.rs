@@ -167,7 +167,7 @@ fn sent(spec: &Spec, model: &str, mut body: Object, warnings: &mut Vec<String>) 
     rework::request(spec, op, &mut body, &mut notes)?;
     let way = spec.way(op, model, false, &settings);
     let Dialect::Native(native) = way.map_or(spec.dialect, |way| way.dialect) else { return Ok(body) };
-    let terms = Terms { op, model, stream: false, id: "", created: 0, most_output: None };
+    let terms = Terms { op, model, stream: false, id: "", created: 0, most_output: None, usual_output: None };
     let request = match spec.exchange {
         // what a model there takes is known only when it is asked; here it takes whatever there is a word for
         Exchange::Predictions => replicate::request::request(&body, &terms, Some(&Inputs::usual()), None),

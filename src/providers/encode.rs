@@ -149,7 +149,8 @@ fn translate(
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let (id, created) = (id(), now.as_secs());
     let most_output = provider.most_output(notes.model);
-    let terms = Terms { op, model: notes.model, stream: notes.stream, id: &id, created, most_output };
+    let usual_output = provider.settings.usual_output();
+    let terms = Terms { op, model: notes.model, stream: notes.stream, id: &id, created, most_output, usual_output };
     let mut request = native.encode(&body, &terms).map_err(|refused| refusal(provider.spec, refused))?;
     for loss in &request.losses {
         notes.lost(&body, loss)?;

@@ -104,12 +104,24 @@ impl Settings {
                 ),
             ));
         }
-        Ok(Self { values, own })
+        let resolved = Self { values, own };
+        if resolved.get("max_tokens").is_some() && resolved.usual_output().is_none_or(|tokens| tokens == 0) {
+            return Err(Invalid::at(
+                "options.max_tokens".to_owned(),
+                "must be a number of tokens, at least 1".to_owned(),
+            ));
+        }
+        Ok(resolved)
     }
 
     /// One setting.
     pub fn get(&self, setting: &str) -> Option<&str> {
         self.values.get(setting).map(Secret::expose)
+    }
+
+    /// The setting `max_tokens`: what an answer may have where the request does not say, tokens.
+    pub fn usual_output(&self) -> Option<u64> {
+        self.get("max_tokens")?.parse().ok()
     }
 
     /// Whether the target names AWS keys of its own, and no API key: one of the environment is not meant for it then.

@@ -51,6 +51,7 @@ fn translate(ask: &Value, told: &Value) -> Result<Request, Refused> {
         id: "chatcmpl-own",
         created: 1_767_225_600,
         most_output: told["most_output"].as_u64(),
+        usual_output: told["usual_output"].as_u64(),
     };
     let hosting = match told["hosting"].as_str() {
         None => return request::request(&ask, &terms),

@@ -22,7 +22,15 @@ use serde_json::{Value, json};
 use super::object;
 
 fn terms(model: &str, stream: bool) -> Terms<'_> {
-    Terms { op: Op::Chat, model, stream, id: "chatcmpl-1", created: 1_767_225_600, most_output: None }
+    Terms {
+        op: Op::Chat,
+        model,
+        stream,
+        id: "chatcmpl-1",
+        created: 1_767_225_600,
+        most_output: None,
+        usual_output: None,
+    }
 }
 
 fn sent(ask: &Value) -> Result<Request, Refused> {

@@ -18,7 +18,7 @@ use super::{cut, object, places, scraps};
 fn terms<'a>(ask: &'a Value, op: Op) -> Terms<'a> {
     let stream = ask["stream"] == true;
     let model = ask["model"].as_str().unwrap_or("gemini-3-flash");
-    Terms { op, model, stream, id: "chatcmpl-test", created: 1_767_225_600, most_output: None }
+    Terms { op, model, stream, id: "chatcmpl-test", created: 1_767_225_600, most_output: None, usual_output: None }
 }
 
 fn translated(ask: &Value, vertex: bool, op: Op) -> Result<Request, Refused> {
@@ -278,7 +278,7 @@ proptest! {
         let at = at.index(bytes.len());
         bytes[at] = with;
         let Ok(ask) = Object::parse(bytes.into()) else { return Ok(()) };
-        let terms = Terms { op: Op::Chat, model: "gemini-3-flash", stream: false, id: "x", created: 1, most_output: None };
+        let terms = Terms { op: Op::Chat, model: "gemini-3-flash", stream: false, id: "x", created: 1, most_output: None, usual_output: None };
         for translate in [request::request, embeddings::request] {
             for host in [Host::Api, Host::Vertex] {
                 if let Ok(sent) = translate(&ask, &terms, host) {

@@ -74,7 +74,7 @@ impl Case {
 }
 
 fn terms(op: Op, model: &str, stream: bool) -> Terms<'_> {
-    Terms { op, model, stream, id: "chatcmpl-test", created: 1_767_225_600, most_output: None }
+    Terms { op, model, stream, id: "chatcmpl-test", created: 1_767_225_600, most_output: None, usual_output: None }
 }
 
 fn value(bytes: &[u8]) -> Value {

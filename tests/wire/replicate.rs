@@ -42,8 +42,15 @@ fn back(model: &str) -> Back {
 fn translate(ask: &Object, inputs: Option<&Inputs>) -> Result<Request, Refused> {
     let model = ask.get::<String>("model").unwrap().unwrap();
     let stream = ask.get("stream").unwrap().unwrap_or_default();
-    let terms =
-        Terms { op: Op::Chat, model: &model, stream, id: "chatcmpl-1", created: 1_767_225_600, most_output: None };
+    let terms = Terms {
+        op: Op::Chat,
+        model: &model,
+        stream,
+        id: "chatcmpl-1",
+        created: 1_767_225_600,
+        most_output: None,
+        usual_output: None,
+    };
     let version = Name::read(&model).and_then(|name| name.version().map(str::to_owned));
     request::request(ask, &terms, inputs, version.as_deref())
 }

@@ -50,7 +50,7 @@ pub(super) fn encode(
     rework::fit(spec, op, &mut body, &mut notes)?;
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let (id, created) = (id(), now.as_secs());
-    let terms = Terms { op, model, stream: call.stream, id: &id, created, most_output: None };
+    let terms = Terms { op, model, stream: call.stream, id: &id, created, most_output: None, usual_output: None };
     let translate = if op == Op::Image { images::request } else { request::request };
     let mut request = translate(&body, &terms, inputs, version).map_err(|refused| refusal(spec, refused))?;
     for loss in &request.losses {

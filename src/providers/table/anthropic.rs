@@ -30,6 +30,8 @@ pub(super) static ANTHROPIC: Spec = Spec {
             may("api_key", &["ANTHROPIC_API_KEY"]),
             may("auth_token", &["ANTHROPIC_AUTH_TOKEN"]),
             may("base_url", &["ANTHROPIC_BASE_URL"]),
+            // where a request does not say; by itself 8192, or the model's limit if that is less
+            may("max_tokens", &[]),
         ],
     )
 };

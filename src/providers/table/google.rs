@@ -265,6 +265,8 @@ pub(super) static VERTEX: Spec = Spec {
             may("region", &["VERTEX_AI_REGION", "GOOGLE_CLOUD_LOCATION"]),
             may("base_url", &[]),
             may("gemini_surface", &[]),
+            // of Claude, where a request does not say
+            may("max_tokens", &[]),
             may("credentials_file", &["GOOGLE_APPLICATION_CREDENTIALS"]),
             may("cloudsdk_config", &["CLOUDSDK_CONFIG"]),
             may("appdata", &["APPDATA"]),

@@ -15,7 +15,7 @@ use super::tools::{self, Tools};
 use crate::wire::Object;
 use crate::wire::native::{Refused, Request, Terms};
 
-/// What an answer may have where nobody says it, if the model can answer so much, tokens.
+/// What an answer may have where neither the request nor the target says it, if the model can answer so much, tokens.
 const USUAL: u64 = 8_192;
 
 /// The tool that stands for a schema.
@@ -122,7 +122,8 @@ fn limit(desk: &mut Desk<'_>, ask: &Object, plan: &mut Plan) -> Result<u64, Refu
             asked = Some((param, number as u64));
         }
     }
-    let own = asked.map_or_else(|| USUAL.min(most.unwrap_or(USUAL)), |(_, number)| number);
+    let usual = desk.terms.usual_output.unwrap_or(USUAL);
+    let own = asked.map_or_else(|| usual.min(most.unwrap_or(usual)), |(_, number)| number);
     let mut limit = own;
     if let Thinking::Budget(tokens) = &mut plan.thinking {
         if limit <= *tokens {

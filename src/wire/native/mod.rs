@@ -152,6 +152,8 @@ pub struct Terms<'a> {
     pub created: u64,
     /// The most tokens the model can answer with, if that is known.
     pub most_output: Option<u64>,
+    /// The most tokens of an answer whose request does not say, where the format must: the operator's choice.
+    pub usual_output: Option<u64>,
 }
 
 /// A request in another format.
