@@ -14,6 +14,7 @@ pub mod mistral;
 pub mod moderations;
 pub mod options;
 pub mod params;
+pub mod rankings;
 pub mod replay;
 pub mod schema;
 pub mod sound;

@@ -6,7 +6,7 @@ use super::usual::{
 };
 use super::{FLAT_BUT_USER, MAX_TOKENS, NO_HINTS, NO_MARKS, NO_THOUGHTS, ROLES, gpt_oss, thinks_aloud};
 use crate::call::{Fault, Op};
-use crate::providers::rework::{choices, effort, embeddings, images, logprobs, params, sound};
+use crate::providers::rework::{choices, effort, embeddings, images, logprobs, params, rankings, sound};
 use crate::providers::settings::Settings;
 use crate::providers::spec::Edit::{Body, Lacks, When};
 use crate::providers::spec::{FormEdit, Owns, Spec, Way, may, need};
@@ -69,6 +69,7 @@ pub(super) static FIREWORKS: Spec = Spec {
     hosts: FIREWORKS_AUDIO,
     ways: Some(fireworks_way),
     extras: &[(Op::Image, Extra::FireworksImage)],
+    answers: &[(Op::Rerank, &[rankings::results])],
     model: fireworks_name,
     edits: &[ROLES, FLAT_BUT_USER, NO_THOUGHTS, NO_MARKS, Body(effort::none_to_high), MAX_TOKENS],
     embeds: &[Body(embeddings::text_only)],

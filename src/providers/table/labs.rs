@@ -3,13 +3,14 @@
 use super::faults::on;
 use super::usual::{BATCH, CHAT, EMBED, FILE, IMAGE, IMAGE_EDIT, MODERATE, PASS, RESPOND, SPEECH, STORED, TRANSCRIBE};
 use super::{FLAT, MAX_TOKENS, NO_HINTS, NO_MARKS, NO_THOUGHTS, ROLES, THOUGHTS};
-use crate::call::{Fault, Op};
+use crate::call::{Error, Fault, Op};
 use crate::providers::rework::{
     choices, effort, embeddings, images, messages, mistral, moderations, params, replay, schema, sound, usage,
 };
 use crate::providers::spec::Edit::{Body, Drop, Lacks, Mentions, Messages, Rename, When};
 use crate::providers::spec::{Discover, FormEdit, Owns, Pace, Spec, may, need};
 use crate::wire::Extra;
+use crate::wire::multipart::Draft;
 
 /// <https://docs.ai21.com/reference/jamba-1-6-api-ref>. Content is a string; what is not in the schema is answered 422.
 /// The older models behind `/{model}/complete` speak no OpenAI and are not served.
@@ -244,6 +245,13 @@ fn grok_no_efforts(model: &str) -> bool {
     !grok_3_mini(model) && !grok_efforts(model)
 }
 
+/// Edits are asked for in JSON there, by the addresses of images or with their data.
+fn edits_in_json(draft: &mut Draft<'_>) -> Result<(), Error> {
+    let param = if draft.has("image[]") { "image[]" } else { "image" }.to_owned();
+    let message = "xai takes no forms: send JSON with `image: {\"url\": \"https://… or data:…\"}`".to_owned();
+    Err(Error::Invalid { param, message })
+}
+
 /// <https://docs.x.ai/docs/api-reference#chat-completions>, <https://docs.x.ai/docs/guides/reasoning>. Reasoning tokens are
 /// counted beside the completion's.
 pub(super) static XAI: Spec = Spec {
@@ -251,7 +259,13 @@ pub(super) static XAI: Spec = Spec {
     ops: &[CHAT, RESPOND, STORED, IMAGE, IMAGE_EDIT, (Op::Speech, "/tts"), (Op::Transcribe, "/stt"), FILE, BATCH, PASS],
     extras: &[(Op::Speech, Extra::XaiSpeech)],
     others: &[(Op::Image, &[Body(images::aspect_ratio)]), (Op::ImageEdit, &[Body(images::aspect_ratio)])],
-    forms: &[(Op::Transcribe, &[FormEdit::Check(sound::xai_form), FormEdit::Last("file")])],
+    forms: &[
+        (
+            Op::Transcribe,
+            &[FormEdit::Lacks(&["prompt", "temperature"]), FormEdit::Check(sound::xai_form), FormEdit::Last("file")],
+        ),
+        (Op::ImageEdit, &[FormEdit::Check(edits_in_json)]),
+    ],
     edits: &[
         NO_THOUGHTS,
         NO_MARKS,

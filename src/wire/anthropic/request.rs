@@ -68,7 +68,7 @@ pub fn hosted(ask: &Object, terms: &Terms<'_>, hosting: Hosting) -> Result<Reque
     plan.write(&mut out);
     output_config(ask, &plan, format.as_deref(), &mut out)?;
     sampling(&mut desk, ask, &plan, &mut out)?;
-    stop(ask, &mut out)?;
+    stop(&mut desk, ask, &mut out)?;
     user(&mut desk, ask, &mut out)?;
     rest::write(&mut desk, ask, &mut out)?;
     if terms.stream && hosting.says_stream() {
@@ -259,7 +259,7 @@ fn sampling(desk: &mut Desk<'_>, ask: &Object, plan: &Plan, out: &mut Vec<u8>) -
 }
 
 /// `stop`, without what the API refuses: texts that are empty or all white space.
-fn stop(ask: &Object, out: &mut Vec<u8>) -> Result<(), Refused> {
+fn stop(desk: &mut Desk<'_>, ask: &Object, out: &mut Vec<u8>) -> Result<(), Refused> {
     let mut texts: Vec<String> = Vec::new();
     for name in ["stop", "stop_sequences"] {
         match ask.raw(name) {
@@ -268,7 +268,11 @@ fn stop(ask: &Object, out: &mut Vec<u8>) -> Result<(), Refused> {
             None => {}
         }
     }
+    let all = texts.len();
     texts.retain(|text| !text.trim().is_empty());
+    if texts.len() < all {
+        desk.lose("stop", "dropped");
+    }
     if !texts.is_empty() {
         json::put(out, "stop_sequences", &serde_json::to_vec(&texts).expect("texts encode"));
     }

@@ -115,7 +115,7 @@ pub(super) fn inference(
             inner.member("topP", raw);
         }
     }
-    stops(ask, &mut inner)?;
+    stops(ask, scene, &mut inner)?;
     inner.close(b'}');
     if inner.bytes() != b"{}" {
         out.name("inferenceConfig");
@@ -167,12 +167,16 @@ fn limit(
     }
 }
 
-fn stops(ask: &Object, inner: &mut Json) -> Result<(), Refused> {
+/// `stop`, without what the API refuses: texts that are empty or all white space.
+fn stops(ask: &Object, scene: &mut Scene, inner: &mut Json) -> Result<(), Refused> {
     let Some(raw) = json::raw(ask, "stop") else { return Ok(()) };
     let list: Vec<&serde_json::value::RawValue> = match raw.starts_with('"') {
         true => vec![json::parse(raw)?],
         false => json::parse(raw).map_err(|_| invalid("stop", "must be a text or an array of texts"))?,
     };
+    if list.iter().any(|stop| json::blank(stop.get())) {
+        scene.lose("stop", "dropped");
+    }
     let mut full = list.into_iter().map(|stop| stop.get()).filter(|stop| !json::blank(stop)).peekable();
     if full.peek().is_some() {
         inner.name("stopSequences");

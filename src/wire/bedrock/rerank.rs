@@ -148,7 +148,7 @@ pub fn answer(body: Bytes, back: &Back) -> Translated {
     results.sort_by(|(one, ..), (other, ..)| other.total_cmp(one));
     let mut out = Json::sized(body.len() + 128);
     out.open(b'{');
-    out.member_text("id", &back.id);
+    out.member_text("id", &format!("rerank-{}", back.id.trim_start_matches("chatcmpl-")));
     out.name("results");
     out.open(b'[');
     for (_, index, score) in results {

@@ -64,6 +64,11 @@ struct Tokens {
     total_tokens: u64,
 }
 
+/// An id for a ranking that has none.
+fn id(back: &Back) -> String {
+    format!("rerank-{}", back.id.trim_start_matches("chatcmpl-"))
+}
+
 /// Scores by document, the best first and as many as are wanted.
 fn sorted(scores: impl IntoIterator<Item = (u64, f64)>, tokens: Option<u64>, back: &Back) -> Translated {
     let mut results: Vec<Scored> =
@@ -71,7 +76,7 @@ fn sorted(scores: impl IntoIterator<Item = (u64, f64)>, tokens: Option<u64>, bac
     results.sort_by(|a, b| b.relevance_score.total_cmp(&a.relevance_score));
     results.truncate(back.most.unwrap_or(usize::MAX));
     let usage = tokens.map(|tokens| Tokens { prompt_tokens: tokens, total_tokens: tokens });
-    made(&Ranking { id: &back.id, model: &back.model, results, usage })
+    made(&Ranking { id: &id(back), model: &back.model, results, usage })
 }
 
 const KNOWN: &[&str] = &["query", "documents", "top_n", "return_documents"];
@@ -91,7 +96,7 @@ pub fn cohere(ask: &Object, terms: &Terms<'_>) -> Result<Request, Refused> {
 pub fn ranked(body: Bytes, back: &Back) -> Translated {
     let mut answer = read(body)?;
     if !answer.has("id") {
-        answer.set_text("id", &back.id);
+        answer.set_text("id", &id(back));
     }
     Ok(answer)
 }
@@ -205,7 +210,7 @@ pub fn of_qwen(body: Bytes, back: &Back) -> Translated {
     let answer = read(body)?;
     let output = answer.object("output").map_err(Broken::Malformed)?;
     let mut ranking = output.ok_or_else(|| Broken::Malformed(Malformed::new("the answer has no `output`")))?;
-    ranking.set_text("id", &back.id);
+    ranking.set_text("id", &id(back));
     ranking.set_text("model", &back.model);
     let usage = answer.object("usage").map_err(Broken::Malformed)?;
     if let Some(tokens) = usage.and_then(|usage| usage.get::<u64>("total_tokens").ok().flatten()) {
