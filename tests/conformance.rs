@@ -4,6 +4,9 @@
 //! `sent`; of a stream what differs), what the vendor answers as its documentation shows it (`upstream`) and what the
 //! caller gets (`reply`, `warnings`). `conformance/<row>/target.yaml` has what the target needs beside an address and a
 //! key. `FERROGW_UPDATE_FIXTURES=1` writes the derived members that are missing: they are to be read before they are kept.
+//! Every other operation has its fixture in `conformance/<row>/surfaces.json`, as `surfaces` reads it.
+
+mod surfaces;
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -23,9 +26,13 @@ use crate::wire::bedrock;
 /// Headers that are the gateway's own affair, or change with every request.
 const OURS: &[&str] = &["host", "content-length", "user-agent", "accept-encoding", "x-client-request-id", "x-amz-date"];
 
-/// The operations that have fixtures; the others are held by `surfaces`, and answers that take several requests by
-/// `native_replicate`.
-const HELD: [Op; 3] = [Op::Chat, Op::Complete, Op::Embed];
+/// Whether an operation has a file of its own; the others are members of the row's `surfaces.json`, as are answers that
+/// take several requests, and completions that are asked for as chats.
+fn has_file(spec: &Spec, op: Op) -> bool {
+    spec.exchange != Exchange::Predictions
+        && matches!(op, Op::Chat | Op::Complete | Op::Embed)
+        && spec.path(op).is_some()
+}
 
 struct Fixture {
     path: PathBuf,
@@ -69,15 +76,16 @@ fn folder(spec: &Spec) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/conformance").join(spec.id)
 }
 
-async fn gateway(spec: &Spec, upstream: &Upstream, model: &str) -> TestGateway {
-    let more = fs::read_to_string(folder(spec).join("target.yaml")).unwrap_or_default();
+async fn gateway(spec: &Spec, upstream: &Upstream, model: &str, more: Option<&str>, top: &str) -> TestGateway {
+    let usual = || fs::read_to_string(folder(spec).join("target.yaml")).unwrap_or_default();
+    let more = more.map_or_else(usual, str::to_owned);
     let more: String = more.replace("URL", &upstream.url).lines().map(|line| format!("    {line}\n")).collect();
     let base =
         if more.contains("base_url:") { String::new() } else { format!("    base_url: {}/root\n", upstream.url) };
     let key = if more.contains("api_key:") { "" } else { "    api_key: key-of-the-test-0123456789\n" };
     let yaml = format!(
         "strategy: {{ mode: single }}\ntargets:\n  - virtual_key: t\n    provider: {}\n    models: [{model:?}]\n    \
-         retry: {{ attempts: 1 }}\n{base}{key}{more}",
+         retry: {{ attempts: 1 }}\n{base}{key}{more}{top}",
         spec.id
     );
     TestGateway::configured(&yaml, &[]).await
@@ -110,8 +118,10 @@ fn settled(mut value: Value) -> Value {
     if value["created"].as_u64().is_some_and(|at| at.abs_diff(now) < 600) {
         value["created"] = json!("now");
     }
-    if value["id"].as_str().is_some_and(|id| id.len() == 33 && id.starts_with("chatcmpl-")) {
-        value["id"] = json!("chatcmpl-");
+    for (prefix, length) in [("chatcmpl-", 33), ("rerank-", 31)] {
+        if value["id"].as_str().is_some_and(|id| id.len() == length && id.starts_with(prefix)) {
+            value["id"] = json!(prefix);
+        }
     }
     value
 }
@@ -166,7 +176,7 @@ async fn check(spec: &'static Spec, op: Op, file: PathBuf) -> Vec<String> {
         script.push(say);
     }
     let upstream = Upstream::says(script).await;
-    let gateway = gateway(spec, &upstream, &model).await;
+    let gateway = gateway(spec, &upstream, &model, None, "").await;
     let Fixture { text, added, faults, .. } = &mut fixture;
 
     let reply = gateway.post(path, ask.to_string()).await;
@@ -223,8 +233,8 @@ async fn check(spec: &'static Spec, op: Op, file: PathBuf) -> Vec<String> {
 #[tokio::test]
 async fn every_row_does_what_it_declares() {
     let mut faults = Vec::new();
-    for spec in PROVIDERS.iter().filter(|spec| spec.exchange != Exchange::Predictions) {
-        for (op, _) in spec.ops.iter().filter(|(op, _)| HELD.contains(op)) {
+    for spec in PROVIDERS {
+        for (op, _) in spec.ops.iter().filter(|(op, _)| has_file(spec, *op)) {
             for file in files(spec, *op) {
                 faults.extend(check(spec, *op, file).await);
             }
@@ -237,8 +247,8 @@ async fn every_row_does_what_it_declares() {
 fn every_folder_belongs_to_a_row() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/conformance");
     let ids: BTreeSet<_> = PROVIDERS.iter().map(|spec| spec.id.to_owned()).collect();
-    for entry in fs::read_dir(root).unwrap() {
-        let name = entry.unwrap().file_name().into_string().unwrap();
+    for entry in fs::read_dir(root).unwrap().map(Result::unwrap).filter(|entry| entry.path().is_dir()) {
+        let name = entry.file_name().into_string().unwrap();
         assert!(ids.contains(&name), "{name}");
     }
 }
