@@ -28,10 +28,16 @@ const TRANSLATED: [&str; 3] = ["anthropic", "gemini", "bedrock"];
 
 /// Every bar whose figure was measured in this run.
 pub(crate) fn judge(figures: &Figures) -> Vec<Bar> {
-    let Figures { rows, memory, instructions, translations, uploads } = figures;
+    let Figures { rows, memory, instructions, plans, translations, uploads } = figures;
     let mut bars = Vec::new();
     if let Some(count) = instructions.iter().find(|count| count.subject == "gateway") {
         bars.push(Bar::new("instructions a request".to_owned(), count.chat, 50_000.0, Some(35_000.0)));
+    }
+    if let Some(count) = instructions.iter().find(|count| count.subject == "routed") {
+        bars.push(Bar::new("instructions a request, routed".to_owned(), count.chat, 50_000.0, None));
+    }
+    for plan in plans {
+        bars.push(Bar::new(format!("µs a plan over 30 targets, {}", plan.strategy), plan.took, 2.0, None));
     }
     for (shape, limit, stretch) in CPU {
         let row = rows.iter().find(|row| row.shape == shape && row.subject == "gateway");

@@ -14,7 +14,7 @@ use crate::report::{self, Figures, Memory, Row};
 use crate::settings::Settings;
 use crate::subject::{Kind, Setup, Subject, Upstream};
 use crate::traffic::Shape;
-use crate::{translate, upload};
+use crate::{plan, translate, upload};
 
 /// How long a proxy rests before its memory is taken again.
 const REST: Duration = Duration::from_secs(15);
@@ -54,10 +54,20 @@ pub(crate) fn main() -> anyhow::Result<()> {
         }
     }
     if settings.instructions {
-        for kind in settings.subjects.iter().filter(|kind| **kind != Kind::Direct) {
+        let mut kinds = settings.subjects.clone();
+        kinds.retain(|kind| *kind != Kind::Direct);
+        if kinds.contains(&Kind::Gateway) && !kinds.contains(&Kind::Routed) {
+            kinds.push(Kind::Routed);
+        }
+        for kind in &kinds {
             eprintln!("instructions: {}", kind.name());
             figures.instructions.push(Count::of(*kind, &settings, &upstream, folder)?);
         }
+    }
+    if settings.plan {
+        eprintln!("plans");
+        let mut role = Child::start("plan", settings.proxy_core(), &[])?;
+        figures.plans = serde_json::from_str::<Vec<plan::Figures>>(&role.line()?)?;
     }
     if settings.translate {
         eprintln!("translations");

@@ -14,6 +14,7 @@ mod floor;
 mod histogram;
 mod load;
 mod mock;
+mod plan;
 mod process;
 mod reply;
 mod report;
@@ -33,6 +34,7 @@ fn main() -> ExitCode {
         Some("role:mock") => mock::main(&args[1..]),
         Some("role:floor") => floor::main(&args[1..]),
         Some("role:load") => load::main(&args[1..]),
+        Some("role:plan") => plan::main(),
         Some("role:translate") => translate::main(),
         Some("role:warden") => warden::main(&args[1..]),
         _ if args.iter().any(|arg| arg == "--bench") => driver::main(),

@@ -14,7 +14,7 @@ use crate::load::Measured;
 use crate::settings::Settings;
 use crate::subject::Kind;
 use crate::traffic::{Answer, Shape};
-use crate::{translate, upload};
+use crate::{plan, translate, upload};
 
 /// One subject under one shape of load.
 #[derive(Serialize)]
@@ -56,6 +56,7 @@ pub(crate) struct Figures {
     pub(crate) rows: Vec<Row>,
     pub(crate) memory: Vec<Memory>,
     pub(crate) instructions: Vec<Count>,
+    pub(crate) plans: Vec<plan::Figures>,
     pub(crate) translations: Vec<translate::Figures>,
     pub(crate) uploads: Vec<upload::Upload>,
 }
@@ -90,7 +91,7 @@ impl Row {
 
 /// Prints the table and the bars, and writes the file.
 pub(crate) fn print(settings: &Settings, figures: &Figures, took: Duration) -> anyhow::Result<()> {
-    let Figures { rows, memory, instructions, translations, uploads } = figures;
+    let Figures { rows, memory, instructions, plans, translations, uploads } = figures;
     let bars = bars::judge(figures);
     let mut text = String::new();
     table(&mut text, rows)?;
@@ -105,7 +106,16 @@ pub(crate) fn print(settings: &Settings, figures: &Figures, took: Duration) -> a
         for count in instructions {
             writeln!(text, "  {:<18}{:>12.0}{:>16.0}", count.subject, count.chat, count.sdk)?;
         }
-        writeln!(text, "  (a request, in user space; the gateway with one target)")?;
+        writeln!(
+            text,
+            "  (a request, in user space; the gateway with one target; routed: with least-latency, breaker and slots)"
+        )?;
+    }
+    if !plans.is_empty() {
+        writeln!(text, "\n{:<20}{:>12}{:>16}", "a plan, 30 targets", "µs", "allocations")?;
+        for row in plans {
+            writeln!(text, "  {:<18}{:>12.2}{:>16}", row.strategy, row.took, row.allocations)?;
+        }
     }
     translated(&mut text, translations)?;
     if !uploads.is_empty() {
@@ -142,7 +152,7 @@ pub(crate) fn print(settings: &Settings, figures: &Figures, took: Duration) -> a
         "rounds": settings.rounds, "seconds": settings.seconds, "pinned": settings.pin, "nginx_log": settings.nginx_log,
     });
     let all = json!({
-        "settings": how, "loads": rows, "memory": memory, "instructions": instructions, "translations": translations,
+        "settings": how, "loads": rows, "memory": memory, "instructions": instructions, "plans": plans, "translations": translations,
         "uploads": uploads, "bars": bars,
     });
     std::fs::write(&file, serde_json::to_vec_pretty(&all)?)?;

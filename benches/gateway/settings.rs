@@ -17,6 +17,8 @@ pub(crate) struct Settings {
     pub(crate) instructions: bool,
     /// Whether the translations are measured.
     pub(crate) translate: bool,
+    /// Whether plans are measured.
+    pub(crate) plan: bool,
     /// Whether the memory of uploads is measured.
     pub(crate) upload: bool,
     /// `BENCH_SUBJECTS`: `gateway,floor,nginx,direct`; nginx only where it is installed. `shared` is the gateway on one
@@ -43,7 +45,7 @@ pub(crate) const VALGRIND: &str = "/usr/bin/valgrind";
 pub(crate) const TASKSET: &str = "/usr/bin/taskset";
 
 /// What `BENCH` can name beside the shapes of load.
-const MORE: [&str; 3] = ["instructions", "translate", "upload"];
+const MORE: [&str; 4] = ["instructions", "plan", "translate", "upload"];
 
 impl Settings {
     /// Reads the environment; fails on a name or number it does not know.
@@ -69,6 +71,7 @@ impl Settings {
         Ok(Settings {
             shapes,
             instructions: wants("instructions") && Path::new(VALGRIND).exists(),
+            plan: wants("plan"),
             translate: wants("translate"),
             upload: wants("upload"),
             subjects: subjects.into_iter().filter(|kind| *kind != Kind::Nginx || Path::new(NGINX).exists()).collect(),

@@ -17,6 +17,8 @@ pub(crate) enum Kind {
     Gateway,
     /// The gateway on one runtime for all its threads.
     Shared,
+    /// The gateway with all that routing can do about a chat: least-latency, breaker, slots.
+    Routed,
     Floor,
     Nginx,
     /// No proxy: the mock upstream itself, which bounds what can be measured here.
@@ -57,10 +59,11 @@ impl Kind {
         Ok(match name {
             "gateway" => Kind::Gateway,
             "shared" => Kind::Shared,
+            "routed" => Kind::Routed,
             "floor" => Kind::Floor,
             "nginx" => Kind::Nginx,
             "direct" => Kind::Direct,
-            _ => bail!("BENCH_SUBJECTS: unknown `{name}`; there are gateway, shared, floor, nginx, direct"),
+            _ => bail!("BENCH_SUBJECTS: unknown `{name}`; there are gateway, shared, routed, floor, nginx, direct"),
         })
     }
 
@@ -68,6 +71,7 @@ impl Kind {
         match self {
             Kind::Gateway => "gateway",
             Kind::Shared => "shared",
+            Kind::Routed => "routed",
             Kind::Floor => "floor",
             Kind::Nginx => "nginx",
             Kind::Direct => "direct",
@@ -90,9 +94,9 @@ impl Kind {
                 std::fs::write(&file, nginx_conf(port, settings, setup))?;
                 (vec![NGINX.to_owned(), "-c".to_owned(), file], "/v1/models")
             }
-            Kind::Gateway | Kind::Shared => {
+            Kind::Gateway | Kind::Shared | Kind::Routed => {
                 let file = path("config.yaml");
-                std::fs::write(&file, gateway_yaml(setup))?;
+                std::fs::write(&file, gateway_yaml(setup, self == Kind::Routed))?;
                 let mut command = gateway_command(port, &file, settings, setup);
                 if self == Kind::Shared {
                     command.insert(2, "FERROGW_RUNTIME=shared".to_owned());
@@ -159,17 +163,23 @@ fn gateway_command(port: u16, config: &str, settings: &Settings, setup: Setup<'_
     command
 }
 
-fn gateway_yaml(setup: Setup<'_>) -> String {
+fn gateway_yaml(setup: Setup<'_>, routed: bool) -> String {
+    let (mode, more) = match routed {
+        false => ("fallback", ""),
+        true => {
+            ("least-latency", "    circuit_breaker: { timeout: 30s }\n    concurrency: { max_concurrency: 10000 }\n")
+        }
+    };
     let base = match setup.tls {
         true => format!("https://127.0.0.1:{}/v1", setup.upstream.tls_port),
         false => format!("http://127.0.0.1:{}/v1", setup.upstream.port),
     };
-    let mut yaml = "strategy: { mode: fallback }\nrequest_timeout: 2m\nbatch_target: first\ntargets:\n".to_owned();
+    let mut yaml = format!("strategy: {{ mode: {mode} }}\nrequest_timeout: 2m\nbatch_target: first\ntargets:\n");
     for name in ["first", "second"].iter().take(setup.targets) {
         yaml.push_str(&format!(
             "  - virtual_key: {name}\n    provider: openai\n    base_url: {base}\n    api_key: ${{BENCH_UPSTREAM_KEY}}\n    \
              models: [{}]\n    retry: {{ attempts: 2 }}\n    \
-             timeouts: {{ connect: 5s, first_byte: 60s, idle: 2m, total: 10m }}\n",
+             timeouts: {{ connect: 5s, first_byte: 60s, idle: 2m, total: 10m }}\n{more}",
             MODELS.join(", ")
         ));
     }

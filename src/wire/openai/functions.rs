@@ -13,7 +13,7 @@ pub fn asked(body: &Object) -> bool {
 /// Put the first call of a whole answer or an event into the old form, which has no room for a second one. Says whether
 /// there was one.
 pub fn in_old_form(body: &mut Object) -> Result<bool, Malformed> {
-    if !body.raw("choices").is_some_and(|choices| memmem::find(choices, b"\"tool_calls\"").is_some()) {
+    if body.raw("choices").is_none_or(|choices| memmem::find(choices, b"\"tool_calls\"").is_none()) {
         return Ok(false);
     }
     let mut choices = body.objects("choices")?;
