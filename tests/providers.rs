@@ -138,3 +138,14 @@ async fn nvidias_promised_answers_are_asked_for_until_they_are_there() {
     let gateway = TestGateway::configured(&format!("targets:\n{row}"), &[]).await;
     assert_eq!((gateway.chat().await.status, vague.seen().len()), (502, 1));
 }
+
+#[tokio::test]
+async fn how_long_to_wait_is_read_from_words_before_it_is_guessed_from_a_limit() {
+    let words = r#"{"error":{"message":"Rate limit reached for m. Please try again in 90.5s.","type":"tokens","code":"rate_limit_exceeded"}}"#;
+    let limited = Say::json(429, words).header("x-ratelimit-reset-requests", "6m0s");
+    let told = limited.clone().header("retry-after", "7");
+    let upstream = Upstream::says([limited, told]).await;
+    let gateway = TestGateway::with(&[&upstream], "    retry: { attempts: 1 }\n", "").await;
+    assert_eq!(gateway.chat().await.header("retry-after"), "91");
+    assert_eq!(gateway.chat().await.header("retry-after"), "7");
+}

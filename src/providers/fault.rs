@@ -46,7 +46,8 @@ pub fn of_answer(provider: &Provider, status: StatusCode, fields: &Fields, mut s
             StatusCode::from_u16(told).map_or(told.to_string(), |s| s.to_string())
         ),
     };
-    let wait = hint(fields).or_else(|| said.wait.and_then(|secs| Duration::try_from_secs_f64(secs).ok()));
+    let named = || said.wait.and_then(|secs| Duration::try_from_secs_f64(secs).ok());
+    let wait = hint(fields).or_else(named).or_else(|| reset(fields));
     Box::new(Upstream {
         provider: provider.spec.id,
         target: provider.target.clone(),
@@ -119,15 +120,21 @@ fn classify(provider: &Provider, status: u16, said: &Complaint) -> Fault {
     }
 }
 
-/// When the provider says to come back: `retry-after-ms`, `retry-after` in seconds or as a date, or a reset header.
+/// When the provider says to come back: `retry-after-ms`, `retry-after` in seconds or as a date.
 fn hint(fields: &Fields) -> Option<Duration> {
-    let seconds = |text: &str| text.parse().ok().and_then(|secs: f64| Duration::try_from_secs_f64(secs).ok());
     if let Some(wait) = fields.get("retry-after-ms").and_then(seconds) {
         return Some(wait / 1000);
     }
-    if let Some(value) = fields.get("retry-after") {
-        return seconds(value).or_else(|| until(jiff::fmt::rfc2822::parse(value).ok()?.timestamp()));
-    }
+    let value = fields.get("retry-after")?;
+    seconds(value).or_else(|| until(jiff::fmt::rfc2822::parse(value).ok()?.timestamp()))
+}
+
+fn seconds(text: &str) -> Option<Duration> {
+    text.parse().ok().and_then(|secs: f64| Duration::try_from_secs_f64(secs).ok())
+}
+
+/// When the provider's limit is fresh again, by the headers that tell how its caller stands.
+fn reset(fields: &Fields) -> Option<Duration> {
     let resets = ["x-ratelimit-reset", "x-ratelimit-reset-requests", "x-ratelimit-reset-tokens", "ratelimit-reset"];
     let reset = resets.into_iter().find_map(|name| fields.get(name))?;
     match reset.parse::<i64>() {

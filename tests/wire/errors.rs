@@ -123,6 +123,22 @@ fn a_body_may_name_its_status_and_a_time_to_wait() {
     assert_eq!(wait(&google("soon")), None);
     assert_eq!(wait(r#"{"detail":"Request was throttled. Your rate limit resets in ~6s."}"#), Some(6.0));
     assert_eq!(wait(r#"{"detail":"Your rate limit resets in ~ages"}"#), None);
+    let said = |words: &str| wait(&format!(r#"{{"error":{{"message":"Rate limit reached. {words}","code":"x"}}}}"#));
+    for (words, seconds) in [
+        ("Please try again in 1.2s. Visit …", 1.2),
+        ("Please try again in 350ms.", 0.35),
+        ("Please try again in 1m30s", 90.0),
+        ("Please try again in 6m0s.", 360.0),
+        ("Please try again in 7m12.5s.", 432.5),
+        ("Please try again in 1h2m3s.", 3723.0),
+        ("Please retry after 3 seconds.", 3.0),
+        ("Try again in 2 minutes", 120.0),
+    ] {
+        assert!((said(words).unwrap() - seconds).abs() < 1e-9, "{words}: {:?}", said(words));
+    }
+    for words in ["Please try again in a moment.", "try again in ", "try again in 5", "try again in .s", "try again"] {
+        assert_eq!(said(words), None, "{words}");
+    }
 }
 
 #[test]

@@ -15,7 +15,7 @@ pub struct Complaint {
     pub param: Option<String>,
     /// A status the body names, where the HTTP status does not tell.
     pub status: Option<u16>,
-    /// Seconds to wait, as the body says (Hugging Face while a model loads, Google's `RetryInfo`).
+    /// Seconds to wait, as the body says (Hugging Face while a model loads, Google's `RetryInfo`, many in words).
     pub wait: Option<f64>,
 }
 
@@ -142,10 +142,42 @@ fn validation(items: &[Value]) -> Option<String> {
     (!lines.is_empty()).then(|| lines.join("; "))
 }
 
-/// Replicate's words for how long it wants to be left alone: `… resets in ~6s`.
+/// How long a server wants to be left alone, in its words: `Please try again in 1.2s` (OpenAI, Groq), `Please retry after
+/// 3 seconds` (Azure), `… resets in ~6s` (Replicate). Seconds.
 fn resets(message: &str) -> Option<f64> {
-    let (_, after) = message.split_once("resets in ~")?;
-    after.split_once('s')?.0.parse().ok()
+    const WORDS: [&str; 3] = ["try again in ", "retry after ", "resets in ~"];
+    WORDS.iter().find_map(|words| {
+        // nothing but ASCII is folded, so places stay what they are
+        let at = message.to_ascii_lowercase().find(words)?;
+        span(&message[at + words.len()..])
+    })
+}
+
+/// The duration a text begins with: `350ms`, `1.2s`, `1m30s`, `6m0s`, `20 seconds`. Seconds.
+fn span(mut text: &str) -> Option<f64> {
+    // longer names first: each is the beginning of another
+    const UNITS: [(&str, f64); 10] = [
+        ("ms", 0.001),
+        ("millisecond", 0.001),
+        ("minute", 60.0),
+        ("min", 60.0),
+        ("m", 60.0),
+        ("second", 1.0),
+        ("s", 1.0),
+        ("hour", 3600.0),
+        ("h", 3600.0),
+        ("d", 86_400.0),
+    ];
+    let mut total = None;
+    loop {
+        let digits = text.find(|char: char| !char.is_ascii_digit() && char != '.').unwrap_or(text.len());
+        let Ok(number) = text[..digits].parse::<f64>() else { return total };
+        let rest = &text[digits..];
+        let rest = rest.strip_prefix(' ').unwrap_or(rest);
+        let Some((name, unit)) = UNITS.iter().find(|(name, _)| rest.starts_with(name)) else { return total };
+        total = Some(total.unwrap_or_default() + number * unit);
+        text = &rest[name.len()..];
+    }
 }
 
 /// Google's `RetryInfo` among the details: a duration such as `37s` or `1.5s`.
