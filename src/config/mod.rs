@@ -5,6 +5,7 @@
 //! All problems come back at once. Nothing here knows a provider: the list is handed to [`check`].
 
 mod catalog;
+pub mod diff;
 mod find;
 mod later;
 mod mask;
@@ -34,7 +35,7 @@ pub use self::resilience::{CircuitBreaker, Concurrency, ErrorRate, MinThroughput
 pub use self::routes::{Day, Group, Hours, Match, Route, Tokens};
 pub use self::schema::{Compatibility, Config, OnUnsupported, Server};
 pub use self::several::Several;
-pub use self::source::Source;
+pub use self::source::{Source, hash};
 pub use self::strategy::{
     Affinity, Condition, ConditionKey, ContentCondition, ContentKind, Hedge, Mode, OnFailure, Sticky, StickyBy,
     Strategy, Unpriced, Variant,
@@ -79,11 +80,19 @@ pub struct Loaded {
 /// # Errors
 /// Every problem of the file at once, or why it cannot be read.
 pub fn load(path: &Path) -> Result<Loaded, Invalid> {
+    decode(path, std::fs::read(path))
+}
+
+/// The same for a file that somebody has read, or tried to.
+///
+/// # Errors
+/// Every problem of the file at once, or why it cannot be read.
+pub fn decode(path: &Path, read: std::io::Result<Vec<u8>>) -> Result<Loaded, Invalid> {
     let name = path.display().to_string();
     let Some(format) = Format::of(path) else {
         return Err(Invalid::file(&name, "unknown_format", "the file name ends neither in .yaml or .yml nor in .json"));
     };
-    let bytes = std::fs::read(path).map_err(|error| Invalid::file(&name, "unreadable_file", &error.to_string()))?;
+    let bytes = read.map_err(|error| Invalid::file(&name, "unreadable_file", &error.to_string()))?;
     let text = String::from_utf8(bytes)
         .map_err(|_| Invalid::file(&name, "unreadable_file", "the file is not text in UTF-8"))?;
     parse(&text, format, &name)

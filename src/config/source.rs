@@ -15,6 +15,7 @@ const MOST: usize = 100;
 pub struct Source {
     name: String,
     text: String,
+    hash: String,
     places: HashMap<String, Place>,
 }
 
@@ -26,13 +27,19 @@ impl std::fmt::Debug for Source {
 
 impl Source {
     pub(super) fn new(name: &str, text: &str) -> Self {
+        let hash = hash(text.as_bytes());
         let text = text.strip_prefix('\u{feff}').unwrap_or(text).to_owned();
-        Source { name: name.to_owned(), text, places: HashMap::new() }
+        Source { name: name.to_owned(), text, hash, places: HashMap::new() }
     }
 
     /// What the text is called, as a rule its path.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// The [`hash`] of the text.
+    pub fn hash(&self) -> &str {
+        &self.hash
     }
 
     pub(super) fn text(&self) -> &str {
@@ -100,6 +107,12 @@ impl Source {
         }
         None
     }
+}
+
+/// SHA-256 of a text, in hexadecimal digits.
+pub fn hash(text: &[u8]) -> String {
+    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, text);
+    digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// The path of a member of the object at `path`. What does not read as a name is quoted.
