@@ -19,6 +19,7 @@ mod native_gemini;
 mod native_replicate;
 mod providers;
 mod readme;
+mod reload;
 mod rework;
 mod routing;
 mod server;

@@ -6,6 +6,7 @@ use super::credentials;
 use super::output::Failed;
 use crate::config::{self, Config, Env, Found, Invalid, Problem, Source};
 use crate::server::build;
+use crate::server::reload::Follow;
 
 /// A configuration and where it comes from.
 pub(super) struct Choice {
@@ -78,6 +79,13 @@ impl Choice {
             Some(source) => source.blame(problems),
             None => Invalid::from(problems),
         }
+    }
+
+    /// How its changes are noticed.
+    pub(super) fn follow(&self) -> Follow {
+        let Origin::File { path, .. } = &self.origin else { return Follow::default() };
+        let hash = self.source.as_ref().map(|source| source.hash().to_owned());
+        Follow { file: Some(path.clone()), hash, ..Follow::default() }
     }
 
     /// The targets' names.

@@ -111,6 +111,7 @@ async fn serve(args: &Args, global: &Global, env: Env, output: Output, runtime: 
     let (access, access_sink) = access_log(args, &sink, &logs, threads.count(), &redactor)?;
     let plan = Plan {
         config: choice.config.clone(),
+        follow: choice.follow(),
         env: env.clone(),
         listen,
         threads,
@@ -125,6 +126,7 @@ async fn serve(args: &Args, global: &Global, env: Env, output: Output, runtime: 
         other => Failed::because(other),
     })?;
     server::stop_on_signals(running.handle.stop())?;
+    server::reload::reload_on_hangup(&running.again, running.handle.stop())?;
     warnings.extend(later::warnings(&env));
     warnings.extend(running.warnings.iter().cloned());
     announce(&choice, &running, &warnings, &env, output);

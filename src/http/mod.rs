@@ -1,5 +1,6 @@
 //! Bytes on a socket ↔ calls and answers: the whole route table, on one screen.
 
+pub mod admin;
 pub mod api;
 pub mod edge;
 pub mod error;
@@ -40,6 +41,7 @@ pub fn router(gateway: Arc<Gateway>) -> Router {
         .route("/livez", get(probes::livez))
         .route("/readyz", get(probes::readyz))
         .route("/metrics", get(probes::metrics))
+        .nest("/admin", admin::routes())
         .method_not_allowed_fallback(async || Failure::MethodNotAllowed)
         .fallback(async || Failure::NotFound)
         .with_state(gateway)

@@ -8,7 +8,7 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use http::header::CONTENT_TYPE;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::pipeline::Gateway;
 use crate::routing::Target;
@@ -79,7 +79,16 @@ pub async fn readyz(State(gateway): State<Arc<Gateway>>) -> Response {
     let targets: Vec<_> =
         all().map(|(name, circuit)| json!({ "name": name, "routable": circuit != breaker::State::Open })).collect();
     let providers: Vec<_> = all().map(|(name, circuit)| json!({ "name": name, "circuit": circuit.name() })).collect();
-    Json(json!({ "status": "ready", "targets": targets, "providers": providers })).into_response()
+    let body = json!({ "status": "ready", "targets": targets, "providers": providers, "config": config(&gateway) });
+    Json(body).into_response()
+}
+
+/// Whether the configuration's file, as it is now, is what is served. A bad one is no reason to send calls elsewhere.
+fn config(gateway: &Gateway) -> Value {
+    match &gateway.standing().stale {
+        None => json!({ "status": "ok" }),
+        Some(stale) => json!({ "status": "stale", "error": stale.error, "since": super::admin::time(stale.since) }),
+    }
 }
 
 /// `GET /metrics`: Prometheus' text format.

@@ -4,6 +4,7 @@ pub mod engine;
 pub mod gateway;
 mod hedged;
 pub mod hold;
+pub mod inherit;
 pub mod meter;
 pub mod metered;
 pub mod walk;
@@ -18,11 +19,14 @@ use self::engine::Engine;
 pub use self::gateway::Gateway;
 use self::meter::Meter;
 use crate::catalog::Catalog;
+use crate::config::Config;
 use crate::routing::{Routing, Target};
 use crate::telemetry::Metrics;
 
 /// One configuration, compiled: what the engine goes by.
 pub struct Rules {
+    /// The configuration itself.
+    pub config: Arc<Config>,
     /// The targets, in the order of the configuration.
     pub targets: Vec<Arc<Target>>,
     /// What is known of models.

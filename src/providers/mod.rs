@@ -63,7 +63,7 @@ pub struct Provider {
     lines: Ready,
     credential: Credential,
     place: Option<Place>,
-    learned: Learned,
+    learned: Arc<Learned>,
     total: Duration,
     catalog: Arc<Catalog>,
     course: Course,
@@ -123,7 +123,7 @@ impl Provider {
                     lines: Ready::default(),
                     credential,
                     place: None,
-                    learned: Learned::default(),
+                    learned: Arc::default(),
                     total,
                     course: Course::Once,
                     catalog,
@@ -161,7 +161,7 @@ impl Provider {
         });
         let elsewhere = elsewhere.collect::<Result<Vec<_>, Invalid>>()?;
         let (link, lines) = (Link::Net(origin, elsewhere), Ready::new(&headers, spec.dialect));
-        let (place, learned) = (Some(place), Learned::default());
+        let (place, learned) = (Some(place), Arc::default());
         Ok(Self {
             spec,
             target,

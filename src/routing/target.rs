@@ -38,9 +38,10 @@ pub struct Target {
     pub min_throughput: Option<MinThroughput>,
     /// How it is doing.
     pub vitals: Vitals,
-    /// The models the provider lists, once it has been asked; [`Target::tell`] says so.
-    pub discovered: ArcSwapOption<BTreeSet<Arc<str>>>,
-    /// How often providers have told their models, all targets together.
+    /// The models the provider lists, once it has been asked; [`Target::tell`] says so. Outlives reloads that leave the
+    /// provider where it is.
+    pub discovered: Arc<ArcSwapOption<BTreeSet<Arc<str>>>>,
+    /// How often providers have told their models, all targets together and over all reloads.
     pub told: Arc<AtomicU64>,
 }
 

@@ -59,6 +59,11 @@ impl Vitals {
         (until > 0).then(left).flatten().filter(|left| !left.is_zero())
     }
 
+    /// It wants to be left alone as long as it did before a reload.
+    pub fn rest_as(&mut self, before: &Self) {
+        self.rest = before.rest.clone();
+    }
+
     /// It answers.
     pub fn awakes(&self) {
         if self.rest.until.load(Ordering::Relaxed) > 0 {

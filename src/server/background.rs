@@ -1,14 +1,16 @@
 //! Work that goes on behind the calls: connections that rest too long are closed, providers are asked what they serve.
 
+use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use tokio::task::AbortHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::config::Env;
+use crate::config::{self, Env};
 use crate::pipeline::Gateway;
 use crate::providers::client::Client;
 use crate::providers::discover;
-use crate::routing::Target;
 
 /// How often connections to upstreams are looked through.
 const SWEEP: Duration = Duration::from_secs(30);
@@ -30,12 +32,12 @@ pub(super) struct Behind {
 }
 
 impl Behind {
-    /// Start it on the current runtime. It stops at the end.
-    pub(super) fn start(self, gateway: &Gateway, end: CancellationToken) {
-        if let Some(interval) = self.discovery {
-            discover(gateway, &self.http, interval, &end);
-        }
-        tokio::spawn(sweep(self.client, end));
+    /// Start it on the current runtime. It stops at the end. What is returned has to be told of every reload.
+    pub(super) fn start(self, gateway: &Arc<Gateway>, end: CancellationToken) -> Discovery {
+        tokio::spawn(sweep(self.client, end.clone()));
+        let mut discovery = Discovery { http: self.http, interval: self.discovery, end, asking: HashMap::new() };
+        discovery.follow(gateway);
+        discovery
     }
 }
 
@@ -65,35 +67,67 @@ pub(super) fn interval(env: &Env, warnings: &mut Vec<String>) -> Option<Duration
     }
 }
 
-/// Ask every provider what it serves, now and again, until the end.
-fn discover(gateway: &Gateway, http: &reqwest::Client, interval: Duration, end: &CancellationToken) {
-    for target in &gateway.snapshot().rules.targets {
-        let (target, http, end) = (target.clone(), http.clone(), end.clone());
-        tokio::spawn(async move {
-            tokio::select! {
-                () = keep_discovering(&target, &http, interval) => {}
-                () = end.cancelled() => {}
-            }
-        });
+/// Who is being asked what it serves, now and again, until the end.
+pub(super) struct Discovery {
+    http: reqwest::Client,
+    interval: Option<Duration>,
+    end: CancellationToken,
+    /// By the target's name: its block of the configuration, and the task.
+    asking: HashMap<Arc<str>, (config::Target, AbortHandle)>,
+}
+
+impl Discovery {
+    /// Ask the targets of the live configuration. Who is asked already and has not changed is not asked again for it.
+    pub(super) fn follow(&mut self, gateway: &Arc<Gateway>) {
+        let Some(interval) = self.interval else { return };
+        let rules = gateway.snapshot().rules.clone();
+        let mut before = std::mem::take(&mut self.asking);
+        for given in &rules.config.targets {
+            let Some(target) = rules.targets.iter().find(|target| *target.name == *given.virtual_key) else { continue };
+            let asking = match before.remove(&target.name) {
+                Some((was, task)) if was == *given => task,
+                changed => {
+                    changed.inspect(|(_, task)| task.abort());
+                    let (gateway, name, http) = (gateway.clone(), target.name.clone(), self.http.clone());
+                    let end = self.end.clone();
+                    let asking = tokio::spawn(async move {
+                        tokio::select! {
+                            () = keep_discovering(&gateway, &name, &http, interval) => {}
+                            () = end.cancelled() => {}
+                        }
+                    });
+                    asking.abort_handle()
+                }
+            };
+            self.asking.insert(target.name.clone(), (given.clone(), asking));
+        }
+        before.values().for_each(|(_, task)| task.abort());
     }
 }
 
-async fn keep_discovering(target: &Target, http: &reqwest::Client, interval: Duration) {
+/// Asks the target of this name, as it is each time, while there is one.
+async fn keep_discovering(gateway: &Gateway, name: &str, http: &reqwest::Client, interval: Duration) {
     let mut pause = FIRST_PAUSE;
     loop {
-        match discover::models(&target.provider, http).await {
+        let target = gateway.snapshot().rules.targets.iter().find(|target| &*target.name == name).cloned();
+        let Some(target) = target else { return };
+        let asked = discover::models(&target.provider, http).await;
+        let wait = match asked {
             Ok(None) => return,
             Ok(Some(models)) => {
-                tracing::debug!(target = %target.name, models = models.len(), "model discovery completed");
+                tracing::debug!(target = name, models = models.len(), "model discovery completed");
                 target.tell(models);
                 pause = FIRST_PAUSE;
-                tokio::time::sleep(interval).await;
+                interval
             }
             Err(error) => {
-                tracing::warn!(target = %target.name, %error, retry_in = ?pause, "the provider does not list its models");
-                tokio::time::sleep(pause).await;
-                pause = (pause * 2).min(interval);
+                tracing::warn!(target = name, %error, retry_in = ?pause, "the provider does not list its models");
+                let longer = (pause * 2).min(interval);
+                std::mem::replace(&mut pause, longer)
             }
-        }
+        };
+        // a target that a reload has replaced is not held for hours
+        drop(target);
+        tokio::time::sleep(wait).await;
     }
 }

@@ -5,14 +5,13 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant};
 
-use arc_swap::ArcSwapOption;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::ways;
 use crate::call::redact::Redactor;
 use crate::catalog::Catalog;
 use crate::config::{self, Config, Env, Invalid, Mode, OnUnsupported, Text};
-use crate::pipeline::Rules;
+use crate::pipeline::{Rules, inherit};
 use crate::providers::auth::Fetcher;
 use crate::providers::client::{Client, Timeouts};
 use crate::providers::settings::Settings;
@@ -62,6 +61,18 @@ pub fn compile(
     redactor: &Arc<Redactor>,
     fetcher: &Fetcher,
 ) -> Result<Rules, Invalid> {
+    succeed(config, env, client, redactor, fetcher, None)
+}
+
+/// The same for a configuration that follows another: what its targets know and count goes on where it may.
+pub fn succeed(
+    config: &Config,
+    env: &Env,
+    client: &Client,
+    redactor: &Arc<Redactor>,
+    fetcher: &Fetcher,
+    old: Option<&Rules>,
+) -> Result<Rules, Invalid> {
     let mut problems = Vec::new();
     let mut targets = Vec::new();
     let catalog = Catalog::of(&config.catalog).unwrap_or_else(|invalid| {
@@ -69,12 +80,15 @@ pub fn compile(
         Catalog::default()
     });
     let catalog = Arc::new(catalog);
-    let told = Arc::default();
+    let told = old.map_or_else(Arc::default, |old| old.routing.told.clone());
     let around = Around { config, env, client, redactor, fetcher, catalog: &catalog, told: &told };
     for (at, given) in config.targets.iter().enumerate() {
         match around.target(given) {
             Ok(_) if given.is_drained() => {}
-            Ok(target) => targets.push(Arc::new(target)),
+            Ok(mut target) => {
+                inherit::target(&mut target, given, old);
+                targets.push(Arc::new(target));
+            }
             Err(invalid) => problems.extend(invalid.under(&format!("targets[{at}]")).problems),
         }
     }
@@ -84,8 +98,11 @@ pub fn compile(
     let [batch_target, responses_target] =
         config.keepers().map(|(_, name)| targets.iter().find(|target| Some(&*target.name) == name).cloned());
     let chain = |models: &[String]| models.iter().map(|model| Arc::from(model.as_str())).collect();
+    let mut routing = ways::routing(config, &targets, &catalog, told);
+    inherit::routing(&mut routing, old);
     Ok(Rules {
-        routing: ways::routing(config, &targets, &catalog, told),
+        routing,
+        config: Arc::new(config.clone()),
         targets,
         batch_target,
         responses_target,
@@ -165,7 +182,7 @@ impl Around<'_> {
             },
             min_throughput: given.min_throughput.clone(),
             vitals: vitals(given),
-            discovered: ArcSwapOption::empty(),
+            discovered: Arc::default(),
             told: told.clone(),
         })
     }

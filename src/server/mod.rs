@@ -11,6 +11,7 @@ mod listen;
 pub mod process;
 mod pulse;
 pub mod rehearsal;
+pub mod reload;
 mod socket;
 mod ways;
 mod workers;

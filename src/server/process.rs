@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::background::Behind;
+use super::reload::{Again, Follow, Reloader};
 use super::{BindError, Handle, Options, Stop, Threads, background, build};
 use crate::call::redact::Redactor;
 use crate::config::{Config, Env, Invalid};
@@ -22,6 +23,8 @@ const BODIES: usize = 1 << 30;
 pub struct Plan {
     /// The configuration.
     pub config: Config,
+    /// Where it comes from, and how its changes are noticed.
+    pub follow: Follow,
     /// The environment: credentials, and the edge's settings.
     pub env: Env,
     /// Where to listen; port 0 takes any free one.
@@ -68,6 +71,8 @@ pub struct Running {
     pub gateway: Arc<Gateway>,
     /// Its server.
     pub handle: Handle,
+    /// Makes it read its configuration again.
+    pub again: Again,
     /// What the operator should know, one line each.
     pub warnings: Vec<String>,
 }
@@ -106,13 +111,14 @@ pub fn http(env: &Env) -> Result<reqwest::Client, StartError> {
 
 /// Start a gateway. Accepting and background work run on the current runtime. Fails before anything is served.
 pub async fn start(plan: Plan) -> Result<Running, StartError> {
-    let Plan { config, env, listen, threads, access, sink, redactor } = plan;
+    let Plan { config, follow, env, listen, threads, access, sink, redactor } = plan;
     let drain = config.server.drain;
     let options = Options { threads, drain, refusal: crate::http::error::refusal, ..Options::default() };
     let parts = Parts::of(&config, &env, threads.count(), access, &redactor, &options.stop)?;
     let listeners = super::bind(&listen)?;
 
-    let Parts { gateway, edge, behind, warnings } = parts;
+    let Parts { gateway, edge, behind, fetcher, hurry, warnings } = parts;
+    gateway.stands(follow.standing());
     if let Some(sink) = &sink {
         gateway.metrics.watch(sink);
     }
@@ -120,9 +126,13 @@ pub async fn start(plan: Plan) -> Result<Running, StartError> {
     gateway.metrics.connections(Arc::new(move || connections.counts()));
     let front = crate::http::front::Front::new(gateway.clone());
     let stop = options.stop.clone();
+    let (client, outer) = (behind.client.clone(), edge.clone());
     let handle = super::start(listeners, move |peer, _| edge.around(front.clone(), peer), options)?;
-    behind.start(&gateway, stop.now);
-    Ok(Running { gateway, handle, warnings })
+    let discovery = behind.start(&gateway, stop.now.clone());
+    let started = Arc::new(config);
+    let reloader = Reloader { gateway: gateway.clone(), edge: outer, env, client, fetcher, hurry, discovery, started };
+    let again = reloader.follow(follow, stop.now);
+    Ok(Running { gateway, handle, again, warnings })
 }
 
 /// A gateway without sockets: what a server of ours and one of somebody else have in common.
@@ -130,6 +140,8 @@ pub(super) struct Parts {
     pub(super) gateway: Arc<Gateway>,
     pub(super) edge: Edge,
     pub(super) behind: Behind,
+    pub(super) fetcher: Fetcher,
+    pub(super) hurry: Hurry,
     pub(super) warnings: Vec<String>,
 }
 
@@ -165,7 +177,7 @@ impl Parts {
                 access.write(telemetry::worker(), line);
             }),
         );
-        Ok(Self { gateway, edge, behind, warnings })
+        Ok(Self { gateway, edge, behind, fetcher, hurry, warnings })
     }
 }
 

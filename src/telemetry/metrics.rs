@@ -12,6 +12,7 @@ use prometheus::{IntCounter, IntGauge, Registry, TextEncoder};
 use super::connections::{self, States};
 use super::families::{Families, New};
 use super::millis::overhead;
+use super::reloads::Reloads;
 use super::series::{NONE, OTHER, Series, Table, UNKNOWN};
 use super::sink::Sink;
 use super::standings::Standing;
@@ -28,6 +29,8 @@ pub struct Metrics {
     families: Families,
     surfaces: Surfaces,
     connections: States,
+    /// What became of the configuration's file.
+    pub reloads: Reloads,
     table: ArcSwap<Table>,
     growing: Mutex<()>,
 }
@@ -67,11 +70,23 @@ impl Metrics {
         new.gauges("gateway_build_info", "Always 1; the label tells the version.", &["version"])
             .with_label_values(&[env!("CARGO_PKG_VERSION")])
             .set(1);
+        let reloads = Reloads::new(
+            &new.counters("gateway_config_reloads_total", "Attempts to reload the configuration.", &["result"]),
+            new.single(IntGauge::new(
+                "gateway_config_last_reload_success_timestamp_seconds",
+                "When the configuration in use was loaded, in seconds since 1970.",
+            )),
+            new.single(IntGauge::new(
+                "gateway_config_last_reload_successful",
+                "1 unless the configuration has been changed since into one that cannot be used.",
+            )),
+        );
         families.rate_limited.with_label_values(&["ip"]);
         #[cfg(target_os = "linux")]
         new.register(prometheus::process_collector::ProcessCollector::for_self());
         let surfaces = Surfaces::default();
-        Self { registry, families, surfaces, connections, table: ArcSwap::default(), growing: Mutex::new(()) }
+        let (table, growing) = (ArcSwap::default(), Mutex::new(()));
+        Self { registry, families, surfaces, connections, reloads, table, growing }
     }
 
     /// The series of a model that the configuration names, made if it is not there. Past 500 models of a target, and

@@ -9,6 +9,7 @@ pub mod logs;
 mod members;
 pub mod metrics;
 pub mod millis;
+pub mod reloads;
 mod series;
 pub mod sink;
 pub mod standings;

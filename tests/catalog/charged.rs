@@ -10,6 +10,7 @@ use ferrogw::call::redact::Redactor;
 use ferrogw::config::{self, Env, Format};
 use ferrogw::server::Threads;
 use ferrogw::server::process::{self, Plan};
+use ferrogw::server::reload::Follow;
 use ferrogw::telemetry::{self, AccessLog, Level, Sink};
 use serde_json::{Value, json};
 
@@ -45,6 +46,7 @@ impl Charged {
             config: config::parse(&text, Format::Yaml, "test.yaml")
                 .unwrap_or_else(|invalid| panic!("{invalid}"))
                 .config,
+            follow: Follow::default(),
             env: [("FERRO_MODEL_DISCOVERY_INTERVAL".to_owned(), "0".to_owned())].into_iter().collect::<Env>(),
             listen: vec![SocketAddr::from((Ipv4Addr::LOCALHOST, 0))],
             threads: Threads::Shared,

@@ -9,6 +9,7 @@ use ferrogw::call::redact::Redactor;
 use ferrogw::config::{self, Env, Format};
 use ferrogw::server::Threads;
 use ferrogw::server::process::{self, Plan, Running};
+use ferrogw::server::reload::Follow;
 use ferrogw::telemetry::AccessLog;
 use serde_json::Value;
 
@@ -85,8 +86,14 @@ impl TestGateway {
 
     /// A gateway of this configuration and environment.
     pub(crate) async fn of(config: config::Config, env: &[(&str, &str)]) -> Self {
+        Self::following(config, Follow::default(), env).await
+    }
+
+    /// The same with a configuration that came from a file.
+    pub(crate) async fn following(config: config::Config, follow: Follow, env: &[(&str, &str)]) -> Self {
         let running = process::start(Plan {
             config,
+            follow,
             env: [("FERRO_MODEL_DISCOVERY_INTERVAL", "0")]
                 .iter()
                 .chain(env)

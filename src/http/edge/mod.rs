@@ -20,6 +20,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::panic::{self, AssertUnwindSafe};
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::Instant;
 
@@ -74,6 +75,8 @@ pub struct Edge(Arc<Shared>);
 
 struct Shared {
     settings: EdgeSettings,
+    /// The most bytes a body may have: the configuration says, and may say otherwise later.
+    cap: AtomicU64,
     limits: rate_limit::Limits,
     log: Log,
 }
@@ -83,7 +86,13 @@ impl Edge {
     /// the response ended on.
     pub fn new(settings: EdgeSettings, log: Log) -> Self {
         let limits = rate_limit::Limits::new(settings.limit);
-        Self(Arc::new(Shared { settings, limits, log }))
+        let cap = AtomicU64::new(settings.max_body);
+        Self(Arc::new(Shared { settings, cap, limits, log }))
+    }
+
+    /// From now on bodies may be up to this many bytes long.
+    pub fn take_bodies_up_to(&self, bytes: u64) {
+        self.0.cap.store(bytes, Ordering::Relaxed);
     }
 
     /// The service of one connection: `inner` behind this edge.
@@ -175,7 +184,7 @@ fn admit<B: http_body::Body>(
             open_mode::check(&settings.origins, peer, request)?;
         }
     }
-    body_cap::check(settings.max_body, request.uri().path(), request.body())?;
+    body_cap::check(edge.cap.load(Ordering::Relaxed), request.uri().path(), request.body())?;
     Ok(None)
 }
 

@@ -14,6 +14,7 @@ use arc_swap::ArcSwap;
 use bytes::Bytes;
 
 use self::signatures::Signatures;
+use super::Provider;
 use super::rework::{mentions, params};
 use super::spec::{Notes, Policy};
 use crate::call::{Fault, Upstream};
@@ -63,6 +64,13 @@ pub struct Learned {
     any: AtomicBool,
     /// What its models thought before they called tools.
     pub signatures: Arc<Signatures>,
+}
+
+impl Provider {
+    /// Take over what `old`, the same provider at the same place, has learned of its models.
+    pub fn inherit(&mut self, old: &Provider) {
+        self.learned = old.learned.clone();
+    }
 }
 
 #[derive(Clone)]

@@ -1,0 +1,50 @@
+//! What a running configuration hands to the one that follows it: this is the only place that pairs old and new targets.
+
+use super::Rules;
+use crate::config;
+use crate::routing::{Routing, Target};
+
+/// Hands the state of the old target of the same name to the new one, before anybody uses that. `given` is the new one's
+/// block of the configuration.
+///
+/// A state goes on when the block it depends on is unchanged, and begins anew otherwise. It is shared, not copied, so
+/// that calls which are still at the old target are counted at the new one.
+pub fn target(new: &mut Target, given: &config::Target, old: Option<&Rules>) {
+    let Some((old, was)) = old.and_then(|old| pair(old, &new.name)) else { return };
+    // another provider, or the same elsewhere, is somebody else
+    if was.provider() != given.provider() || was.base_url != given.base_url || was.options != given.options {
+        return;
+    }
+    new.discovered = old.discovered.clone();
+    new.provider.inherit(&old.provider);
+    let (vitals, before) = (&mut new.vitals, &old.vitals);
+    vitals.pace = before.pace.clone();
+    vitals.habits = before.habits.clone();
+    if was.circuit_breaker == given.circuit_breaker {
+        vitals.breaker = before.breaker.clone();
+    }
+    if was.concurrency == given.concurrency {
+        vitals.slots = before.slots.clone();
+    }
+    if was.retry.budget == given.retry.budget {
+        vitals.budget = before.budget.clone();
+    }
+    if was.api_key == given.api_key {
+        vitals.rest_as(before);
+    }
+}
+
+/// Hands on what is known of conversations: targets have the same tags as before.
+pub fn routing(new: &mut Routing, old: Option<&Rules>) {
+    let before = old.and_then(|old| old.routing.affinity.clone());
+    if new.affinity.is_some() && before.is_some() {
+        new.affinity = before;
+    }
+}
+
+/// The target of this name, and its block of the configuration.
+fn pair<'a>(rules: &'a Rules, name: &str) -> Option<(&'a Target, &'a config::Target)> {
+    let target = rules.targets.iter().find(|target| &*target.name == name)?;
+    let given = rules.config.targets.iter().find(|given| given.virtual_key == name)?;
+    Some((target, given))
+}
