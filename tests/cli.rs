@@ -4,6 +4,7 @@ mod catalog;
 mod first_run;
 mod inspect;
 mod live;
+mod plan;
 mod providers;
 mod refusals;
 mod serving;

@@ -73,6 +73,11 @@ impl Choice {
         self.source.as_ref().map_or("", Source::name)
     }
 
+    /// The [`config::hash`] of the file's text.
+    pub(super) fn hash(&self) -> Option<&str> {
+        self.source.as_ref().map(Source::hash)
+    }
+
     /// The same problems, with their lines in the file.
     pub(super) fn blame(&self, problems: Vec<Problem>) -> Invalid {
         match &self.source {
@@ -84,7 +89,7 @@ impl Choice {
     /// How its changes are noticed.
     pub(super) fn follow(&self) -> Follow {
         let Origin::File { path, .. } = &self.origin else { return Follow::default() };
-        let hash = self.source.as_ref().map(|source| source.hash().to_owned());
+        let hash = self.hash().map(str::to_owned);
         Follow { file: Some(path.clone()), hash, ..Follow::default() }
     }
 

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use reqwest::header::HeaderMap;
 use reqwest::{Certificate, Method, Url, redirect};
 use serde_json::Value;
 
@@ -24,6 +25,7 @@ pub(super) struct Reply {
     pub(super) status: u16,
     /// `Null` if it is not JSON.
     pub(super) body: Value,
+    headers: HeaderMap,
     pub(super) took: Duration,
 }
 
@@ -75,13 +77,18 @@ impl Client {
         }
         let lost = |error: reqwest::Error| Failed::because(format!("GET {path}: {}: {}", self.url, words(&error)));
         let response = request.send().await.map_err(lost)?;
-        let status = response.status().as_u16();
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
         let text = response.text().await.map_err(lost)?;
-        Ok(Reply { status, body: serde_json::from_str(&text).unwrap_or_default(), took: since.elapsed() })
+        Ok(Reply { status, body: serde_json::from_str(&text).unwrap_or_default(), headers, took: since.elapsed() })
     }
 }
 
 impl Reply {
+    /// A header, if it is there and is text.
+    pub(super) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+
     /// What went wrong, by the gateway's own words if it has any.
     pub(super) fn error(&self) -> String {
         let message = self.body["error"]["message"].as_str();

@@ -16,6 +16,7 @@ mod listen;
 mod live;
 mod models;
 mod output;
+mod plan;
 mod providers;
 mod serve;
 mod status;
@@ -57,7 +58,7 @@ struct Global {
     #[arg(long, value_name = "FILE", global = true)]
     config: Option<PathBuf>,
     /// The gateway to ask [default: $FERROGW_URL, else http://localhost:8080]
-    #[arg(long, value_name = "URL", global = true)]
+    #[arg(long, visible_alias = "url", value_name = "URL", global = true)]
     gateway_url: Option<String>,
     /// The key to ask it with [default: $FERROGW_API_KEY, else $MASTER_KEY]
     #[arg(long, value_name = "KEY", global = true, value_parser = secret)]
@@ -78,6 +79,8 @@ enum Command {
     Init(init::Args),
     /// Check a configuration file without starting
     Validate(validate::Args),
+    /// Compare a configuration file with what a running gateway serves
+    Plan(plan::Args),
     /// Check what a gateway started here would find: configuration, credentials, upstreams, port
     Doctor(doctor::Args),
     /// List the providers: what each can do, its variables, and which of them are set here
@@ -119,7 +122,7 @@ pub fn main() -> ExitCode {
     };
     let output = Output { format: cli.global.format };
     match run(cli, output) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(failed) => output.fail(failed),
     }
 }
@@ -144,12 +147,13 @@ fn parse() -> Result<Cli, clap::Error> {
     Ok(cli)
 }
 
-fn run(cli: Cli, output: Output) -> Result<(), Failed> {
+fn run(cli: Cli, output: Output) -> Result<ExitCode, Failed> {
     let (global, env) = (cli.global, Env::of_process());
-    match cli.command.unwrap_or(Command::Serve(cli.serve)) {
+    let done = match cli.command.unwrap_or(Command::Serve(cli.serve)) {
         Command::Serve(args) => serve::run(&args, &global, env, output),
         Command::Init(args) => init::run(&args, &env, output),
         Command::Validate(args) => validate::run(&args, &global, &env, output),
+        Command::Plan(args) => return plan::run(&args, &global, &env, output),
         Command::Doctor(args) => doctor::run(&args, &global, &env, output),
         Command::Providers(args) => providers::run(&args, &env, output),
         Command::Status => status::run(&global, &env, output),
@@ -163,5 +167,6 @@ fn run(cli: Cli, output: Output) -> Result<(), Failed> {
             clap_complete::generate(shell, &mut Cli::command(), "ferrogw", &mut script);
             output.write(&String::from_utf8_lossy(&script))
         }
-    }
+    };
+    done.map(|()| ExitCode::SUCCESS)
 }

@@ -17,6 +17,8 @@ pub(super) fn run(global: &Global, env: &Env, output: Output) -> Result<(), Fail
 async fn ask(client: &Client, output: Output) -> Result<(), Failed> {
     let health = client.get("/health").await?;
     let models = client.get("/v1/models").await?;
+    let ready = client.get("/readyz").await?;
+    let config = &ready.body["config"];
     let healthy = health.status == 200 && health.body["status"] == "ok";
     let access = match models.status {
         200 if client.has_key() => "accepted".to_owned(),
@@ -34,6 +36,7 @@ async fn ask(client: &Client, output: Output) -> Result<(), Failed> {
         "latency_ms": latency,
         "key": access,
         "models": count,
+        "config": config,
         "providers": health.body["providers"],
     });
     output.print(&value, || {
@@ -44,7 +47,7 @@ async fn ask(client: &Client, output: Output) -> Result<(), Failed> {
         };
         let version = health.body["version"].as_str().unwrap_or_default().to_owned();
         let count = count.map(|count| count.to_string()).unwrap_or_default();
-        for (name, value) in [("Version:", version), ("Key:", access), ("Models:", count)] {
+        for (name, value) in [("Version:", version), ("Key:", access), ("Models:", count), ("Config:", stale(config))] {
             if !value.is_empty() {
                 text += &format!("{name:<11}{value}\n");
             }
@@ -58,6 +61,15 @@ fn unhealthy(status: u16, body: &Value) -> String {
     match body["status"].as_str() {
         Some(word) => format!("unhealthy: {word} (HTTP {status})"),
         None => format!("not a gateway that is well: HTTP {status}"),
+    }
+}
+
+/// What is said of a configuration whose file cannot be used; nothing while all is well.
+fn stale(config: &Value) -> String {
+    let word = |name: &str| config[name].as_str().unwrap_or_default();
+    match word("status") {
+        "stale" => format!("stale since {}: {}", word("since"), word("error")),
+        _ => String::new(),
     }
 }
 

@@ -1,9 +1,9 @@
 //! `ferrogw validate`: everything that is wrong with a configuration, without credentials and without starting.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::Global;
-use super::choice::choose;
+use super::choice::{Choice, choose};
 use super::output::{Failed, GREEN, Output, paint};
 use crate::config::Env;
 use crate::providers::auth::Fetcher;
@@ -20,9 +20,19 @@ pub(super) struct Args {
     strict: bool,
 }
 
-/// Prints the configuration in short, or whole with all defaults as JSON or YAML.
-pub(super) fn run(args: &Args, global: &Global, env: &Env, output: Output) -> Result<(), Failed> {
-    let file = args.file.as_deref().or(global.config.as_deref());
+/// What counts, beside what is wrong wherever a configuration is used.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Care {
+    /// Nothing: it is meant for another environment.
+    File,
+    /// What this environment lacks is a warning.
+    Environment,
+    /// Warnings are failures.
+    Strict,
+}
+
+/// The configuration, if it can be used. Prints warnings, and to programs what is wrong.
+pub(super) fn checked(file: Option<&Path>, env: &Env, output: Output, care: Care) -> Result<Choice, Failed> {
     let choice = match choose(file, env) {
         Ok(choice) => choice,
         Err(failed) => return Err(refuse(failed, output)),
@@ -31,14 +41,23 @@ pub(super) fn run(args: &Args, global: &Global, env: &Env, output: Output) -> Re
     let rehearsal = rehearse(&choice.config, env, &client, &Fetcher::default());
     let mut problems = rehearsal.problems;
     let mut warnings = choice.warnings.clone();
-    warnings.extend(choice.blame(rehearsal.lacks).problems);
-    if args.strict {
+    if care != Care::File {
+        warnings.extend(choice.blame(rehearsal.lacks).problems);
+    }
+    if care == Care::Strict {
         problems.append(&mut warnings);
     }
     output.warn(&warnings, choice.file());
     if !problems.is_empty() {
         return Err(refuse(choice.blame(problems).into(), output));
     }
+    Ok(choice)
+}
+
+/// Prints the configuration in short, or whole with all defaults as JSON or YAML.
+pub(super) fn run(args: &Args, global: &Global, env: &Env, output: Output) -> Result<(), Failed> {
+    let care = if args.strict { Care::Strict } else { Care::Environment };
+    let choice = checked(args.file.as_deref().or(global.config.as_deref()), env, output, care)?;
     let config = &choice.config;
     output.print(config, || {
         let mut text = format!("{} Config is valid\n", paint(GREEN, "[OK]"));

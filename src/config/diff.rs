@@ -21,7 +21,7 @@ static NAMES: &[(&str, &[&str])] =
 const SHOWN: usize = 100;
 
 /// Changes that a summary names.
-const NAMED: usize = 10;
+const NAMED: usize = 20;
 
 /// All that is different.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -247,7 +247,8 @@ fn shown(value: &Value) -> String {
             let members = members.iter().map(|(name, member)| format!("{name}: {}", shown(member)));
             format!("{{ {} }}", members.collect::<Vec<_>>().join(", "))
         }
-        other => other.to_string(),
+        // a weight of 1 is written so
+        other => other.to_string().trim_end_matches(".0").to_owned(),
     }
 }
 
