@@ -84,3 +84,30 @@ async fn the_gateway_tells_what_the_served_providers_can_do() {
     assert_eq!((twice.status, twice.code().as_str()), (400, "invalid_request"));
     assert!(upstream.seen().is_empty());
 }
+
+#[tokio::test]
+async fn content_that_the_configuration_says_a_model_cannot_take_is_refused_by_name() {
+    let upstream = Upstream::says([Say::text("hi")]).await;
+    let overrides =
+        "catalog: { overrides: [{ provider: openai, model: m, capabilities: [function_calling, audio_input] }] }\n";
+    let blind = TestGateway::with(&[&upstream], "", overrides).await;
+    let content = |part: &str| {
+        format!(
+            r#"{{"model":"m","messages":[{{"role":"system","content":"s"}},{{"role":"user","content":[{{"type":"text","text":"x"}},{part}]}}]}}"#
+        )
+    };
+    let image = r#"{"type":"image_url","image_url":{"url":"https://example.test/a.png"}}"#;
+    let sound = r#"{"type":"input_audio","input_audio":{"data":"aGk=","format":"wav"}}"#;
+    let reply = blind.post("/v1/chat/completions", content(image)).await;
+    let refused = (reply.status, reply.code(), reply.json()["error"]["param"].clone());
+    assert_eq!(refused, (400, "unsupported_content".to_owned(), "messages[1].content[1]".into()), "{}", reply.body);
+    assert!(upstream.seen().is_empty());
+    assert_eq!(blind.post("/v1/chat/completions", content(sound)).await.status, 200);
+    let response = r#"{"model":"m","input":[{"role":"user","content":[{"type":"input_file","file_id":"f"}]}]}"#;
+    let reply = blind.post("/v1/responses", response).await;
+    assert_eq!((reply.status, reply.json()["error"]["param"].clone()), (400, "input[0].content[0]".into()));
+    // what is not said may only be unknown
+    let silent = "catalog: { overrides: [{ provider: openai, model: m, context_window: 8000 }] }\n";
+    let gateway = TestGateway::with(&[&upstream], "", silent).await;
+    assert_eq!(gateway.post("/v1/chat/completions", content(image)).await.status, 200);
+}

@@ -15,6 +15,8 @@ pub struct Catalog {
     /// The configuration's own word. What is for one target alone is under `@` and the target's name.
     own: Option<Table>,
     file: Option<Table>,
+    /// Provider and id, as in `own`, of the models about whose capabilities the configuration has its own word.
+    told: Vec<(String, String)>,
 }
 
 /// Whose model is meant: an id of a provider, and the name of the target that calls it.
@@ -53,7 +55,12 @@ impl Catalog {
         let (mut records, mut problems) = (Vec::new(), Vec::new());
         for (at, given) in config.overrides.iter().enumerate() {
             match catalog.record(given) {
-                Ok(record) => records.push(record),
+                Ok(record) => {
+                    if given.capabilities.is_some() {
+                        catalog.told.push((record.provider.clone(), record.id.clone()));
+                    }
+                    records.push(record);
+                }
                 Err(invalid) => problems.extend(invalid.under(&format!("catalog.overrides[{at}]")).problems),
             }
         }
@@ -159,6 +166,19 @@ impl Catalog {
     /// The most tokens a model answers with, if that is known.
     pub fn most_output(&self, owner: Owner<'_>, id: &str) -> Option<u64> {
         self.facts(owner, id).map(|row| u64::from(row.max_output())).filter(|most| *most > 0)
+    }
+
+    /// Whether the configuration has its own word about what any model can do.
+    pub fn tells(&self) -> bool {
+        !self.told.is_empty()
+    }
+
+    /// A model, if the configuration has its own word about what it can do: what that leaves out, the model lacks. What
+    /// catalogs leave out may only be unknown to them.
+    pub fn told<'a>(&'a self, owner: Owner<'_>, id: &'a str) -> Option<Row<'a>> {
+        let row = self.find(owner, id)?.row;
+        let same = |(provider, model): &(String, String)| provider == row.provider() && model == row.id();
+        (row.is_own() && self.told.iter().any(same)).then_some(row)
     }
 
     /// Every model of a provider, in no particular order, each once.

@@ -47,7 +47,9 @@ pub struct Override {
     /// Tokens it can answer with.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_output_tokens: Option<u32>,
-    /// What it can do: `vision`, `function_calling`, `reasoning` … Replaces what the catalog says.
+    /// What it can do: `vision`, `function_calling`, `reasoning` … Replaces what the catalog says. Images, sound, files
+    /// and videos are refused with `unsupported_content` where `vision`, `audio_input`, `pdf_input` or `video_input` is
+    /// left out here.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub capabilities: Option<Vec<String>>,
     /// What it costs, in US dollars; 0 is free. Replaces the whole price list of the catalog.

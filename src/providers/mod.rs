@@ -4,6 +4,7 @@ pub mod auth;
 pub mod batch;
 pub mod capabilities;
 pub mod client;
+pub mod content;
 pub mod demo;
 pub mod discover;
 pub mod encode;

@@ -6,6 +6,7 @@ use bytes::Bytes;
 
 use crate::call::{Call, Error, Op};
 use crate::providers::Provider;
+use crate::providers::content;
 use crate::providers::encode::{id, refusal};
 use crate::providers::rework::{self, options};
 use crate::providers::spec::Notes;
@@ -44,9 +45,12 @@ pub(super) fn encode(
         _ => (given.clone(), None),
     };
     let (settings, policy) = (&provider.settings, provider.policy);
+    let op = if call.op == Op::Image { Op::Image } else { Op::Chat };
+    if provider.catalog.tells() {
+        content::check(provider, op, model, &body)?;
+    }
     let mut notes = Notes { model, stream: call.stream, settings, provider: spec.id, policy, warnings };
     let options = options::take(&mut body, spec.id)?;
-    let op = if call.op == Op::Image { Op::Image } else { Op::Chat };
     rework::fit(spec, op, &mut body, &mut notes)?;
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let (id, created) = (id(), now.as_secs());
