@@ -214,6 +214,8 @@ pub enum FormEdit {
     Last(&'static str),
     /// Anything else.
     Check(fn(&mut Draft<'_>) -> Result<(), Error>),
+    /// The content of this field is sent alone, as its own content type: every other field is lost. Stands last.
+    Alone(&'static str),
 }
 
 /// A failure that means something else than its status says.

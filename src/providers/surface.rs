@@ -16,7 +16,7 @@ use super::spec::{FormEdit, Mend};
 use super::stored;
 use super::stream::{Long, Source};
 use super::units;
-use crate::call::{Body, Call, Error, Head, Op, Upload, Upstream};
+use crate::call::{Body, Call, Error, Head, Op, Upload, Upstream, Usage};
 use crate::wire::extras::{sound, transcripts};
 use crate::wire::multipart::{Form, Piece};
 use crate::wire::openai::stream::Manner;
@@ -73,6 +73,7 @@ pub fn lines(own: &HeaderMap, host: &HeaderValue, more: Vec<(HeaderName, HeaderV
 
 /// Encode a call that is a form, or passed on. Fails on what the provider can't be asked for.
 pub fn encode(provider: &Provider, call: &Call, model: &str, warnings: &mut Vec<String>) -> Result<Sent, Error> {
+    let mut headers = Vec::new();
     let body = match &call.body {
         Body::None => Bytes::new().into(),
         Body::Json(object) if call.model.is_empty() || object.get::<String>("model")?.as_deref() == Some(model) => {
@@ -84,14 +85,19 @@ pub fn encode(provider: &Provider, call: &Call, model: &str, warnings: &mut Vec<
             object.encode().into()
         }
         Body::Upload(upload) => match &upload.form {
-            Some(form) => self::form(provider, call, form, upload, model, warnings)?,
+            Some(form) => {
+                let (sent, kind) = self::form(provider, call, form, upload, model, warnings)?;
+                headers.extend(kind.map(|kind| (CONTENT_TYPE, kind)));
+                sent
+            }
             None => outgoing(upload, vec![Piece::Kept(0..upload.stored.length())]),
         },
     };
     let path = provider.spec.way(call.op, model, call.stream, &provider.settings).map(|way| way.path);
-    Ok(Sent { op: call.op, body, back: Back::default(), model: None, path, headers: Vec::new() })
+    Ok(Sent { op: call.op, body, back: Back::default(), model: None, path, headers })
 }
 
+/// A form as it is sent, and the content type if it is not that of the form any more.
 fn form(
     provider: &Provider,
     call: &Call,
@@ -99,7 +105,7 @@ fn form(
     upload: &Upload,
     model: &str,
     warnings: &mut Vec<String>,
-) -> Result<Outgoing, Error> {
+) -> Result<(Outgoing, Option<HeaderValue>), Error> {
     let mut draft = form.draft();
     if !call.model.is_empty() {
         draft.set("model", model);
@@ -117,9 +123,17 @@ fn form(
                 fields.iter().for_each(|field| _ = draft.remove(field));
             }
             FormEdit::Check(check) => check(&mut draft)?,
+            FormEdit::Alone(name) => {
+                let part = form.parts().iter().find(|part| part.name == name);
+                let missing = || Error::Invalid { param: name.to_owned(), message: format!("`{name}` is missing") };
+                let part = part.ok_or_else(missing)?;
+                let kind = part.content_type.as_deref().unwrap_or("application/octet-stream");
+                let kind = HeaderValue::from_str(kind).unwrap_or(HeaderValue::from_static("application/octet-stream"));
+                return Ok((outgoing(upload, vec![Piece::Kept(part.content.clone())]), Some(kind)));
+            }
         }
     }
-    Ok(outgoing(upload, draft.encode()))
+    Ok((outgoing(upload, draft.encode()), None))
 }
 
 fn outgoing(upload: &Upload, pieces: Vec<Piece>) -> Outgoing {
@@ -162,7 +176,7 @@ pub async fn receive(reader: Reader<'_>, call: &Call, body: Inbound) -> Result<G
     }
     let format = asked_format(call);
     if call.op == Op::Speech {
-        return sound(reader, &format, body).await.map(|long| Got::Long(Box::new(long.counting(counted))));
+        return sound(reader, &format, counted, body).await.map(|long| Got::Long(Box::new(long)));
     }
     if hears && transcripts::is_made(&format) {
         return text(reader, &format, body).await;
@@ -196,12 +210,13 @@ fn asked_format(call: &Call) -> String {
 }
 
 /// Sound that came in JSON.
-async fn sound(reader: Reader<'_>, format: &str, body: Inbound) -> Result<Long, Box<Upstream>> {
-    let answer = reader.read(body).await?.encode();
-    let found = sound::within(&answer, format);
+async fn sound(reader: Reader<'_>, format: &str, counted: Option<Usage>, body: Inbound) -> Result<Long, Box<Upstream>> {
+    let answer = reader.read(body).await?;
+    let usage = units::both(usage::read(&answer), counted);
+    let found = sound::within(&answer.encode(), format);
     let (sound, kind) =
         found.ok_or_else(|| reader.nonsense("answered with JSON that has no sound in it".to_owned()))?;
-    Ok(made(&reader, sound, kind))
+    Ok(made(&reader, sound, kind).counting(usage))
 }
 
 /// A transcript in a form that the provider does not have.

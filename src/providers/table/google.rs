@@ -51,7 +51,9 @@ pub(super) static GEMINI: Spec = Spec {
         (Op::Chat, "/models/{model}:generateContent"),
         (Op::Embed, "/models/{model}:batchEmbedContents"),
         (Op::Image, "/models/{model}:predict"),
+        (Op::Speech, "/models/{model}:generateContent"),
     ],
+    extras: &[(Op::Speech, Extra::GoogleSpeech)],
     ways: Some(gemini_way),
     batch: Some(|_| 100),
     floats_only: true,
@@ -168,6 +170,8 @@ fn vertex_way(op: Op, model: &str, stream: bool, settings: &Settings) -> Option<
             name,
             ["/publishers/google/models/{model}:generateContent", "/publishers/google/models/{model}:predict"],
         ),
+        // as the row's extras say
+        (Op::Speech, _) => None,
         (Op::Embed, _) if takes_one(name) => native("/publishers/google/models/{model}:embedContent"),
         (Op::Embed, _) => native("/publishers/google/models/{model}:predict"),
         (_, Publisher::Google) if by_openapi(settings) => openai(OPENAPI),
@@ -191,7 +195,7 @@ fn vertex_way(op: Op, model: &str, stream: bool, settings: &Settings) -> Option<
 fn vertex_model(model: &str, op: Op, settings: &Settings) -> Option<String> {
     let (publisher, name) = published(model);
     let name = match publisher {
-        Publisher::Google if by_openapi(settings) && !matches!(op, Op::Embed | Op::Image) => format!("google/{name}"),
+        Publisher::Google if by_openapi(settings) && op == Op::Chat => format!("google/{name}"),
         _ => name.to_owned(),
     };
     (name != model).then_some(name)
@@ -237,7 +241,9 @@ pub(super) static VERTEX: Spec = Spec {
         (Op::Chat, "/publishers/google/models/{model}:generateContent"),
         (Op::Embed, "/publishers/google/models/{model}:predict"),
         (Op::Image, "/publishers/google/models/{model}:predict"),
+        (Op::Speech, "/publishers/google/models/{model}:generateContent"),
     ],
+    extras: &[(Op::Speech, Extra::GoogleSpeech)],
     ways: Some(vertex_way),
     batch: Some(|model| match published(model).1 {
         name if takes_one(name) || name.starts_with("gemini-embedding") => 1,

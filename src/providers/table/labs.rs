@@ -76,7 +76,7 @@ fn mistral_plain(model: &str) -> bool {
 
 /// <https://docs.mistral.ai/api/endpoint/chat>. The schema forbids members that it does not know, in messages too.
 pub(super) static MISTRAL: Spec = Spec {
-    ops: &[CHAT, EMBED, SPEECH, TRANSCRIBE, MODERATE, PASS],
+    ops: &[CHAT, EMBED, SPEECH, TRANSCRIBE, MODERATE, FILE, PASS],
     others: &[(Op::Speech, &[Body(sound::mistral)])],
     forms: &[(Op::Transcribe, &[FormEdit::Lacks(&["prompt"]), FormEdit::Check(sound::mistral_form)])],
     answers: &[(Op::Moderate, &[moderations::flagged])],

@@ -3,18 +3,31 @@
 use super::faults::on;
 use super::usual::{CHAT, EMBED, PASS, RESPOND};
 use super::{FLAT_BUT_USER, NO_HINTS, NO_MARKS, NO_THOUGHTS, ROLES, thinks_aloud};
-use crate::call::{Fault, Op};
+use crate::call::{Error, Fault, Op};
 use crate::providers::rework::{choices, effort, params};
 use crate::providers::spec::Edit::{Body, When};
-use crate::providers::spec::{Owns, Pace, Spec, may, need};
+use crate::providers::spec::{FormEdit, Owns, Pace, Spec, may, need};
 use crate::wire::Extra;
+use crate::wire::multipart::Draft;
 
 /// Asked of Hugging Face's own backend rather than of a partner's.
 fn hf_inference(model: &str) -> bool {
     model.ends_with(":hf-inference")
 }
 
-/// <https://huggingface.co/docs/inference-providers/tasks/chat-completion>. What a request may hold depends on the host
+/// A recording that is sent alone is answered with its text, and with no times.
+fn text_alone(draft: &mut Draft<'_>) -> Result<(), Error> {
+    match draft.text("response_format") {
+        None | Some("json" | "text") => Ok(()),
+        Some(other) => {
+            let message = format!("hugging-face has no `{other}`, only json and text");
+            Err(Error::Invalid { param: "response_format".to_owned(), message })
+        }
+    }
+}
+
+/// <https://huggingface.co/docs/inference-providers/tasks/chat-completion>,
+/// <https://huggingface.co/docs/inference-providers/tasks/automatic-speech-recognition>. What a request may hold depends on the host
 /// behind it, so little is left out. Embeddings have a route of their own, in no dialect of ours.
 pub(super) static HUGGING_FACE: Spec = Spec {
     aliases: &["hugging_face", "huggingface"],
@@ -23,8 +36,17 @@ pub(super) static HUGGING_FACE: Spec = Spec {
         RESPOND,
         (Op::Embed, "//hf-inference/models/{path}/pipeline/feature-extraction"),
         (Op::Image, "//hf-inference/models/{path}"),
+        (Op::Transcribe, "//hf-inference/models/{path}"),
         PASS,
     ],
+    forms: &[(
+        Op::Transcribe,
+        &[
+            FormEdit::Check(text_alone),
+            FormEdit::Lacks(&["language", "prompt", "temperature", "timestamp_granularities[]"]),
+            FormEdit::Alone("file"),
+        ],
+    )],
     extras: &[(Op::Embed, Extra::HuggingFaceEmbed), (Op::Image, Extra::HuggingFaceImage)],
     floats_only: true,
     headers: &[("x-hf-bill-to", "bill_to")],

@@ -126,11 +126,15 @@ fn no_switch(model: &str) -> bool {
     !gpt_oss(model) && !template_enable(model) && !template_thinking(model)
 }
 
-/// Where NVIDIA itself ranks; containers do it beside everything else.
+/// Where NVIDIA itself ranks and draws; containers do it beside everything else.
 const NVIDIA_RETRIEVAL: &str = "https://ai.api.nvidia.com";
 
 /// The first model for ranking has an address that does not name it.
 fn nvidia_way(op: Op, model: &str, _: bool, settings: &Settings) -> Option<Way> {
+    if op == Op::Image && settings.get("base_url").is_none() {
+        let path = "https://ai.api.nvidia.com/v1/genai/{path}";
+        return Some(Way { dialect: Dialect::Native(Native::Extra(Extra::NimImage)), path });
+    }
     let path = match model.contains("nv-rerankqa-mistral") || model.contains("nv-rerank-qa-mistral") {
         true => "https://ai.api.nvidia.com/v1/retrieval/nvidia/reranking",
         false => "https://ai.api.nvidia.com/v1/retrieval/{dotless}/reranking",
@@ -143,8 +147,8 @@ fn nvidia_way(op: Op, model: &str, _: bool, settings: &Settings) -> Option<Way> 
 /// Completions exist on self-hosted containers and few hosted models, so they go through chat.
 pub(super) static NVIDIA_NIM: Spec = Spec {
     aliases: &["nvidia_nim", "nvidia"],
-    ops: &[CHAT, EMBED, (Op::Rerank, "/ranking"), PASS],
-    extras: &[(Op::Rerank, Extra::NimRerank)],
+    ops: &[CHAT, EMBED, (Op::Image, "/infer"), (Op::Rerank, "/ranking"), PASS],
+    extras: &[(Op::Image, Extra::NimImage), (Op::Rerank, Extra::NimRerank)],
     hosts: &[NVIDIA_RETRIEVAL],
     ways: Some(nvidia_way),
     edits: &[

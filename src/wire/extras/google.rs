@@ -89,6 +89,20 @@ fn gemini(ask: &Object, terms: &Terms<'_>) -> Result<Request, Refused> {
     Ok(request(ask, terms, &body, &["prompt", "n", "size"]))
 }
 
+fn refusal(what: &str, reason: &str) -> Broken {
+    let (message, code) = (Some(format!("{what}: {reason}")), Some("content_filter".to_owned()));
+    Broken::Said(Complaint { message, code, status: Some(400), ..Complaint::default() })
+}
+
+/// Why a generated content, or its prompt, was held back, if it was.
+pub(super) fn blocked(answer: &Object, what: &str) -> Option<Broken> {
+    let candidates = answer.objects("candidates").unwrap_or_default();
+    let finished = |candidate: &Object| candidate.get::<String>("finishReason").ok().flatten();
+    let reason = candidates.iter().filter_map(finished).find(|reason| reason != "STOP" && reason != "MAX_TOKENS");
+    let of_prompt = || answer.object("promptFeedback").ok().flatten()?.get("blockReason").ok().flatten();
+    reason.or_else(of_prompt).map(|reason| refusal(what, &reason))
+}
+
 /// The images of either. Fails with what keeps them back if there is none.
 pub fn drawn(body: Bytes, back: &Back) -> Translated {
     let answer = read(body)?;
@@ -106,16 +120,10 @@ pub fn drawn(body: Bytes, back: &Back) -> Translated {
             let data = part.object("inlineData").ok().flatten().and_then(|data| data.get("data").ok().flatten());
             found.extend(data.map(Image::of));
         }
-        let reason = candidate.get::<String>("finishReason").ok().flatten();
-        kept_back = kept_back.or(reason.filter(|reason| reason != "STOP" && reason != "MAX_TOKENS"));
     }
-    let feedback = answer.object("promptFeedback").ok().flatten();
-    kept_back = kept_back.or_else(|| feedback?.get("blockReason").ok().flatten());
-    if found.is_empty()
-        && let Some(reason) = kept_back
-    {
-        let (message, code) = (Some(format!("no image: {reason}")), Some("content_filter".to_owned()));
-        return Err(Broken::Said(Complaint { message, code, status: Some(400), ..Complaint::default() }));
+    if found.is_empty() {
+        let blocked = kept_back.map(|reason| refusal("no image", &reason)).or_else(|| blocked(&answer, "no image"));
+        blocked.map_or(Ok(()), Err)?;
     }
     let mut answered = images(found, back)?;
     if let Some(usage) = answer.object("usageMetadata").ok().flatten() {

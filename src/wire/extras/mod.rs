@@ -3,8 +3,10 @@
 pub mod embeddings;
 pub mod google;
 pub mod images;
+pub mod nvidia;
 pub mod rerank;
 pub mod sound;
+pub mod speech;
 pub mod transcripts;
 
 use bytes::Bytes;
@@ -23,6 +25,10 @@ pub enum Extra {
     OllamaEmbed,
     /// Images at Google.
     GoogleImage,
+    /// Speech at Google.
+    GoogleSpeech,
+    /// Images at NVIDIA, and of a NIM container.
+    NimImage,
     /// Ranking at Cloudflare.
     CloudflareRerank,
     /// Ranking at DeepInfra.
@@ -52,6 +58,8 @@ impl Extra {
             Extra::HuggingFaceEmbed => embeddings::hugging_face(ask, terms),
             Extra::OllamaEmbed => embeddings::ollama(ask, terms),
             Extra::GoogleImage => google::image(ask, terms),
+            Extra::GoogleSpeech => speech::google(ask, terms),
+            Extra::NimImage => nvidia::image(ask, terms),
             Extra::CloudflareRerank => rerank::cloudflare(ask, terms),
             Extra::DeepinfraRerank => rerank::deepinfra(ask, terms),
             Extra::NimRerank => rerank::nim(ask, terms),
@@ -71,6 +79,8 @@ impl Extra {
             Extra::HuggingFaceEmbed => embeddings::of_hugging_face(body, back),
             Extra::OllamaEmbed => embeddings::of_ollama(body, back),
             Extra::GoogleImage => google::drawn(body, back),
+            Extra::GoogleSpeech => speech::of_google(body, back),
+            Extra::NimImage => nvidia::drawn(body, back),
             Extra::CloudflareRerank => rerank::of_cloudflare(body, back),
             Extra::DeepinfraRerank => rerank::of_deepinfra(body, back),
             Extra::NimRerank => rerank::of_nim(body, back),

@@ -45,6 +45,12 @@ pub fn within(body: &[u8], format: &str) -> Option<(Bytes, &'static str)> {
     let inner = answer.object("result").ok().flatten().unwrap_or(answer);
     let found = ["audio_data", "audio", "data"].iter().find_map(|name| inner.get::<String>(name).ok().flatten())?;
     let sound = unbase64(found.rsplit_once(";base64,").map_or(found.as_str(), |(_, data)| data))?;
+    if let Some(rate) = inner.get::<u32>("pcm_rate").ok().flatten() {
+        return Some(match format {
+            "pcm" => (sound.into(), "audio/pcm"),
+            _ => (wave(&sound, rate), "audio/wav"),
+        });
+    }
     let kind = match format {
         "wav" => "audio/wav",
         "pcm" => "audio/pcm",
@@ -54,4 +60,40 @@ pub fn within(body: &[u8], format: &str) -> Option<(Bytes, &'static str)> {
         _ => "audio/mpeg",
     };
     Some((sound.into(), kind))
+}
+
+/// Samples of 16 bits and one channel with a head that says so: RIFF WAVE, PCM.
+fn wave(samples: &[u8], rate: u32) -> Bytes {
+    const HEAD: u32 = 44;
+    let length = u32::try_from(samples.len()).unwrap_or(u32::MAX - HEAD);
+    let mut out = Vec::with_capacity(samples.len() + HEAD as usize);
+    out.extend_from_slice(b"RIFF");
+    out.extend_from_slice(&(length.saturating_add(HEAD - 8)).to_le_bytes());
+    out.extend_from_slice(b"WAVEfmt ");
+    out.extend_from_slice(&16_u32.to_le_bytes());
+    // PCM, one channel
+    out.extend_from_slice(&[1, 0, 1, 0]);
+    out.extend_from_slice(&rate.to_le_bytes());
+    out.extend_from_slice(&rate.saturating_mul(2).to_le_bytes());
+    // two bytes a frame, 16 bits a sample
+    out.extend_from_slice(&[2, 0, 16, 0]);
+    out.extend_from_slice(b"data");
+    out.extend_from_slice(&length.to_le_bytes());
+    out.extend_from_slice(samples);
+    out.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn samples_become_a_file_that_says_what_they_are() {
+        let (file, kind) = within(br#"{"audio":"AQIDBA==","pcm_rate":24000}"#, "").expect("it is sound");
+        assert_eq!((kind, file.len(), &file[44..]), ("audio/wav", 48, &[1, 2, 3, 4][..]));
+        assert_eq!(file[4..8], 40_u32.to_le_bytes());
+        assert_eq!((&file[24..28], &file[40..44]), (&24_000_u32.to_le_bytes()[..], &4_u32.to_le_bytes()[..]));
+        let (samples, kind) = within(br#"{"audio":"AQIDBA==","pcm_rate":24000}"#, "pcm").expect("it is sound");
+        assert_eq!((kind, &samples[..]), ("audio/pcm", &[1, 2, 3, 4][..]));
+    }
 }
