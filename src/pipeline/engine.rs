@@ -147,8 +147,8 @@ async fn run(rules: Arc<Rules>, metrics: Arc<Metrics>, mut call: Call) -> Walked
         match timeout {
             None => walk.await,
             Some(limit) => {
-                let left = limit.saturating_sub(call.since.elapsed());
-                tokio::time::timeout(left, walk).await.unwrap_or(Err(Error::Deadline(limit)))
+                let before = (call.since + limit).into();
+                tokio::time::timeout_at(before, walk).await.unwrap_or(Err(Error::Deadline(limit)))
             }
         }
     };

@@ -3,11 +3,44 @@
 use std::borrow::Cow;
 use std::cell::OnceCell;
 
+use http::HeaderName;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::call::{Body, Call, Op};
 use crate::wire::Object;
+
+/// The headers that rules ask for.
+#[derive(Debug, Default)]
+pub struct Wanted {
+    names: Vec<HeaderName>,
+    /// A bit for each length of a name, so that most names of a request need no comparison.
+    lengths: u64,
+}
+
+impl Wanted {
+    /// Whether nobody asks for any.
+    pub fn is_empty(&self) -> bool {
+        self.names.is_empty()
+    }
+
+    /// Whether this one is asked for.
+    pub fn has(&self, name: &HeaderName) -> bool {
+        self.lengths & bit(name) != 0 && self.names.contains(name)
+    }
+}
+
+fn bit(name: &HeaderName) -> u64 {
+    1 << (name.as_str().len() % 64)
+}
+
+impl FromIterator<HeaderName> for Wanted {
+    fn from_iter<T: IntoIterator<Item = HeaderName>>(names: T) -> Self {
+        let names: Vec<HeaderName> = names.into_iter().collect();
+        let lengths = names.iter().fold(0, |lengths, name| lengths | bit(name));
+        Self { names, lengths }
+    }
+}
 
 /// One request, as rules see it.
 pub struct Facts<'c> {

@@ -211,8 +211,8 @@ impl Node {
     }
 }
 
-/// A place without anything special.
-const PLAIN: Pick = Pick { at: 0, spare: false, label: 0 };
+/// The first place, without anything special.
+pub const PLAIN: Pick = Pick { at: 0, spare: false, label: 0 };
 
 /// A place in the stead of others.
 const SPARE: Pick = Pick { spare: true, ..PLAIN };
@@ -286,6 +286,12 @@ impl Group {
                 }
             }
         }
+    }
+
+    /// Whether a single candidate is asked whatever is known of it: nobody is left out, named or labelled here.
+    pub fn is_plain(&self) -> bool {
+        matches!(self.strategy, Strategy::Fallback | Strategy::Fastest)
+            && self.members.iter().all(|member| matches!(member.node, Node::Leaf(_)))
     }
 
     /// The claims that count among the members.

@@ -4,16 +4,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use http::HeaderName;
 use jiff::Timestamp;
 
 use super::affinity::{self, Affinity, Warm};
 use super::candidates::{Candidate, Candidates, Claim, Memo};
 use super::conversation;
-use super::facts::Facts;
+use super::facts::{Facts, Wanted};
 use super::hedge::Hedge;
 use super::matcher::Matcher;
-use super::order::{Asked, Chance, Group, Order, Strategy};
+use super::order::{Asked, Chance, Group, Order, PLAIN, Strategy};
 use super::plan::{Leg, Plan};
 use super::retry::Failover;
 use super::target::Target;
@@ -64,7 +63,7 @@ pub struct Routing {
     /// The way of all others.
     pub main: Route,
     /// The headers that rules ask for.
-    pub headers: Vec<HeaderName>,
+    pub headers: Wanted,
     /// Where the prompts of conversations are cached.
     pub affinity: Option<Arc<Affinity>>,
     /// How often providers have told their models.
@@ -99,6 +98,11 @@ impl Routing {
             return;
         }
         let mut order = Order::new();
+        if candidates.list.len() == 1 && route.root.is_plain() {
+            order.push(PLAIN);
+            plan.legs.push(Leg { route, candidates, order });
+            return;
+        }
         let asked = Asked { facts, candidates: &candidates, moment };
         route.root.order(&asked, None, chance, &mut order);
         if order.len() > 1 {

@@ -11,7 +11,7 @@ use http::HeaderMap;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue};
 
 use crate::call::{Answer, Answered, Op, Reply, Route, Usd};
-use crate::http::edge;
+use crate::http::edge::{self, RATE_LIMIT, Standing};
 use crate::http::error::{Failure, HEADERS};
 use crate::pipeline::Rules;
 use crate::pipeline::walk::Failed;
@@ -28,11 +28,21 @@ const ROUTE: HeaderName = HeaderName::from_static("x-ferro-route");
 const VARIANT: HeaderName = HeaderName::from_static("x-ferro-variant");
 const BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 
+/// What is known of a request before its call.
+#[derive(Clone, Copy)]
+pub struct From {
+    /// When it arrived.
+    pub since: Instant,
+    /// How its address stands with the limit of callers.
+    pub standing: Option<Standing>,
+}
+
 /// The response to a call.
-pub fn respond(answered: Result<Answered, Failed>, rules: &Rules, since: Instant, op: Op) -> Response {
+pub fn respond(answered: Result<Answered, Failed>, rules: &Rules, from: From, op: Op) -> Response {
+    let From { since, standing } = from;
     let (mut response, route) = match answered {
         Ok(Answered { answer: Answer::Whole(reply), route, cost }) if rules.expose_headers && route.attempts > 0 => {
-            return whole(reply, &route, since, cost);
+            return whole(reply, &route, since, standing, cost);
         }
         Ok(Answered { answer, route, .. }) => (body(answer, op), route),
         Err(Failed { error, route }) => (Failure::from(error).into_response(), route),
@@ -44,11 +54,13 @@ pub fn respond(answered: Result<Answered, Failed>, rules: &Rules, since: Instant
 }
 
 /// What nearly all requests end with. The headers are those of [`explain`].
-fn whole(reply: Reply, route: &Route, since: Instant, cost: Option<Usd>) -> Response {
-    static UNPRICED: LazyLock<HeaderMap> =
-        LazyLock::new(|| edge::template([CONTENT_TYPE, OVERHEAD, PROVIDER, ATTEMPTS, TARGET, MODEL]));
-    static PRICED: LazyLock<HeaderMap> =
-        LazyLock::new(|| edge::template([CONTENT_TYPE, OVERHEAD, PROVIDER, ATTEMPTS, TARGET, MODEL, COST]));
+fn whole(reply: Reply, route: &Route, since: Instant, standing: Option<Standing>, cost: Option<Usd>) -> Response {
+    // whether callers are limited, and whether the price is known
+    static HEADS: LazyLock<[[HeaderMap; 2]; 2]> = LazyLock::new(|| {
+        let usual = [CONTENT_TYPE, OVERHEAD, PROVIDER, ATTEMPTS, TARGET, MODEL];
+        [&[][..], &RATE_LIMIT]
+            .map(|limit| [&[][..], &[COST]].map(|cost| edge::template(usual.iter().chain(limit).chain(cost).cloned())))
+    });
     // what nobody knows the price of has no such header
     let cost = cost.and_then(|cost| HeaderValue::from_bytes(cost.digits().as_bytes()).ok());
     let mut response = Response::new(Body::from(reply.body));
@@ -61,8 +73,9 @@ fn whole(reply: Reply, route: &Route, since: Instant, cost: Option<Usd>) -> Resp
     let (provider, attempts) = (HeaderValue::from_static(route.provider), number(route.attempts));
     let values = [reply.content_type, overhead(route, since), provider, attempts, target, model];
     let headers = response.headers_mut();
-    *headers = if cost.is_some() { PRICED.clone() } else { UNPRICED.clone() };
-    for (value, new) in headers.values_mut().skip(1).zip(values.into_iter().chain(cost)) {
+    *headers = HEADS[usize::from(standing.is_some())][usize::from(cost.is_some())].clone();
+    let limits = standing.map(Standing::values).into_iter().flatten();
+    for (value, new) in headers.values_mut().skip(1).zip(values.into_iter().chain(limits).chain(cost)) {
         *value = new;
     }
     rare(headers, route);

@@ -51,10 +51,10 @@ pub async fn chat_of(caller: Caller, gateway: Arc<Gateway>, request: Request) ->
         Err(error) => return Failure::from(error).into_response(),
     };
     // not [`answer`]: this future is moved, and would hold what it hands over twice
-    let since = call.since;
+    let from = answer::From { since: call.since, standing: caller.standing };
     let answered = snapshot.stack.clone().call((call, caller.outcome)).await;
     drop(reserved);
-    answer::respond(answered, &snapshot.rules, since, Op::Chat)
+    answer::respond(answered, &snapshot.rules, from, Op::Chat)
 }
 
 /// Any other operation.
@@ -84,15 +84,19 @@ pub async fn serve(op: Op, gateway: Arc<Gateway>, mut request: Request) -> Respo
 
 /// The headers that rules ask for.
 fn asked_for(snapshot: &Snapshot, headers: &HeaderMap) -> Vec<(HeaderName, HeaderValue)> {
-    let names = snapshot.rules.routing.headers.iter();
-    names.filter_map(|name| Some((name.clone(), headers.get(name)?.clone()))).collect()
+    let wanted = &snapshot.rules.routing.headers;
+    if wanted.is_empty() {
+        return Vec::new();
+    }
+    let asked = headers.iter().filter(|(name, _)| wanted.has(name));
+    asked.map(|(name, value)| (name.clone(), value.clone())).collect()
 }
 
 async fn answer(snapshot: Arc<Snapshot>, call: Call, caller: Caller, reserved: Reserved) -> Response {
-    let (since, op) = (call.since, call.op);
+    let (from, op) = (answer::From { since: call.since, standing: caller.standing }, call.op);
     let answered = snapshot.stack.clone().call((call, caller.outcome)).await;
     drop(reserved);
-    answer::respond(answered, &snapshot.rules, since, op)
+    answer::respond(answered, &snapshot.rules, from, op)
 }
 
 fn call(op: Op, body: Object, caller: &Caller) -> Result<Call, Error> {

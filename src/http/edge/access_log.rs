@@ -12,7 +12,7 @@ use http::uri::PathAndQuery;
 use http::{Method, Request, Response};
 use http_body::{Body as _, Frame, SizeHint};
 
-use super::Caller;
+use super::{Caller, Standing};
 use crate::call::OutcomeSlot;
 use crate::http::error::Code;
 use crate::telemetry::Line;
@@ -65,13 +65,14 @@ impl Entry {
     }
 
     /// The same, as the handler gets to see it.
-    pub(super) fn caller(&self) -> Caller {
+    pub(super) fn caller(&self, standing: Option<Standing>) -> Caller {
         Caller {
             id: self.id.clone(),
             since: self.since,
             key: self.key.clone(),
             remote: self.remote,
             outcome: self.outcome.clone(),
+            standing,
         }
     }
 

@@ -35,7 +35,7 @@ use self::access_log::Entry;
 pub use self::access_log::Log;
 pub use self::headers::template;
 use self::path::Scope;
-use self::rate_limit::Standing;
+pub use self::rate_limit::{HEADERS as RATE_LIMIT, Standing};
 pub use self::settings::EdgeSettings;
 use super::error::Failure;
 use crate::call::OutcomeSlot;
@@ -53,6 +53,8 @@ pub struct Caller {
     pub remote: IpAddr,
     /// Where the call's outcome belongs: filed there, it is in the access line even if the caller leaves early.
     pub outcome: OutcomeSlot,
+    /// How its address stands with the limit of callers, if that counts it.
+    pub standing: Option<Standing>,
 }
 
 /// A caller of a router that is embedded without the edge: anonymous, arriving now.
@@ -65,6 +67,7 @@ impl Default for Caller {
             key: None,
             remote,
             outcome: OutcomeSlot::default(),
+            standing: None,
         }
     }
 }
@@ -149,7 +152,7 @@ where
         let mut standing = None;
         let admitted = panic::catch_unwind(AssertUnwindSafe(|| {
             match admit(&self.edge.0, self.peer, &mut request, &mut entry, &mut standing) {
-                Ok(None) => Stage::Handler(self.inner.handle(request.map(Body::new), entry.caller())),
+                Ok(None) => Stage::Handler(self.inner.handle(request.map(Body::new), entry.caller(standing))),
                 Ok(Some(reply)) => Stage::Over(reply),
                 Err(failure) => Stage::Over(failure.into_response()),
             }

@@ -15,6 +15,7 @@ use governor::state::{InMemoryState, NotKeyed, StateStore};
 use governor::{NotUntil, Quota, RateLimiter};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
+use super::headers::find;
 use crate::http::error::Failure;
 
 /// Addresses are hashed into this many buckets: memory stays bounded without evicting anybody, at the price that two
@@ -59,7 +60,7 @@ pub(super) enum Limit {
 type Limiter = RateLimiter<usize, Buckets, MonotonicClock, StateInformationMiddleware>;
 
 /// `x-ratelimit-limit-requests`, `-remaining-requests`, `-reset-requests`.
-const HEADERS: [HeaderName; 3] = [
+pub const HEADERS: [HeaderName; 3] = [
     HeaderName::from_static("x-ratelimit-limit-requests"),
     HeaderName::from_static("x-ratelimit-remaining-requests"),
     HeaderName::from_static("x-ratelimit-reset-requests"),
@@ -67,7 +68,7 @@ const HEADERS: [HeaderName; 3] = [
 
 /// How an address stands with the limit of callers.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Standing {
+pub struct Standing {
     /// Requests at once, of a caller who has been quiet.
     limit: u32,
     /// Requests that would be served now.
@@ -85,17 +86,26 @@ impl Standing {
 
     /// Adds the headers, unless a provider's answer brought its own: one answer tells of one limit.
     pub(super) fn put(self, headers: &mut HeaderMap) {
-        if HEADERS.iter().any(|name| headers.contains_key(name)) {
-            return;
+        if !HEADERS.iter().any(|name| find(headers, name).is_some()) {
+            headers.extend(HEADERS.into_iter().zip(self.values()));
         }
-        let values = [self.limit.into(), self.remaining.into(), span(self.reset)];
-        headers.extend(HEADERS.into_iter().zip(values));
+    }
+
+    /// The values of [`HEADERS`].
+    pub fn values(self) -> [HeaderValue; 3] {
+        [self.limit.into(), self.remaining.into(), span(self.reset)]
     }
 }
 
 /// A duration as OpenAI writes it: `350ms`, `1.2s`, `1m30s`, `2h0m5s`; rounded up to milliseconds.
 fn span(duration: Duration) -> HeaderValue {
-    let millis = duration.as_nanos().div_ceil(1_000_000);
+    let millis = u64::try_from(duration.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX);
+    // what it nearly always is, without the formatting machinery
+    match millis {
+        0 => return HeaderValue::from_static("0ms"),
+        1 => return HeaderValue::from_static("1ms"),
+        _ => {}
+    }
     let (minutes, rest) = (millis / 60_000, millis % 60_000);
     let seconds = format!("{}.{:03}", rest / 1000, rest % 1000);
     let seconds = seconds.trim_end_matches('0').trim_end_matches('.');

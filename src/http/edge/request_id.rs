@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
+use super::headers::find;
+
 /// The header, on requests and responses.
 pub(super) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -13,7 +15,7 @@ const LONGEST: usize = 128;
 
 /// The id of a request, and the header value that echoes it.
 pub(super) fn of(headers: &HeaderMap) -> (Arc<str>, HeaderValue) {
-    if let Some(value) = headers.get(X_REQUEST_ID)
+    if let Some(value) = find(headers, &X_REQUEST_ID)
         && let Some(id) = sane(value)
     {
         return (id.into(), value.clone());
