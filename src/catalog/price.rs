@@ -50,8 +50,19 @@ pub struct Prices {
     tiers: [[Option<u64>; 2]; TIERS.len()],
     /// Whether the configuration says so: then it counts more than what the provider says.
     own: bool,
-    /// The prices of a list that has no conditions, as most have none.
-    plain: Option<Box<Rates>>,
+    /// The usual prices, where they depend neither on the day, the hour nor the length of the input, as most do not.
+    standard: Option<Box<Rates>>,
+}
+
+/// What a token costs, in picodollars, where that is all there is to a price.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PerToken {
+    /// Of the prompt.
+    pub input: u64,
+    /// Of the prompt, read from the cache.
+    pub cached: u64,
+    /// Of the answer.
+    pub output: u64,
 }
 
 /// Tiers that have conditions.
@@ -78,17 +89,43 @@ impl Prices {
             [number(tier.name()), there]
         };
         let words: Box<[(u8, u64)]> = row.table().words(at, count).collect();
-        let conditions = words.iter().filter(|(kind, _)| *kind >= word::TIER).count();
         let mut prices = Self {
             words,
             region: region.and_then(|region| number(&format!("region={region}"))),
             tiers: TIERS.map(tier),
             own: row.is_own(),
-            plain: None,
+            standard: None,
         };
-        // the end of the one entry is the only control word
-        prices.plain = (conditions == 1).then(|| Box::new(prices.rates(0, Tier::Standard, 0)));
+        prices.standard = prices.is_steady().then(|| Box::new(prices.rates(0, Tier::Standard, 0)));
         prices
+    }
+
+    /// Whether the usual prices are always the same.
+    fn is_steady(&self) -> bool {
+        let (mut when, mut varies) = (None, false);
+        self.words.iter().all(|(kind, value)| {
+            match *kind {
+                word::WHEN => when = Some(*value),
+                word::FROM | word::WINDOW | word::TIER => varies = true,
+                word::END => {
+                    let usual = when.is_none() || when == self.region;
+                    let steady = !(usual && varies);
+                    (when, varies) = (None, false);
+                    return steady;
+                }
+                _ => {}
+            }
+            true
+        })
+    }
+
+    /// What a token costs, where nothing but tokens does and that is always the same.
+    pub fn per_token(&self) -> Option<PerToken> {
+        let rates = self.standard.as_ref().filter(|rates| rates.get(n::PER_REQUEST).is_none())?;
+        let [input, output] = [n::IN, n::OUT].map(|kind| rates.get(kind).map(|usd| usd.picos()));
+        let (input, output) = (input?, output?);
+        let cached = rates.get(n::CACHE_READ).map_or(input, |usd| usd.picos());
+        Some(PerToken { input, cached, output })
     }
 
     /// The prices that hold at a moment, seconds of Unix time, for a tier and so many input tokens. What has no price has
@@ -131,9 +168,9 @@ impl Prices {
         if !self.own && usage.told > Usd::ZERO {
             return Some(usage.told);
         }
-        match &self.plain {
-            Some(rates) => rates.cost(usage),
-            None => self.rates(at, usage.tier, usage.prompt).cost(usage),
+        match &self.standard {
+            Some(rates) if usage.tier == Tier::Standard => rates.cost(usage),
+            _ => self.rates(at, usage.tier, usage.prompt).cost(usage),
         }
     }
 }

@@ -10,7 +10,7 @@ use super::habits::Habit;
 use super::pace::Track;
 use super::target::Target;
 use crate::call::Op;
-use crate::catalog::price::Prices;
+use crate::catalog::price::{PerToken, Prices};
 
 /// Models that are remembered; further ones are looked up for every call, since callers can name any.
 const MOST: usize = 1000;
@@ -78,6 +78,8 @@ pub struct Candidate {
     pub claim: Claim,
     /// What the model costs there, if that is known and somebody asks.
     pub prices: Option<Prices>,
+    /// What a token costs there, where nothing else does.
+    pub per_token: Option<PerToken>,
     /// How fast it has been, whole and streamed, if somebody asks.
     pub tracks: Option<[Arc<Track>; 2]>,
     /// How long its answers usually are, if somebody asks.
@@ -114,7 +116,15 @@ impl Candidates {
     /// The one that is asked, whatever it serves.
     pub fn only(target: &Arc<Target>, model: &Arc<str>) -> Self {
         let (target, model) = (target.clone(), target.upstream_model(model));
-        let only = Candidate { target, model, claim: Claim::Declared, prices: None, tracks: None, habit: None };
+        let only = Candidate {
+            target,
+            model,
+            claim: Claim::Declared,
+            prices: None,
+            per_token: None,
+            tracks: None,
+            habit: None,
+        };
         Self { list: vec![only], places: Box::default() }
     }
 

@@ -25,29 +25,38 @@ impl Ask {
 
     /// The expected cost; `None` if the price is not known.
     pub fn cost(&self, candidate: &Candidate, now: Timestamp) -> Option<Usd> {
+        if let (Some(price), Op::Chat | Op::Complete | Op::Respond) = (candidate.per_token, self.op) {
+            let (cached, output) = self.tokens(candidate);
+            let fresh = self.prompt.saturating_sub(cached);
+            let picos = [(fresh, price.input), (cached, price.cached), (output, price.output)];
+            return Some(Usd::of_picos(picos.iter().map(|(count, each)| u128::from(*count) * u128::from(*each)).sum()));
+        }
         let at = u64::try_from(now.as_second()).unwrap_or(0);
         candidate.prices.as_ref()?.cost(&self.usage(candidate), at)
     }
 
-    /// The expected usage.
+    /// The tokens of the prompt that are expected to come from the cache, and those of the answer.
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
         clippy::cast_precision_loss,
         reason = "an estimate of a share of the tokens"
     )]
-    pub fn usage(&self, candidate: &Candidate) -> Usage {
+    fn tokens(&self, candidate: &Candidate) -> (u64, u64) {
         let habit = candidate.habit.as_deref();
-        let tokens = || {
-            let usual = habit.and_then(|habit| habit.output()).unwrap_or(USUAL);
-            u64::from(self.count) * self.most.map_or(usual, |most| usual.min(most))
-        };
+        let usual = habit.and_then(|habit| habit.output()).unwrap_or(USUAL);
+        let output = u64::from(self.count) * self.most.map_or(usual, |most| usual.min(most));
+        ((self.prompt as f32 * habit.map_or(0.0, |habit| habit.cached())) as u64, output)
+    }
+
+    /// The expected usage.
+    pub fn usage(&self, candidate: &Candidate) -> Usage {
         let characters = u32::try_from(self.prompt * 4).unwrap_or(u32::MAX);
         let usage = Usage { prompt: self.prompt, estimated: true, ..Usage::default() };
         match self.op {
             Op::Chat | Op::Complete | Op::Respond => {
-                let cached = (self.prompt as f32 * habit.map_or(0.0, |habit| habit.cached())) as u64;
-                Usage { completion: tokens(), cached, ..usage }
+                let (cached, completion) = self.tokens(candidate);
+                Usage { completion, cached, ..usage }
             }
             Op::Image | Op::ImageEdit | Op::ImageVariation => Usage { images: self.count, ..usage },
             Op::Speech => Usage { characters, ..usage },

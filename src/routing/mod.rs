@@ -10,6 +10,7 @@ pub mod candidates;
 pub mod conversation;
 pub mod cost;
 pub mod digest;
+pub mod experiment;
 pub mod facts;
 pub mod habits;
 pub mod hedge;

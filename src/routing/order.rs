@@ -3,17 +3,17 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use http::HeaderName;
 use smallvec::SmallVec;
 
 use super::candidates::{Candidate, Candidates, Claim, Claims};
 use super::cost;
+use super::experiment::Test;
 use super::facts::Facts;
 use super::matcher::Matcher;
 use super::pace::Standing;
 use super::pick;
 use super::route::Moment;
-use crate::config::{StickyBy, Unpriced};
+use crate::config::Unpriced;
 
 /// A target, by its number among the leaves of its route, or targets that have a strategy of their own.
 #[derive(Debug)]
@@ -79,28 +79,6 @@ pub struct Rule {
     pub to: Node,
 }
 
-/// An experiment.
-#[derive(Debug)]
-pub struct Test {
-    /// What is compared.
-    pub variants: Vec<Variant>,
-    /// What keeps a caller with one variant, and the header where that is one.
-    pub sticky: Option<(StickyBy, Option<HeaderName>)>,
-    /// Whether a failure moves on.
-    pub leave: bool,
-}
-
-/// One side of an experiment.
-#[derive(Debug)]
-pub struct Variant {
-    /// Who is asked.
-    pub to: Node,
-    /// Its share.
-    pub weight: f64,
-    /// Its name among the labels of the route, and one more.
-    pub label: u8,
-}
-
 /// One place in an order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pick {
@@ -137,7 +115,7 @@ pub type Chance<'a> = &'a mut dyn FnMut() -> f64;
 
 impl Node {
     /// Every leaf below.
-    fn leaves(&self, each: &mut dyn FnMut(u16)) {
+    pub(super) fn leaves(&self, each: &mut dyn FnMut(u16)) {
         match self {
             Node::Leaf(leaf) => each(*leaf),
             Node::Group(group) => group.members.iter().for_each(|member| member.node.leaves(each)),
@@ -152,6 +130,10 @@ impl Node {
         of: &dyn Fn(&Candidate) -> Option<T>,
     ) -> Option<T> {
         let mut least: Option<T> = None;
+        if let Node::Leaf(leaf) = self {
+            let candidate = asked.candidate(*leaf).filter(|(_, candidate)| mask.has(candidate.claim));
+            return candidate.and_then(|(_, candidate)| of(candidate));
+        }
         self.leaves(&mut |leaf| {
             let candidate = asked.candidate(leaf).filter(|(_, candidate)| mask.has(candidate.claim));
             if let Some(new) = candidate.and_then(|(_, candidate)| of(candidate))
@@ -168,10 +150,15 @@ impl Node {
         let stream = usize::from(asked.facts.call.stream);
         let mut best = Standing::NEW;
         let mut least = f64::INFINITY;
-        self.leaves(&mut |leaf| {
+        let of = |leaf| {
             let candidate = asked.candidate(leaf).filter(|(_, candidate)| mask.has(candidate.claim));
-            if let Some(track) = candidate.and_then(|(_, candidate)| candidate.tracks.as_ref()) {
-                let standing = track[stream].standing(now);
+            Some(candidate?.1.tracks.as_ref()?[stream].standing(now))
+        };
+        if let Node::Leaf(leaf) = self {
+            return of(*leaf).unwrap_or(Standing::NEW);
+        }
+        self.leaves(&mut |leaf| {
+            if let Some(standing) = of(leaf) {
                 let rank = standing.score.unwrap_or(if standing.in_flight == 0 { -1.0 } else { f64::MAX });
                 if rank < least {
                     (best, least) = (standing, rank);
@@ -189,7 +176,14 @@ impl Node {
     }
 
     /// Adds those below. With a `mask` only those with such a claim; without one, whoever is named serves.
-    fn add(&self, asked: &Asked<'_, '_>, mask: Option<Claims>, how: Pick, chance: Chance<'_>, order: &mut Order) {
+    pub(super) fn add(
+        &self,
+        asked: &Asked<'_, '_>,
+        mask: Option<Claims>,
+        how: Pick,
+        chance: Chance<'_>,
+        order: &mut Order,
+    ) {
         match self {
             Node::Leaf(leaf) => {
                 if let Some((at, candidate)) = asked.candidate(*leaf)
@@ -343,54 +337,4 @@ impl Group {
         priced.sort_by_key(|(price, _)| (price.is_none(), *price));
         self.in_turn(priced.into_iter().map(|(_, at)| at), asked, mask, chance, order);
     }
-}
-
-impl Test {
-    fn order(&self, asked: &Asked<'_, '_>, chance: Chance<'_>, order: &mut Order) {
-        let able = |variant: &Variant| {
-            let mut able = false;
-            variant.to.leaves(&mut |leaf| able |= asked.candidates.place(leaf).is_some());
-            able
-        };
-        let weight = |variant: &Variant| if able(variant) { variant.weight } else { 0.0 };
-        let weights: SmallVec<[f64; 8]> = self.variants.iter().map(weight).collect();
-        let mut drawn = false;
-        let mut sticky = self.sticky_chance(asked);
-        let mut first = || match sticky.take().filter(|_| !drawn) {
-            Some(chance) => {
-                drawn = true;
-                chance
-            }
-            None => chance(),
-        };
-        let mut turns = Vec::with_capacity(weights.len());
-        pick::weighted(&weights, &mut first, &mut turns);
-        for turn in turns.into_iter().take(if self.leave { usize::MAX } else { 1 }) {
-            let variant = &self.variants[usize::from(turn)];
-            variant.to.add(asked, None, Pick { label: variant.label, ..PLAIN }, chance, order);
-        }
-    }
-
-    /// What stands in for chance where a caller shall stay with one variant: the same number for the same caller.
-    #[expect(clippy::cast_precision_loss, reason = "53 bits of a hash are enough")]
-    fn sticky_chance(&self, asked: &Asked<'_, '_>) -> Option<f64> {
-        let (by, header) = self.sticky.as_ref()?;
-        let facts = asked.facts;
-        let name = match by {
-            StickyBy::Key => facts.call.key.as_deref().map(str::to_owned),
-            StickyBy::User => facts.user().map(std::borrow::Cow::into_owned),
-            StickyBy::Header => facts.header(header.as_ref()?.as_str()).map(str::to_owned),
-        };
-        let name = name.filter(|name| !name.is_empty())?;
-        Some((fnv(name.as_bytes()) >> 11) as f64 / (1_u64 << 53) as f64)
-    }
-}
-
-/// FNV-1a with a last mix: the same on every machine and in every version, so that replicas agree.
-fn fnv(bytes: &[u8]) -> u64 {
-    let hash = bytes
-        .iter()
-        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3));
-    let mixed = (hash ^ (hash >> 33)).wrapping_mul(0xff51_afd7_ed55_8ccd);
-    mixed ^ (mixed >> 33)
 }

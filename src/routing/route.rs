@@ -19,6 +19,7 @@ use super::target::Target;
 use crate::call::{self, Body, Op};
 use crate::catalog::Catalog;
 use crate::catalog::known::Owner;
+use crate::catalog::price::Prices;
 use crate::config;
 
 /// A way that requests can go.
@@ -148,9 +149,11 @@ impl Routing {
 
     fn candidate(&self, goes_by: GoesBy, target: &Arc<Target>, model: Arc<str>, claim: Claim) -> Candidate {
         let owner = Owner { provider: target.provider.spec.id, target: &target.name };
+        let prices = goes_by.price.then(|| self.catalog.prices(owner, &model)).flatten();
         Candidate {
             target: target.clone(),
-            prices: goes_by.price.then(|| self.catalog.prices(owner, &model)).flatten(),
+            per_token: prices.as_ref().and_then(Prices::per_token),
+            prices,
             tracks: goes_by.pace.then(|| [false, true].map(|stream| target.vitals.pace.track(&model, stream))),
             habit: goes_by.price.then(|| target.vitals.habits.of(&model)),
             claim,

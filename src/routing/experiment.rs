@@ -1,0 +1,81 @@
+//! Experiments: a variant is drawn by weight, and a caller may stay with it.
+
+use http::HeaderName;
+use smallvec::SmallVec;
+
+use super::order::{Asked, Chance, Node, Order, PLAIN, Pick};
+use super::pick;
+use crate::config::StickyBy;
+
+/// An experiment.
+#[derive(Debug)]
+pub struct Test {
+    /// What is compared.
+    pub variants: Vec<Variant>,
+    /// What keeps a caller with one variant, and the header where that is one.
+    pub sticky: Option<(StickyBy, Option<HeaderName>)>,
+    /// Whether a failure moves on.
+    pub leave: bool,
+}
+
+/// One side of an experiment.
+#[derive(Debug)]
+pub struct Variant {
+    /// Who is asked.
+    pub to: Node,
+    /// Its share.
+    pub weight: f64,
+    /// Its name among the labels of the route, and one more.
+    pub label: u8,
+}
+
+impl Test {
+    /// Appends who is asked, in order.
+    pub(super) fn order(&self, asked: &Asked<'_, '_>, chance: Chance<'_>, order: &mut Order) {
+        let able = |variant: &Variant| {
+            let mut able = false;
+            variant.to.leaves(&mut |leaf| able |= asked.candidates.place(leaf).is_some());
+            able
+        };
+        let weight = |variant: &Variant| if able(variant) { variant.weight } else { 0.0 };
+        let weights: SmallVec<[f64; 8]> = self.variants.iter().map(weight).collect();
+        let mut drawn = false;
+        let mut sticky = self.sticky_chance(asked);
+        let mut first = || match sticky.take().filter(|_| !drawn) {
+            Some(chance) => {
+                drawn = true;
+                chance
+            }
+            None => chance(),
+        };
+        let mut turns = Vec::with_capacity(weights.len());
+        pick::weighted(&weights, &mut first, &mut turns);
+        for turn in turns.into_iter().take(if self.leave { usize::MAX } else { 1 }) {
+            let variant = &self.variants[usize::from(turn)];
+            variant.to.add(asked, None, Pick { label: variant.label, ..PLAIN }, chance, order);
+        }
+    }
+
+    /// What stands in for chance where a caller shall stay with one variant: the same number for the same caller.
+    #[expect(clippy::cast_precision_loss, reason = "53 bits of a hash are enough")]
+    fn sticky_chance(&self, asked: &Asked<'_, '_>) -> Option<f64> {
+        let (by, header) = self.sticky.as_ref()?;
+        let facts = asked.facts;
+        let name = match by {
+            StickyBy::Key => facts.call.key.as_deref().map(str::to_owned),
+            StickyBy::User => facts.user().map(std::borrow::Cow::into_owned),
+            StickyBy::Header => facts.header(header.as_ref()?.as_str()).map(str::to_owned),
+        };
+        let name = name.filter(|name| !name.is_empty())?;
+        Some((fnv(name.as_bytes()) >> 11) as f64 / (1_u64 << 53) as f64)
+    }
+}
+
+/// FNV-1a with a last mix: the same on every machine and in every version, so that replicas agree.
+fn fnv(bytes: &[u8]) -> u64 {
+    let hash = bytes
+        .iter()
+        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3));
+    let mixed = (hash ^ (hash >> 33)).wrapping_mul(0xff51_afd7_ed55_8ccd);
+    mixed ^ (mixed >> 33)
+}
