@@ -107,3 +107,24 @@ async fn what_a_provider_lists_is_known_across_reloads() {
     assert!(followed.gateway.get("/v1/models").await.body.contains("found"));
     upstream.until("/v1/models").await;
 }
+
+#[tokio::test]
+async fn a_circuit_stays_open_across_reloads_that_leave_its_block_alone() {
+    let (down, up) = (Upstream::says([Say::json(500, "")]).await, Upstream::says([Say::text("p")]).await);
+    let text = |threshold: u32, more: &str| {
+        let breaker = format!("    circuit_breaker: {{ failure_threshold: {threshold}, timeout: 1h }}\n");
+        let (a, b) = (target("a", "openai", &down, "m", &breaker), target("b", "openai", &up, "m", ""));
+        format!("strategy: {{ mode: fallback }}\ntargets:\n{a}{b}{more}")
+    };
+    let followed = Followed::begins(&text(1, ""), &[]).await;
+    let circuit = async || followed.gateway.get("/readyz").await.json()["providers"][0]["circuit"].clone();
+    assert_eq!((circuit().await, followed.gateway.chat().await.status), ("closed".into(), 200));
+    assert_eq!(circuit().await, "open");
+    followed.write(&text(1, "aliases: { x: m }\n"));
+    while followed.metric(OK).await < 1.0 {}
+    assert_eq!((circuit().await, followed.gateway.chat().await.status), ("open".into(), 200));
+    assert_eq!(down.seen().len(), 1);
+    followed.write(&text(2, ""));
+    while followed.metric(OK).await < 2.0 {}
+    assert_eq!(circuit().await, "closed");
+}
