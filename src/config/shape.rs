@@ -113,6 +113,10 @@ impl<'s> Walk<'s> {
             }
             ("string" | "text", _) => self.wrong(node, at, "a text"),
             ("words", Value::Text(word)) => self.word(node, word, schema, at),
+            // `off` without quotes is a word, too
+            ("words", Value::Bool(_, word)) if self.format == Format::Yaml && words(schema).contains(&&**word) => {
+                self.word(node, word, schema, at)
+            }
             ("words", _) => self.wrong(node, at, &one_of(&words(schema))),
             ("boolean", Value::Bool(truth, _)) => Some(Json::Bool(*truth)),
             ("boolean", Value::Text(word)) if self.format == Format::Yaml && truth(word).is_some() => {
