@@ -113,10 +113,9 @@ impl<'c> Facts<'c> {
                 (Body::Json(body), _) => {
                     messages(body, "messages", &mut said);
                     for name in ["input", "prompt", "query"] {
-                        match body.raw(name).map(serde_json::from_slice::<Said<'_>>) {
-                            Some(Ok(Said::Text(text))) => said.push(text.into_owned()),
-                            Some(Ok(Said::Many(_))) => messages(body, name, &mut said),
-                            _ => {}
+                        match body.raw(name).map(serde_json::from_slice::<String>) {
+                            Some(Ok(text)) => said.push(text),
+                            _ => messages(body, name, &mut said),
                         }
                     }
                 }
@@ -126,14 +125,6 @@ impl<'c> Facts<'c> {
             said
         })
     }
-}
-
-/// What content can be.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Said<'a> {
-    Text(#[serde(borrow)] Cow<'a, str>),
-    Many(#[serde(borrow)] Vec<&'a RawValue>),
 }
 
 #[derive(Deserialize)]
@@ -162,15 +153,13 @@ fn messages(body: &Object, name: &str, said: &mut Vec<String>) {
     }
 }
 
+/// The texts of content, which is one or has parts.
 fn texts(content: &RawValue, said: &mut Vec<String>) {
-    match serde_json::from_str::<Said<'_>>(content.get()) {
-        Ok(Said::Text(text)) => said.push(text.into_owned()),
-        Ok(Said::Many(parts)) => {
-            for part in parts {
-                let text = serde_json::from_str::<Part<'_>>(part.get()).ok().and_then(|part| part.text);
-                said.extend(text.map(Cow::into_owned));
-            }
-        }
-        Err(_) => {}
+    if let Ok(text) = serde_json::from_str::<String>(content.get()) {
+        return said.push(text);
+    }
+    for part in serde_json::from_str::<Vec<&RawValue>>(content.get()).unwrap_or_default() {
+        let text = serde_json::from_str::<Part<'_>>(part.get()).ok().and_then(|part| part.text);
+        said.extend(text.map(Cow::into_owned));
     }
 }
