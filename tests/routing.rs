@@ -1,5 +1,12 @@
 //! Who is asked, in which order, how often, and when the next one is.
 
+mod costs;
+mod desk;
+mod draws;
+mod fastest;
+mod rules;
+mod ways;
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};

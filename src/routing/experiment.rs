@@ -1,4 +1,4 @@
-//! Experiments: a variant is drawn by weight, and a caller may stay with it.
+//! `ab-test`: a variant is drawn, and a caller may stay with theirs.
 
 use http::HeaderName;
 use smallvec::SmallVec;
@@ -30,7 +30,7 @@ pub struct Variant {
 }
 
 impl Test {
-    /// Appends who is asked, in order.
+    /// Appends who is asked: the variant that is drawn, and after it the others.
     pub(super) fn order(&self, asked: &Asked<'_, '_>, chance: Chance<'_>, order: &mut Order) {
         let able = |variant: &Variant| {
             let mut able = false;
@@ -54,6 +54,19 @@ impl Test {
             let variant = &self.variants[usize::from(turn)];
             variant.to.add(asked, None, Pick { label: variant.label, ..PLAIN }, chance, order);
         }
+    }
+
+    /// Takes those out from this place on who are a variant without a share: they get no failover either.
+    pub(super) fn without_the_drained(&self, asked: &Asked<'_, '_>, from: usize, order: &mut Order) {
+        let mut drained: SmallVec<[u16; 8]> = SmallVec::new();
+        for variant in self.variants.iter().filter(|variant| variant.weight <= 0.0) {
+            variant.to.leaves(&mut |leaf| drained.extend(asked.candidates.place(leaf)));
+        }
+        let mut place = 0;
+        order.retain(|pick| {
+            place += 1;
+            place <= from || !drained.contains(&pick.at)
+        });
     }
 
     /// What stands in for chance where a caller shall stay with one variant: the same number for the same caller.

@@ -24,6 +24,11 @@ impl Wanted {
         self.names.is_empty()
     }
 
+    /// Their names.
+    pub fn names(&self) -> &[HeaderName] {
+        &self.names
+    }
+
     /// Whether this one is asked for.
     pub fn has(&self, name: &HeaderName) -> bool {
         self.lengths & bit(name) != 0 && self.names.contains(name)

@@ -33,6 +33,8 @@ pub struct Group {
     pub members: Vec<Member>,
     /// How they are ordered.
     pub strategy: Strategy,
+    /// Whether the member where a conversation is cached comes before what the strategy says.
+    pub warms: bool,
 }
 
 /// One entry of a group.
@@ -101,6 +103,8 @@ pub struct Asked<'a, 'c> {
     pub candidates: &'a Candidates,
     /// When.
     pub moment: Moment,
+    /// The target where the conversation is cached, by its tag, if it would answer.
+    pub warm: Option<u16>,
 }
 
 impl Asked<'_, '_> {
@@ -168,6 +172,13 @@ impl Node {
         best
     }
 
+    /// Whether the target with this tag is below and can be asked.
+    fn has(&self, asked: &Asked<'_, '_>, tag: u16) -> bool {
+        let mut has = false;
+        self.leaves(&mut |leaf| has |= asked.candidate(leaf).is_some_and(|(_, one)| one.target.tag == tag));
+        has
+    }
+
     fn is_able(&self, asked: &Asked<'_, '_>, mask: Claims) -> bool {
         match self {
             Node::Leaf(leaf) => asked.candidate(*leaf).is_some_and(|(_, candidate)| mask.has(candidate.claim)),
@@ -205,8 +216,8 @@ impl Node {
     }
 }
 
-/// The first place, without anything special.
-pub const PLAIN: Pick = Pick { at: 0, spare: false, label: 0 };
+/// A place without anything special.
+pub(super) const PLAIN: Pick = Pick { at: 0, spare: false, label: 0 };
 
 /// A place in the stead of others.
 const SPARE: Pick = Pick { spare: true, ..PLAIN };
@@ -221,7 +232,8 @@ impl Group {
                 let from = order.len();
                 first.node.add(asked, None, PLAIN, chance, order);
                 if order.len() > from {
-                    others.iter().for_each(|member| member.node.add(asked, None, SPARE, chance, order));
+                    let mask = Some(pool());
+                    others.iter().for_each(|member| member.node.add(asked, mask, SPARE, chance, order));
                 }
             }
             Strategy::Fallback => {
@@ -234,7 +246,7 @@ impl Group {
                 let weights: SmallVec<[f64; 16]> = self.members.iter().map(weight).collect();
                 let mut turns = Vec::with_capacity(weights.len());
                 pick::weighted(&weights, &mut || chance(), &mut turns);
-                self.in_turn(turns, asked, mask, chance, order);
+                self.in_turn(&mut turns, asked, mask, chance, order);
             }
             Strategy::Fastest => {
                 let mask = pool();
@@ -244,8 +256,8 @@ impl Group {
                 let standings: SmallVec<[Standing; 16]> = able.iter().map(standing).collect();
                 let mut turns = Vec::with_capacity(able.len());
                 pick::least(&standings, &mut || chance(), &mut turns);
-                let turns = turns.into_iter().map(|turn| able[usize::from(turn)]);
-                self.in_turn(turns, asked, mask, chance, order);
+                turns.iter_mut().for_each(|turn| *turn = able[usize::from(*turn)]);
+                self.in_turn(&mut turns, asked, mask, chance, order);
             }
             Strategy::Cheapest(unpriced) => self.cheapest(*unpriced, asked, pool(), chance, order),
             Strategy::Rules { rules, first, leave } => {
@@ -268,15 +280,18 @@ impl Group {
                 }
                 // whom a rule names is meant: if it does not serve the model, nobody does
                 if order.len() > from {
-                    self.members.iter().for_each(|member| member.node.add(asked, None, rest, chance, order));
+                    let mask = Some(pool());
+                    self.members.iter().for_each(|member| member.node.add(asked, mask, rest, chance, order));
                 }
             }
             Strategy::Test(test) => {
                 let from = order.len();
                 test.order(asked, chance, order);
-                if order.len() > from {
-                    let rest = Pick { spare: !test.leave, ..PLAIN };
-                    self.members.iter().for_each(|member| member.node.add(asked, None, rest, chance, order));
+                let drawn = order.len();
+                if drawn > from {
+                    let (mask, rest) = (Some(pool()), Pick { spare: !test.leave, ..PLAIN });
+                    self.members.iter().for_each(|member| member.node.add(asked, mask, rest, chance, order));
+                    test.without_the_drained(asked, drawn, order);
                 }
             }
         }
@@ -307,17 +322,14 @@ impl Group {
         members.filter(move |(_, member)| member.node.is_able(asked, mask)).map(|(at, _)| at as u16)
     }
 
-    fn in_turn(
-        &self,
-        turns: impl IntoIterator<Item = u16>,
-        asked: &Asked<'_, '_>,
-        mask: Claims,
-        chance: Chance<'_>,
-        order: &mut Order,
-    ) {
-        for turn in turns {
-            self.members[usize::from(turn)].node.add(asked, Some(mask), PLAIN, chance, order);
+    /// Adds members in this order, but for one where the conversation is cached, which comes first.
+    fn in_turn(&self, turns: &mut [u16], asked: &Asked<'_, '_>, mask: Claims, chance: Chance<'_>, order: &mut Order) {
+        let node = |turn: u16| &self.members[usize::from(turn)].node;
+        let warm = asked.warm.filter(|_| self.warms);
+        if let Some(place) = warm.and_then(|tag| turns.iter().position(|turn| node(*turn).has(asked, tag))) {
+            turns[..=place].rotate_right(1);
         }
+        turns.iter().for_each(|turn| node(*turn).add(asked, Some(mask), PLAIN, chance, order));
     }
 
     fn cheapest(&self, unpriced: Unpriced, asked: &Asked<'_, '_>, mask: Claims, chance: Chance<'_>, order: &mut Order) {
@@ -335,6 +347,7 @@ impl Group {
             })
             .collect();
         priced.sort_by_key(|(price, _)| (price.is_none(), *price));
-        self.in_turn(priced.into_iter().map(|(_, at)| at), asked, mask, chance, order);
+        let mut turns: SmallVec<[u16; 16]> = priced.into_iter().map(|(_, at)| at).collect();
+        self.in_turn(&mut turns, asked, mask, chance, order);
     }
 }

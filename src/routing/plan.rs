@@ -16,6 +16,8 @@ pub struct Leg<'r> {
     pub candidates: Arc<Candidates>,
     /// In which order.
     pub order: Order,
+    /// The conversation that the call is part of, where requests of one stay together.
+    pub conversation: Option<u64>,
 }
 
 /// Who is asked for a call: a leg for each model it may be asked of.
@@ -23,8 +25,6 @@ pub struct Leg<'r> {
 pub struct Plan<'r> {
     /// In order; one but for aliases that name several models.
     pub legs: SmallVec<[Leg<'r>; 1]>,
-    /// The conversation that the call is part of, where requests of one stay together.
-    pub conversation: Option<u64>,
 }
 
 /// One place of a plan.
@@ -49,8 +49,8 @@ impl<'r> Plan<'r> {
     /// A plan of one target.
     pub fn only(route: &'r Route, candidates: Candidates) -> Self {
         let order = SmallVec::from_slice(&[Pick { at: 0, spare: false, label: 0 }]);
-        let leg = Leg { route, candidates: Arc::new(candidates), order };
-        Self { legs: SmallVec::from_iter([leg]), conversation: None }
+        let leg = Leg { route, candidates: Arc::new(candidates), order, conversation: None };
+        Self { legs: SmallVec::from_iter([leg]) }
     }
 
     /// The steps, in order.

@@ -101,16 +101,27 @@ impl Routing {
         let mut order = Order::new();
         if candidates.list.len() == 1 && route.root.is_plain() {
             order.push(PLAIN);
-            plan.legs.push(Leg { route, candidates, order });
+            plan.legs.push(Leg { route, candidates, order, conversation: None });
             return;
         }
-        let asked = Asked { facts, candidates: &candidates, moment };
+        let several = candidates.list.len() > 1;
+        let (conversation, warm) =
+            if several { self.warm(route, facts, &candidates, moment) } else { Default::default() };
+        let asked = Asked { facts, candidates: &candidates, moment, warm };
         route.root.order(&asked, None, chance, &mut order);
         if order.len() > 1 {
-            self.settle(route, facts, &candidates, moment.now(), &mut order, &mut plan.conversation);
+            let target = |at: u16| &candidates.list[usize::from(at)].target;
+            let now = moment.now();
+            let rests = |at: u16| target(at).vitals.rests(now).is_some();
+            let plain = order.iter().take_while(|pick| !pick.spare).count();
+            let whole = &mut order[..plain];
+            // whoever has asked for a pause is behind the others, whatever a strategy says
+            if whole.iter().any(|pick| rests(pick.at)) {
+                whole.sort_by_key(|pick| rests(pick.at));
+            }
         }
         if !order.is_empty() {
-            plan.legs.push(Leg { route, candidates, order });
+            plan.legs.push(Leg { route, candidates, order, conversation });
         }
     }
 
@@ -163,39 +174,31 @@ impl Routing {
 
     /// A call was answered: where, is where its conversation goes on.
     pub fn served(&self, plan: &Plan<'_>, route: &call::Route) {
-        let (Some(conversation), Some(affinity)) = (plan.conversation, &self.affinity) else { return };
-        let targets = plan.steps().map(|step| &step.candidate.target);
-        if let Some(target) = targets.into_iter().find(|target| target.name == route.target) {
-            affinity.note(conversation, Warm { target: target.tag, key: 0 }, Instant::now());
+        let Some(affinity) = &self.affinity else { return };
+        let served = plan.legs.iter().find_map(|leg| {
+            let mut list = leg.candidates.list.iter();
+            let one = list.find(|one| one.target.name == route.target && one.model == route.model)?;
+            Some((leg.conversation?, one.target.tag))
+        });
+        if let Some((conversation, target)) = served {
+            affinity.note(conversation, Warm { target, key: 0 }, Instant::now());
         }
     }
 
-    /// What comes before every strategy: a target whose provider has asked for a pause goes behind the others, and the
-    /// one that has a conversation in its cache before them.
-    fn settle(
+    /// The conversation of a request, and the target that has it in its cache and would answer.
+    fn warm(
         &self,
         route: &Route,
         facts: &Facts<'_>,
         candidates: &Candidates,
-        now: Instant,
-        order: &mut Order,
-        conversation: &mut Option<u64>,
-    ) {
-        let target = |at: u16| &candidates.list[usize::from(at)].target;
-        let rests = |at: u16| target(at).vitals.rests(now).is_some();
-        let plain = order.iter().take_while(|pick| !pick.spare).count();
-        let whole = &mut order[..plain];
-        if whole.iter().any(|pick| rests(pick.at)) {
-            whole.sort_by_key(|pick| rests(pick.at));
-        }
-        let (Some(how), Some(affinity)) = (route.goes_by.affinity, &self.affinity) else { return };
-        let Some((known, goes_on)) = known(how, facts) else { return };
-        *conversation = Some(known);
-        let Some(warm) = affinity.find(known, now).filter(|_| goes_on) else { return };
-        let place = whole.iter().position(|pick| target(pick.at).tag == warm.target);
-        if let Some(place) = place.filter(|place| target(whole[*place].at).is_ready(now)) {
-            whole[..=place].rotate_right(1);
-        }
+        moment: Moment,
+    ) -> (Option<u64>, Option<u16>) {
+        let (Some(how), Some(affinity)) = (route.goes_by.affinity, &self.affinity) else { return (None, None) };
+        let Some((known, goes_on)) = known(how, facts) else { return (None, None) };
+        let now = moment.now();
+        let warm = affinity.find(known, now).filter(|_| goes_on).map(|warm| warm.target);
+        let answers = |tag: &u16| candidates.list.iter().any(|one| one.target.tag == *tag && one.target.is_ready(now));
+        (Some(known), warm.filter(answers))
     }
 }
 

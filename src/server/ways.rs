@@ -150,10 +150,9 @@ impl<'c> Ways<'c> {
             }
             Mode::AbTest => self.test(given, leave(true), making),
         };
-        if matches!(mode, Mode::Loadbalance | Mode::LeastLatency | Mode::CostOptimized) {
-            making.goes_by.affinity = making.goes_by.affinity.or(warm);
-        }
-        Group { name: name.into(), members, strategy }
+        let warm = warm.filter(|_| matches!(mode, Mode::Loadbalance | Mode::LeastLatency | Mode::CostOptimized));
+        making.goes_by.affinity = making.goes_by.affinity.or(warm);
+        Group { name: name.into(), members, strategy, warms: warm.is_some() }
     }
 
     fn test(&self, given: &config::Strategy, leave: bool, making: &mut Making) -> Strategy {
@@ -180,6 +179,9 @@ impl<'c> Ways<'c> {
     /// A target in service, or a group with one.
     fn node(&self, name: &str, making: &mut Making) -> Option<Node> {
         if let Some(group) = self.config.groups.iter().find(|group| group.name == name) {
+            if group.weight == Some(0.0) {
+                return None;
+            }
             let members: Vec<&str> = group.targets.iter().map(String::as_str).collect();
             let in_order = config::Strategy::default();
             let strategy = group.strategy.as_ref().unwrap_or(&in_order);
