@@ -20,6 +20,7 @@ mod native_replicate;
 mod providers;
 mod readme;
 mod reload;
+mod resilience;
 mod rework;
 mod routing;
 mod server;

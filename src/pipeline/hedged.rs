@@ -32,7 +32,7 @@ pub(super) async fn first<'p>(
     route: &mut Route,
     met: &mut Met,
 ) -> Result<Option<(Got, Hold)>, Error> {
-    let Some(step) = next(steps, route) else { return Ok(None) };
+    let Some(step) = next(steps, route, met) else { return Ok(None) };
     let others = has_more(steps);
     hedge.budget.earn();
     let patience = hedge.patience(step.candidate, way.call.stream).filter(|_| others);
@@ -46,7 +46,7 @@ pub(super) async fn first<'p>(
         match waited {
             Some(ended) => Raced::First(ended),
             None if !hedge.budget.spend(Instant::now()) => Raced::First(one.await),
-            None => match next(steps, route) {
+            None => match next(steps, route, met) {
                 None => Raced::First(one.await),
                 Some(second) => {
                     let others = has_more(steps);
@@ -57,6 +57,7 @@ pub(super) async fn first<'p>(
                         match select(one.as_mut(), two.as_mut()).await {
                             Either::Left((Ok(got), _)) => Both::FirstWon(got),
                             Either::Right((Ok(got), _)) => Both::SecondWon(got),
+                            Either::Left((Err(miss), _)) if miss.is_final(&step) => Both::FirstEnded(miss),
                             Either::Left((Err(miss), _)) => Both::FirstFailed(miss, two.await),
                             Either::Right((Err(miss), _)) => Both::SecondFailed(one.await, miss),
                         }
@@ -87,15 +88,25 @@ pub(super) async fn first<'p>(
                     count("won");
                     (theirs, Ok(Some(got)))
                 }
+                Both::FirstEnded(miss) => {
+                    count("lost");
+                    (own, answered(Err(miss), &step, more, met))
+                }
                 Both::FirstFailed(miss, ended) => {
                     count(if ended.is_ok() { "won" } else { "failed" });
                     let noted = met.note(miss, &step, false);
                     (theirs, noted.and_then(|()| answered(ended, &second, more, met)))
                 }
-                Both::SecondFailed(ended, miss) => {
+                Both::SecondFailed(Ok(got), _) => {
                     count("failed");
-                    let noted = met.note(miss, &second, false);
-                    (own, noted.and_then(|()| answered(ended, &step, more, met)))
+                    (own, Ok(Some(got)))
+                }
+                // as if they had been asked one after the other
+                Both::SecondFailed(Err(first), miss) => {
+                    count("failed");
+                    let last = if first.is_final(&step) { own } else { theirs };
+                    let noted = met.note(first, &step, false);
+                    (last, noted.and_then(|()| answered(Err(miss), &second, more, met)))
                 }
             };
             *route = winner;
@@ -117,6 +128,7 @@ enum Raced<'p> {
 enum Both {
     FirstWon((Got, Hold)),
     SecondWon((Got, Hold)),
+    FirstEnded(Miss),
     FirstFailed(Miss, Ended),
     SecondFailed(Ended, Miss),
 }

@@ -1,7 +1,7 @@
 //! What an answer holds as long as it lasts: its breaker's pass, its slot, its place in the count.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::call::{Error, Fault, Usage};
 use crate::routing::breaker::{Pass, Verdict};
@@ -32,6 +32,17 @@ impl Held {
         Self { pass: None, slot: None, going, habit: step.candidate.habit.clone() }
     }
 
+    /// Has the breaker let it through once more, if its circuit has changed since it did. Fails as the breaker does.
+    pub fn admit_anew(&mut self, now: Instant) -> Result<(), Duration> {
+        if let Some((target, _)) = self.pass.take_if(|(_, pass)| !pass.is_current())
+            && let Some(breaker) = &target.vitals.breaker
+        {
+            let pass = breaker.enter(now)?;
+            self.pass = Some((target, pass));
+        }
+        Ok(())
+    }
+
     /// What became of an attempt.
     pub fn settle(&mut self, verdict: Verdict, now: Instant) {
         let Some((target, pass)) = self.pass.take() else { return };
@@ -55,6 +66,13 @@ impl Held {
 }
 
 impl Hold {
+    /// The provider has said in its own words that it has failed.
+    pub fn fail(&mut self, fault: Fault) {
+        if let Some(held) = &mut self.0 {
+            held.settle(verdict(fault), Instant::now());
+        }
+    }
+
     /// The answer has ended, with this failure if it has failed.
     pub fn end(&mut self, failed: Option<&Error>, usage: Option<&Usage>) {
         let Some(mut held) = self.0.take() else { return };

@@ -153,6 +153,9 @@ impl Metered {
         let failed = matches!(&self.source, Source::Flow(flow) if flow.failed());
         let code = error.map(Error::code).or(failed.then_some(Fault::Server.code()));
         let usage = self.usage(code.is_none());
+        if failed {
+            self.hold.fail(Fault::Server);
+        }
         self.hold.end(error, usage.as_ref());
         self.ledger.end(code, usage);
         self.source = Source::Over;

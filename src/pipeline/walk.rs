@@ -1,8 +1,11 @@
 //! The one loop over targets, taken by every operation.
 
 use std::iter::Peekable;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+use tokio::time::timeout_at;
 
 use super::hedged;
 use super::hold::{Held, Hold, verdict};
@@ -61,6 +64,17 @@ pub struct Met {
     saturated: Option<Arc<str>>,
 }
 
+impl Miss {
+    /// Whether it ends the call, so that nobody else is asked.
+    pub fn is_final(&self, step: &Step<'_>) -> bool {
+        match self {
+            Miss::Over(_) => true,
+            Miss::Failed(failed) => !step.route.failover.moves_on(failed),
+            Miss::Open(_) | Miss::Saturated => false,
+        }
+    }
+}
+
 impl Met {
     /// Notes a miss. `Err` if the next target is not asked.
     pub fn note(&mut self, miss: Miss, step: &Step<'_>, is_last: bool) -> Result<(), Error> {
@@ -79,6 +93,11 @@ impl Met {
             Miss::Failed(failed) => return Err(Error::Upstream(failed)),
         }
         Ok(())
+    }
+
+    /// Whether somebody was too busy to be asked, which is no reason to ask who stands in for a broken one.
+    fn saturated(&self) -> bool {
+        self.saturated.is_some()
     }
 
     /// What the call ends with when nobody is left.
@@ -103,7 +122,7 @@ pub async fn walk(way: Way<'_, '_>, route: &mut Route) -> Result<(Got, Hold), Er
             return Ok(answered);
         }
     }
-    while let Some(step) = next(&mut steps, route) {
+    while let Some(step) = next(&mut steps, route, &met) {
         let others = has_more(&mut steps);
         match attempts(way, &step, others, route).await {
             Ok(answered) => return Ok(answered),
@@ -113,9 +132,10 @@ pub async fn walk(way: Way<'_, '_>, route: &mut Route) -> Result<(Got, Hold), Er
     Err(met.end(way.call))
 }
 
-/// The next step that is asked: one that stands in for others only if none of these has been asked.
-pub fn next<'p>(steps: &mut impl Iterator<Item = Step<'p>>, route: &Route) -> Option<Step<'p>> {
-    steps.find(|step| !step.pick.spare || route.attempts == 0)
+/// The next step that is asked: one that stands in for others only if their circuits are open.
+pub fn next<'p>(steps: &mut impl Iterator<Item = Step<'p>>, route: &Route, met: &Met) -> Option<Step<'p>> {
+    let stands_in = route.attempts == 0 && !met.saturated();
+    steps.find(|step| !step.pick.spare || stands_in)
 }
 
 /// Whether there will be another after the one that is about to be asked.
@@ -144,7 +164,11 @@ pub async fn attempts(way: Way<'_, '_>, step: &Step<'_>, others: bool, route: &m
             held.slot = match slots.try_take() {
                 Some(slot) => Some(slot),
                 None => match Box::pin(slots.take(way.before)).await {
-                    Ok(slot) => Some(slot),
+                    // while it waited, the circuit may have opened
+                    Ok(slot) => match held.admit_anew(Instant::now()) {
+                        Ok(()) => Some(slot),
+                        Err(left) => return Err(last.map_or(Miss::Open(left), Miss::Failed)),
+                    },
                     Err(_) => return Err(last.map_or(Miss::Saturated, Miss::Failed)),
                 },
             };
@@ -160,7 +184,7 @@ pub async fn attempts(way: Way<'_, '_>, step: &Step<'_>, others: bool, route: &m
         route.attempts += 1;
         route.retries += u32::from(made > 1);
         route.warnings.clear();
-        let asked = target.provider.ask(call, &candidate.model, &mut route.warnings).await;
+        let asked = in_time(way, target.provider.ask(call, &candidate.model, &mut route.warnings)).await;
         let now = Instant::now();
         let took = now.saturating_duration_since(since);
         route.upstream += took;
@@ -181,7 +205,13 @@ pub async fn attempts(way: Way<'_, '_>, step: &Step<'_>, others: bool, route: &m
                 return Ok((got, held.keep()));
             }
             Err(Error::Upstream(failed)) => failed,
-            Err(error) => return Err(Miss::Over(error)),
+            Err(error) => {
+                if let Error::Deadline(_) = error {
+                    held.settle(verdict(Fault::Timeout), now);
+                    metrics.attempt_failed(route.provider, &route.target, Fault::Timeout);
+                }
+                return Err(Miss::Over(error));
+            }
         };
         let verdict = verdict(failed.fault);
         if let Some(track) = track.filter(|_| verdict == Verdict::Bad) {
@@ -189,12 +219,16 @@ pub async fn attempts(way: Way<'_, '_>, step: &Step<'_>, others: bool, route: &m
         }
         held.settle(verdict, now);
         drop(held);
+        if let Some(track) = track.filter(|_| !failed.fault.is_callers()) {
+            track.fail(now);
+        }
         metrics.attempt_failed(route.provider, &route.target, failed.fault);
         if failed.fault == Fault::RateLimited {
             vitals.rest(failed.retry_after.unwrap_or(REST).min(LONGEST_REST), now);
         }
         match target.retry.pause(made, &failed, others, random::chance()) {
-            Some(pause) if vitals.budget.spend(now) => {
+            // nobody waits for an attempt that its call has no time for
+            Some(pause) if way.before.is_none_or(|before| now + pause < before) && vitals.budget.spend(now) => {
                 rest(pause, call, &failed).await;
                 route.upstream += pause;
                 last = Some(failed);
@@ -203,6 +237,20 @@ pub async fn attempts(way: Way<'_, '_>, step: &Step<'_>, others: bool, route: &m
         }
     }
     Err(last.map_or(Miss::Saturated, Miss::Failed))
+}
+
+/// An attempt within the time of its call: whoever has not answered by then has failed, unlike whoever is left because
+/// the client is gone.
+async fn in_time<T>(way: Way<'_, '_>, asking: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+    // pinned once: written out for both ways it would stand in the call's future twice
+    let asking = pin!(asking);
+    match way.before {
+        None => asking.await,
+        Some(before) => {
+            let late = |_| Err(Error::Deadline(before.saturating_duration_since(way.call.since)));
+            timeout_at(before.into(), asking).await.unwrap_or_else(late)
+        }
+    }
 }
 
 async fn rest(pause: Duration, call: &Call, failed: &Upstream) {

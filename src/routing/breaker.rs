@@ -295,6 +295,12 @@ pub struct Pass {
 }
 
 impl Pass {
+    /// Whether the circuit is as it was when this was given: after a wait, it may be let through no more.
+    pub fn is_current(&self) -> bool {
+        let (_, generation) = Word::unpack(self.breaker.word.load(Acquire));
+        self.permit.as_ref().is_some_and(|permit| permit.generation == generation)
+    }
+
     /// See [`Breaker::settle`].
     pub fn settle(mut self, verdict: Verdict, now: Instant) -> Option<State> {
         self.breaker.settle(self.permit.take()?, verdict, now)

@@ -48,6 +48,7 @@ pub(crate) struct Say {
     parts: Vec<Bytes>,
     pause: Duration,
     late: Duration,
+    gate: Option<Arc<Notify>>,
     end: End,
     length: bool,
 }
@@ -56,7 +57,16 @@ impl Say {
     pub(crate) fn json(status: u16, body: &str) -> Self {
         let headers = vec![("content-type".to_owned(), "application/json".to_owned())];
         let parts = vec![Bytes::copy_from_slice(body.as_bytes())];
-        Self { status, headers, parts, pause: Duration::ZERO, late: Duration::ZERO, end: End::Clean, length: true }
+        Self {
+            status,
+            headers,
+            parts,
+            pause: Duration::ZERO,
+            late: Duration::ZERO,
+            gate: None,
+            end: End::Clean,
+            length: true,
+        }
     }
 
     /// The same with any bytes.
@@ -117,6 +127,12 @@ impl Say {
     /// Waits before each part.
     pub(crate) fn paced(mut self, pause: Duration) -> Self {
         self.pause = pause;
+        self
+    }
+
+    /// Waits for this before the head.
+    pub(crate) fn once(mut self, gate: &Arc<Notify>) -> Self {
+        self.gate = Some(gate.clone());
         self
     }
 
@@ -220,6 +236,9 @@ async fn answer(State(me): State<Upstream>, method: Method, uri: Uri, headers: H
         next
     };
     tokio::time::sleep(say.late).await;
+    if let Some(gate) = &say.gate {
+        gate.notified().await;
+    }
     let mut response = Response::builder().status(StatusCode::from_u16(say.status).unwrap());
     for (name, value) in &say.headers {
         response = response.header(name, value);
