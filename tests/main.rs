@@ -13,6 +13,7 @@ mod config;
 mod conformance;
 mod edge;
 mod embed;
+mod faults;
 mod native_anthropic;
 mod native_bedrock;
 mod native_gemini;

@@ -6,6 +6,7 @@
 
 mod catalog;
 pub mod diff;
+mod faults;
 mod find;
 mod later;
 mod mask;
@@ -28,6 +29,7 @@ mod text;
 use std::path::Path;
 
 pub use self::catalog::{Catalog, Override, Price};
+pub use self::faults::Injection;
 pub use self::find::{Found, find};
 pub use self::period::{parse as parse_duration, render as render_duration};
 pub use self::problem::{Invalid, Problem, Warning};

@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use super::faults;
 use super::nearest;
 use super::problem::Problem;
 use super::schema::Config;
@@ -20,6 +21,17 @@ pub(super) struct Findings {
 impl Findings {
     pub(super) fn refuse(&mut self, path: impl Into<String>, message: impl Into<String>) {
         self.problems.push(Problem::new(path, "invalid_value", message));
+    }
+
+    /// Refuses a name that is none of the known, with the one that is nearest.
+    pub(super) fn suggest<'a>(
+        &mut self,
+        path: String,
+        message: String,
+        name: &str,
+        known: impl IntoIterator<Item = &'a str>,
+    ) {
+        self.problems.push(Problem::new(path, "invalid_value", message).suggest(nearest::of(name, known)));
     }
 
     pub(super) fn warn(&mut self, path: impl Into<String>, code: &'static str, message: impl Into<String>) {
@@ -141,6 +153,7 @@ fn target(target: &Target, path: &str, found: &mut Findings) {
     if target.min_throughput.as_ref().is_some_and(|given| given.events_per_second <= 0.0 || given.over.is_zero()) {
         found.refuse(at("min_throughput"), "needs `events_per_second` and `over`, both more than 0");
     }
+    faults::check(&target.faults, &at("faults"), found);
     let codes = target.retry.on_status_codes.as_deref().unwrap_or_default();
     if codes.iter().any(|code| !(100..600).contains(code)) {
         found.refuse(member_path(&at("retry"), "on_status_codes"), "must be from 100 to 599");

@@ -9,6 +9,7 @@ use std::time::Duration;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use super::faults::Injection;
 use super::period;
 use super::resilience::{CircuitBreaker, Concurrency, MinThroughput};
 use super::text::{self, Text};
@@ -64,6 +65,10 @@ pub struct Target {
     /// The least speed of its streams. Default: none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub min_throughput: Option<MinThroughput>,
+    /// Faults that are injected into requests to this target, to rehearse outages. Each is drawn by its own rate; the first
+    /// that hits acts. Default: none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub faults: Vec<Injection>,
 }
 
 impl Target {

@@ -60,6 +60,7 @@ impl Snapshot {
     pub fn new(rules: Rules, metrics: &Arc<Metrics>, hurry: &Hurry) -> Self {
         let rules = Arc::new(rules);
         for target in &rules.targets {
+            target.provider.watch(metrics);
             // declared models have their series from the start, so that their failures are not counted as unknown
             for model in target.names() {
                 let model = target.upstream_model(&model);

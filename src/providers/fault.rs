@@ -6,6 +6,7 @@ use http::StatusCode;
 
 use super::Provider;
 use super::client::{Fields, SendError};
+use super::faults;
 use crate::call::{Fault, Upstream};
 use crate::wire::openai::errors::Complaint;
 
@@ -62,7 +63,10 @@ pub fn of_answer(provider: &Provider, status: StatusCode, fields: &Fields, mut s
 }
 
 /// An answer with a good status that is none.
-pub fn of_nonsense(provider: &Provider, status: StatusCode, fields: &Fields, message: String) -> Box<Upstream> {
+pub fn of_nonsense(provider: &Provider, status: StatusCode, fields: &Fields, mut message: String) -> Box<Upstream> {
+    if request_id(fields).as_deref() == Some(faults::REQUEST) {
+        message.insert_str(0, "injected fault: ");
+    }
     let mut upstream = ours(provider, Fault::Server, message);
     upstream.status = Some(status.as_u16());
     upstream.request_id = request_id(fields);

@@ -10,7 +10,7 @@ use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
 use http::StatusCode;
 
-use super::client::{Fields, Incoming, SendError};
+use super::client::{Answer, Fields, Incoming, SendError};
 
 /// An answer whose body is arriving.
 pub struct Response {
@@ -20,6 +20,24 @@ pub struct Response {
     pub fields: Fields,
     /// Its body.
     pub body: Inbound,
+}
+
+impl From<Answer> for Response {
+    fn from(answer: Answer) -> Self {
+        Self { status: answer.status, fields: answer.fields, body: Inbound::Net(answer.body) }
+    }
+}
+
+impl Response {
+    /// The same with its body in plain, if we can unpack it.
+    pub fn unpacked(mut self) -> Self {
+        let Some(unpack) = self.fields.content_encoding().and_then(Unpack::of) else { return self };
+        if let Inbound::Net(incoming) = self.body {
+            self.body = Inbound::Packed(incoming, Box::new(unpack));
+            self.fields = self.fields.unpacked();
+        }
+        self
+    }
 }
 
 /// A body that is arriving.
@@ -45,12 +63,10 @@ pub enum Unpack {
 impl Inbound {
     /// The same body, read through the decompressor its `content-encoding` names. `None` if we have none.
     pub fn unpacked(self, encoding: &str) -> Option<Self> {
-        let unpack = match encoding {
-            "identity" => return Some(self),
-            "gzip" | "x-gzip" => Unpack::Gzip(GzDecoder::new(Vec::new())),
-            "deflate" => Unpack::Zlib(ZlibDecoder::new(Vec::new())),
-            _ => return None,
-        };
+        if encoding == "identity" {
+            return Some(self);
+        }
+        let unpack = Unpack::of(encoding)?;
         match self {
             Inbound::Net(incoming) => Some(Inbound::Packed(incoming, Box::new(unpack))),
             other => Some(other),
@@ -119,6 +135,14 @@ pub enum Gathered {
 }
 
 impl Unpack {
+    fn of(encoding: &str) -> Option<Self> {
+        match encoding {
+            "gzip" | "x-gzip" => Some(Unpack::Gzip(GzDecoder::new(Vec::new()))),
+            "deflate" => Some(Unpack::Zlib(ZlibDecoder::new(Vec::new()))),
+            _ => None,
+        }
+    }
+
     fn push(&mut self, chunk: &[u8]) -> std::io::Result<Bytes> {
         let plain = match self {
             Unpack::Gzip(decoder) => {

@@ -9,6 +9,7 @@ pub mod demo;
 pub mod discover;
 pub mod encode;
 pub mod fault;
+pub mod faults;
 pub mod inbound;
 pub mod learned;
 pub mod notes;
@@ -16,8 +17,10 @@ pub mod paths;
 pub mod predictions;
 pub mod receive;
 pub mod rework;
+pub mod root;
 pub mod settings;
 pub mod spec;
+pub mod stage;
 pub mod stored;
 pub mod stream;
 pub mod surface;
@@ -28,13 +31,14 @@ pub mod units;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
+use http::header::{ACCEPT, HOST, HeaderMap, HeaderName, HeaderValue};
 use http::{StatusCode, Uri};
 
 use self::auth::{Credential, Fetcher};
 use self::client::{Client, Lines, Origin, Outgoing, Timeouts};
 use self::encode::Sent;
-use self::inbound::{Inbound, Response};
+use self::faults::Faults;
+use self::inbound::Response;
 use self::learned::Learned;
 use self::paths::Paths;
 use self::predictions::Predictions;
@@ -42,11 +46,13 @@ use self::predictions::promised::Promises;
 use self::receive::Got;
 use self::settings::Settings;
 use self::spec::{Exchange, Notes, Place, Policy, Root, Spec};
+use self::stage::{Ask, Stage};
 use crate::call::redact::Redactor;
 use crate::call::{Call, Error, Op, Upstream};
 use crate::catalog::Catalog;
 use crate::catalog::known::Owner;
 use crate::config::Invalid;
+use crate::telemetry::Metrics;
 use crate::wire::Dialect;
 
 /// One provider as one target uses it.
@@ -68,6 +74,7 @@ pub struct Provider {
     total: Duration,
     catalog: Arc<Catalog>,
     course: Course,
+    stage: Option<Arc<Stage>>,
 }
 
 /// How answers are come by, with what that takes.
@@ -102,12 +109,15 @@ pub struct Setup {
     pub fetcher: Fetcher,
     /// What is known of models.
     pub catalog: Arc<Catalog>,
+    /// What goes wrong on purpose.
+    pub faults: Option<Faults>,
 }
 
 impl Provider {
     /// Make a row concrete. Fails when its root can't be an API root, naming what is wrong with it.
-    pub fn build(spec: &'static Spec, setup: Setup, client: &Client) -> Result<Self, Invalid> {
-        let Setup { target, settings, headers: own, timeouts, policy, redactor, fetcher, catalog } = setup;
+    pub fn build(spec: &'static Spec, mut setup: Setup, client: &Client) -> Result<Self, Invalid> {
+        let stage = Stage::of(&mut setup);
+        let Setup { target, settings, headers: own, timeouts, policy, redactor, fetcher, catalog, .. } = setup;
         let total = timeouts.total.unwrap_or(spec.pace.total());
         let place = match spec.root {
             Root::Inside => {
@@ -128,12 +138,13 @@ impl Provider {
                     total,
                     course: Course::Once,
                     catalog,
+                    stage,
                 });
             }
-            Root::At(default) => at(default, &settings)?,
+            Root::At(default) => root::at(default, &settings)?,
             Root::By(place) => place(&settings)?,
         };
-        let base: Uri = place.base.replace("{model}", "model").parse().map_err(|_| invalid_root(&place.base))?;
+        let base: Uri = place.base.replace("{model}", "model").parse().map_err(|_| root::invalid(&place.base))?;
         let origin = client.origin(&base, timeouts).map_err(|error| Invalid::at("base_url", error.to_string()))?;
         let course = match spec.exchange {
             Exchange::Once => Course::Once,
@@ -141,12 +152,12 @@ impl Provider {
             Exchange::Promised(address) => {
                 let usual = matches!(spec.root, Root::At(root) if root.parse().is_ok_and(|root: Uri| root.host() == base.host()));
                 let own = (!usual).then_some(&base);
-                let promises = Promises::new(address, own, client, timeouts).ok_or_else(|| invalid_root(address))?;
+                let promises = Promises::new(address, own, client, timeouts).ok_or_else(|| root::invalid(address))?;
                 Course::Promised(Box::new(promises))
             }
         };
         let paths = Paths::of(spec, &place)?;
-        let mut headers = base_headers(spec, &settings)?;
+        let mut headers = root::headers(spec, &settings)?;
         let credential = auth::credential(spec, &settings, &place, &fetcher)?;
         if let Credential::Fixed(name, value) = &credential {
             headers.insert(name, value.clone());
@@ -156,7 +167,7 @@ impl Provider {
         // an operator who names an address means it for everything
         let hosts = if settings.get("base_url").is_some() { &[] } else { spec.hosts };
         let elsewhere = hosts.iter().map(|base| {
-            let uri = base.parse().map_err(|_| invalid_root(base))?;
+            let uri = base.parse().map_err(|_| root::invalid(base))?;
             let origin = client.origin(&uri, timeouts).map_err(|error| Invalid::at("base_url", error.to_string()))?;
             Ok((*base, origin))
         });
@@ -179,6 +190,7 @@ impl Provider {
             total,
             course,
             catalog,
+            stage,
         })
     }
 
@@ -193,6 +205,11 @@ impl Provider {
             Link::Net(origin, _) => Some(origin),
             Link::Inside => None,
         }
+    }
+
+    /// Counts there what happens on purpose.
+    pub fn watch(&self, metrics: &Metrics) {
+        self.stage.iter().for_each(|stage| stage.watch(metrics));
     }
 
     /// Ask the provider once. `model` is its own name for the model; what can't be sent as asked is added to `warnings`.
@@ -230,7 +247,11 @@ impl Provider {
         let Sent { op, body, back, model: name, path, headers: mut more } = sent;
         let response = match &self.link {
             Link::Inside => match &body {
-                Outgoing::Whole(body) => demo::answer(op, body, call.stream),
+                Outgoing::Whole(body) => {
+                    let answer = demo::answer(op, body, call.stream);
+                    let staged = stage::inside(&self.stage, op, model, answer).await;
+                    staged.map_err(|error| fault::of_transport(self, &error))?
+                }
                 Outgoing::Elsewhere { .. } => return Err(Error::NoTarget(call.model.clone())),
             },
             Link::Net(origin, elsewhere) => {
@@ -261,15 +282,21 @@ impl Provider {
                     _ => Some(surface::lines(&self.headers, origin.host(), more, call)),
                 };
                 let ready = replaced.as_ref().unwrap_or(self.lines.of(stream));
-                let answer = origin.ask(surface::method(call), &path, ready, &own, body).await;
+                let method = surface::method(call);
+                let answer = match &self.stage {
+                    None => origin.ask(method, &path, ready, &own, body).await.map(Response::from),
+                    Some(stage) => {
+                        let ask = Ask { op, model, method, path: &path, ready, more: &own, body };
+                        Box::pin(stage.ask(origin, ask)).await
+                    }
+                };
                 let answer = answer.map_err(|error| fault::of_transport(self, &error))?;
                 if let (Credential::Signed(signer), true) = (&self.credential, answer.status.is_client_error()) {
                     answer.fields.get("date").into_iter().for_each(|date| signer.saw(date));
                 }
-                let answer = Response { status: answer.status, fields: answer.fields, body: Inbound::Net(answer.body) };
                 match &self.course {
                     Course::Promised(promises) if answer.status == StatusCode::ACCEPTED => {
-                        Box::pin(promises.keep(self, call, answer)).await?
+                        Box::pin(promises.keep(self, (call, model), answer)).await?
                     }
                     _ => answer,
                 }
@@ -349,51 +376,4 @@ impl Ready {
         }
         Some(Lines::from(&headers))
     }
-}
-
-fn invalid_root(base: &str) -> Invalid {
-    Invalid::at("base_url".to_owned(), format!("`{base}` is not an API root: it must look like https://host/v1"))
-}
-
-/// The root of a row with a fixed address, or what `base_url` makes of it.
-fn at(default: &str, settings: &Settings) -> Result<Place, Invalid> {
-    let Some(given) = settings.get("base_url") else {
-        return Ok(Place { base: settings.fill(default)?, query: None });
-    };
-    let shown = given.split_once('@').map_or(given, |(_, host)| host);
-    let uri: Uri = given.parse().map_err(|_| invalid_root(shown))?;
-    if uri.query().is_some() || given.contains('#') || !matches!(uri.scheme_str(), Some("http" | "https")) {
-        return Err(invalid_root(shown));
-    }
-    let mut base = given.trim_end_matches('/').to_owned();
-    if uri.path() == "/" {
-        let path = default.splitn(4, '/').nth(3).unwrap_or_default();
-        if !path.is_empty() {
-            base = format!("{base}/{}", settings.fill(path)?);
-        }
-    }
-    Ok(Place { base, query: None })
-}
-
-fn base_headers(spec: &Spec, settings: &Settings) -> Result<HeaderMap, Invalid> {
-    let mut headers = HeaderMap::new();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
-    headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-    headers.insert(USER_AGENT, HeaderValue::from_static(concat!("ferrogw/", env!("CARGO_PKG_VERSION"))));
-    let value = |setting: &str, text: String| {
-        let mut value = HeaderValue::try_from(text)
-            .map_err(|_| Invalid::at(setting.to_owned(), "has characters that a header can't carry".to_owned()))?;
-        value.set_sensitive(true);
-        Ok::<_, Invalid>(value)
-    };
-    for (name, value) in spec.fixed_headers {
-        headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
-    }
-    for (name, setting) in spec.headers {
-        if let Some(text) = settings.get(setting) {
-            headers.insert(HeaderName::from_static(name), value(setting, text.to_owned())?);
-        }
-    }
-    Ok(headers)
 }

@@ -2,7 +2,7 @@
 
 use http::uri::PathAndQuery;
 
-use super::invalid_root;
+use super::root;
 use super::spec::{Place, Spec};
 use crate::call::Op;
 use crate::config::Invalid;
@@ -33,7 +33,7 @@ impl Paths {
             if !full.starts_with('/') {
                 full.insert(0, '/');
             }
-            let sample = PathAndQuery::try_from(fill(&full, "model")).map_err(|_| invalid_root(&place.base))?;
+            let sample = PathAndQuery::try_from(fill(&full, "model")).map_err(|_| root::invalid(&place.base))?;
             let varies = full.contains('{');
             paths.known.push((*op, if varies { Path::PerModel(full) } else { Path::Fixed(sample) }));
         }

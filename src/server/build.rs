@@ -14,6 +14,7 @@ use crate::config::{self, Config, Env, Invalid, Mode, OnUnsupported, Text};
 use crate::pipeline::{Rules, inherit};
 use crate::providers::auth::Fetcher;
 use crate::providers::client::{Client, Timeouts};
+use crate::providers::faults::Faults;
 use crate::providers::settings::Settings;
 use crate::providers::spec::{Policy, Spec};
 use crate::providers::{Provider, Setup, demo, table};
@@ -158,6 +159,7 @@ impl Around<'_> {
             redactor: redactor.clone(),
             fetcher: fetcher.clone(),
             catalog: catalog.clone(),
+            faults: Faults::of(&given.faults),
         };
         let (wild, exact): (Vec<_>, Vec<_>) = given.models.iter().partition(|model| model.ends_with('*'));
         let (wild, exact) = (wild.into_iter(), exact.into_iter());

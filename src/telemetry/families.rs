@@ -33,6 +33,7 @@ pub(super) struct Families {
     pub(super) attempt_failures: IntCounterVec,
     pub(super) init_failures: IntCounterVec,
     pub(super) rate_limited: IntCounterVec,
+    pub(super) injected: IntCounterVec,
     pub(super) surfaces: IntCounterVec,
     pub(super) overhead: Histogram,
     pub(super) in_flight: IntGauge,
@@ -113,6 +114,11 @@ impl Families {
                 "gateway_rate_limit_rejections_total",
                 "Requests refused by a rate limit.",
                 &["key_type"],
+            ),
+            injected: new.counters(
+                "gateway_injected_faults_total",
+                "Faults that the configuration injects into requests to a target, on purpose.",
+                &["target", "kind"],
             ),
             surfaces: new.counters(
                 "gateway_surface_requests_total",

@@ -219,6 +219,11 @@ impl Metrics {
         self.families.rate_limited.with_label_values(&[key_type]).inc();
     }
 
+    /// Counts faults that are injected on purpose.
+    pub fn injected(&self, target: &str, kind: &'static str) -> IntCounter {
+        self.families.injected.with_label_values(&[target, kind])
+    }
+
     /// Counts a request as in flight for as long as the guard lives.
     pub fn enter(&self) -> InFlight {
         self.families.in_flight.inc();

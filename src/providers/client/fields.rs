@@ -29,6 +29,35 @@ impl Fields {
         Self { kind: Some(0..block.len() as u32), block, encoding: None, length: None }
     }
 
+    /// Those of an answer that was made here, in this order. What no field can hold is left out.
+    pub fn of<'a>(given: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
+        let (mut text, mut places) = (String::new(), Vec::new());
+        for (name, value) in given {
+            if HeaderName::from_bytes(name.as_bytes()).is_err() || HeaderValue::from_str(value).is_err() {
+                continue;
+            }
+            text.push_str(name);
+            text.push_str(": ");
+            places.push((name, text.len()..text.len() + value.len(), value.parse().ok()));
+            text.push_str(value);
+            text.push('\n');
+        }
+        let mut fields = Self::new(text.into());
+        let block = fields.block.clone();
+        for (name, place, number) in places {
+            fields.note(name, &block[place]);
+            if name.eq_ignore_ascii_case(CONTENT_LENGTH.as_str()) {
+                fields.length = number;
+            }
+        }
+        fields
+    }
+
+    /// Those of the same answer with its body in plain.
+    pub fn unpacked(self) -> Self {
+        Self { encoding: None, length: None, ..self }
+    }
+
     /// Notes a field that every answer is asked for. `value` is a part of the block.
     pub(super) fn note(&mut self, name: &str, value: &[u8]) {
         let range = || {

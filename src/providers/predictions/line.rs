@@ -7,9 +7,10 @@ use http::header::{ACCEPT, ACCEPT_ENCODING, HOST, HeaderMap, HeaderName, HeaderV
 use http::uri::PathAndQuery;
 use http::{Method, StatusCode};
 
-use crate::call::{Call, Upstream};
+use crate::call::{Call, Op, Upstream};
 use crate::providers::client::{Fields, Lines, Origin, SendError, Timeouts};
-use crate::providers::inbound::{Gathered, Inbound, Response};
+use crate::providers::inbound::{Gathered, Response};
+use crate::providers::stage::{Ask, Stage};
 use crate::providers::{Provider, REQUEST_ID};
 
 /// No answer is longer, bytes.
@@ -20,6 +21,9 @@ const LONGEST: usize = 64 << 20;
 pub(super) struct Line {
     origin: Arc<Origin>,
     headers: HeaderMap,
+    stage: Option<Arc<Stage>>,
+    op: Op,
+    model: Arc<str>,
 }
 
 /// A whole answer.
@@ -34,18 +38,23 @@ pub(super) struct Said {
 
 impl Line {
     /// To the provider's own host, with its credential. Fails if that can't be had.
-    pub(super) async fn new(origin: Arc<Origin>, provider: &Provider, call: &Call) -> Result<Self, Box<Upstream>> {
+    pub(super) async fn new(
+        origin: Arc<Origin>,
+        provider: &Provider,
+        call: &Call,
+        model: &str,
+    ) -> Result<Self, Box<Upstream>> {
         let mut headers = provider.headers.clone();
         headers.extend(provider.token().await?);
         if let Ok(id) = HeaderValue::from_str(&call.id) {
             headers.insert(REQUEST_ID, id);
         }
-        Ok(Self { origin, headers })
+        Ok(Self { origin, headers, stage: provider.stage.clone(), op: call.op, model: model.into() })
     }
 
-    /// To a host that is told nothing of us.
-    pub(super) fn bare(origin: Arc<Origin>) -> Self {
-        let mut line = Self { origin, headers: HeaderMap::new() };
+    /// To another host, which is told nothing of us.
+    pub(super) fn bare(&self, origin: Arc<Origin>) -> Self {
+        let mut line = Self { origin, headers: HeaderMap::new(), ..self.clone() };
         line.set(ACCEPT_ENCODING, "identity");
         line.set(USER_AGENT, concat!("ferrogw/", env!("CARGO_PKG_VERSION")));
         line
@@ -95,8 +104,15 @@ impl Line {
     ) -> Result<Response, SendError> {
         let mut headers = self.headers.clone();
         headers.entry(ACCEPT).or_insert(HeaderValue::from_static("application/json"));
-        let answer = self.origin.ask(&method, path, &Lines::from(&headers), more, body.into()).await?;
-        let body = Inbound::Net(answer.body);
+        let (ready, body) = (Lines::from(&headers), body.into());
+        let answer = match &self.stage {
+            None => self.origin.ask(&method, path, &ready, more, body).await.map(Response::from)?,
+            Some(stage) => {
+                let (op, model) = (self.op, &*self.model);
+                stage.ask(&self.origin, Ask { op, model, method: &method, path, ready: &ready, more, body }).await?
+            }
+        };
+        let body = answer.body;
         let body = match answer.fields.content_encoding() {
             None => body,
             Some(encoding) => {

@@ -98,7 +98,7 @@ pub async fn ask(
         );
         return Err(fault::ours(provider, Fault::NotFound, message).into());
     };
-    let line = Line::new(origin.clone(), provider, call).await?;
+    let line = Line::new(origin.clone(), provider, call, model).await?;
     let desk = Desk { provider, predictions, place, line, deadline: Instant::now() + provider.total };
     let known = predictions.models.of(&desk.line, &desk.place, &name, model).await;
     let (asked, made) = desk.begin(call, &name, (model, &known), warnings).await?;
@@ -234,7 +234,7 @@ impl Desk<'_> {
                 let origin = self.predictions.client.origin(&host, self.line.timeouts());
                 let origin = origin.map_err(|error| fault::ours(self.provider, Fault::Server, error.to_string()))?;
                 // whoever streams needs no credential, and gets none
-                listens = Line::bare(origin);
+                listens = self.line.bare(origin);
                 (&mut listens, path)
             }
             None => {

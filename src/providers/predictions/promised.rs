@@ -37,7 +37,12 @@ impl Promises {
 
     /// The answer that was promised. Fails if it does not come in the time that a whole answer may take, or if nothing
     /// says which one it is.
-    pub async fn keep(&self, provider: &Provider, call: &Call, promise: Response) -> Result<Response, Box<Upstream>> {
+    pub async fn keep(
+        &self,
+        provider: &Provider,
+        (call, model): (&Call, &str),
+        promise: Response,
+    ) -> Result<Response, Box<Upstream>> {
         let plain = |id: &&str| id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
         let path = promise.fields.get(ID).filter(plain).and_then(|id| self.place.below(&format!("/{id}")));
         let Some(path) = path else {
@@ -46,7 +51,7 @@ impl Promises {
         };
         // its body says nothing, and its connection is needed no more
         drop(promise);
-        let mut line = Line::new(self.origin.clone(), provider, call).await?;
+        let mut line = Line::new(self.origin.clone(), provider, call, model).await?;
         line.unname();
         if call.stream {
             line.set(http::header::ACCEPT, "text/event-stream");

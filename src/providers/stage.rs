@@ -1,0 +1,104 @@
+//! What stands on purpose between a target and its hosts: faults. Without any of it a request pays for one branch.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::Method;
+use http::uri::PathAndQuery;
+
+use super::Setup;
+use super::client::{Lines, Origin, Outgoing, Phase, SendError, Timeouts};
+use super::faults::{self, Act, Faults};
+use super::inbound::Response;
+use crate::call::Op;
+use crate::telemetry::Metrics;
+
+/// The stage of one target.
+pub struct Stage {
+    target: Arc<str>,
+    faults: Option<Faults>,
+}
+
+/// One request to a provider.
+pub struct Ask<'a> {
+    /// The operation the provider is asked for.
+    pub op: Op,
+    /// Its own name for the model.
+    pub model: &'a str,
+    /// The method.
+    pub method: &'a Method,
+    /// The path and query.
+    pub path: &'a PathAndQuery,
+    /// The fields of every such request.
+    pub ready: &'a Lines,
+    /// Those of this one.
+    pub more: &'a Lines,
+    /// The body.
+    pub body: Outgoing,
+}
+
+impl Stage {
+    /// That of a target; `None` if nothing stands there.
+    pub fn of(setup: &mut Setup) -> Option<Arc<Self>> {
+        let faults = setup.faults.take()?;
+        Some(Arc::new(Self { target: setup.target.clone(), faults: Some(faults) }))
+    }
+
+    /// Counts what happens here from now on.
+    pub fn watch(&self, metrics: &Metrics) {
+        if let Some(faults) = &self.faults {
+            faults.watch(metrics, &self.target);
+        }
+    }
+
+    /// Ask a host, unless a fault hits the request.
+    pub async fn ask(&self, origin: &Arc<Origin>, ask: Ask<'_>) -> Result<Response, SendError> {
+        let (op, model) = (ask.op, ask.model);
+        self.play(op, model, (origin.name(), origin.timeouts().first_byte), self.truly(origin, ask)).await
+    }
+
+    async fn truly(&self, origin: &Arc<Origin>, ask: Ask<'_>) -> Result<Response, SendError> {
+        let Ask { method, path, ready, more, body, .. } = ask;
+        origin.ask(method, path, ready, more, body).await.map(Response::from)
+    }
+
+    /// What becomes of a request to this host, whose first byte is waited for so long.
+    async fn play(
+        &self,
+        op: Op,
+        model: &str,
+        (host, patience): (&Arc<str>, Duration),
+        truly: impl Future<Output = Result<Response, SendError>>,
+    ) -> Result<Response, SendError> {
+        let hit = self.faults.as_ref().and_then(|faults| faults.draw(op, model, chance));
+        let Some(rule) = hit else { return truly.await };
+        rule.count();
+        tracing::debug!(target = %self.target, kind = rule.kind(), model, "injected fault");
+        if rule.delay >= patience {
+            tokio::time::sleep(patience).await;
+            return Err(SendError::Timeout { host: host.clone(), phase: Phase::FirstByte, after: patience });
+        }
+        if !rule.delay.is_zero() {
+            tokio::time::sleep(rule.delay).await;
+        }
+        match rule.act {
+            Act::Nothing => truly.await,
+            Act::Status(status, wait) => Ok(faults::status(status, wait)),
+            Act::Malformed => Ok(faults::malformed()),
+            Act::Refuse => Err(SendError::Connect { host: host.clone(), cause: "injected fault: refused".into() }),
+            Act::Cut(after) => Ok(faults::cut(truly.await?, after, host)),
+        }
+    }
+}
+
+/// An answer from inside the process, unless a fault hits the request.
+pub async fn inside(stage: &Option<Arc<Stage>>, op: Op, model: &str, answer: Response) -> Result<Response, SendError> {
+    let Some(stage) = stage else { return Ok(answer) };
+    let patience = Timeouts::default().first_byte;
+    Box::pin(stage.play(op, model, (&stage.target, patience), async { Ok(answer) })).await
+}
+
+/// A random number from 0 to 1.
+fn chance() -> f64 {
+    getrandom::u32().map_or(0.5, |number| f64::from(number) / f64::from(u32::MAX))
+}
