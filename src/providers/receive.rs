@@ -307,6 +307,12 @@ impl Reader<'_> {
 }
 
 pub(super) fn media_type(fields: &Fields) -> &str {
+    // as nearly all answers spell it
+    for known in ["application/json", EVENTS] {
+        if fields.content_type() == known {
+            return known;
+        }
+    }
     let kind = fields.content_type().split(';').next().unwrap_or_default().trim();
     ["application/json", EVENTS, "text/plain"]
         .into_iter()

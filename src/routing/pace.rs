@@ -136,8 +136,12 @@ impl Track {
         loop {
             let secs = match self.unpack(word, tick) {
                 Some((secs, age)) if age <= STALE => {
-                    let faded = 1.0 - (-age.as_secs_f64() / FADES.as_secs_f64()).exp();
-                    let weight = faded.max(if took_secs > secs { RISE } else { FALL });
+                    let least = if took_secs > secs { RISE } else { FALL };
+                    // of a burst nothing has faded, and nothing needs to be computed
+                    let weight = match age.as_millis() {
+                        0..=500 => least,
+                        _ => least.max(1.0 - (-age.as_secs_f64() / FADES.as_secs_f64()).exp()),
+                    };
                     secs + (took_secs - secs) * weight
                 }
                 _ => took_secs,

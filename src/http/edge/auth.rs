@@ -7,7 +7,6 @@ use aws_lc_rs::constant_time::verify_slices_are_equal;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use secrecy::{ExposeSecret, SecretString};
 
-use super::headers::find;
 use super::path::Scope;
 use crate::http::error::Failure;
 
@@ -93,7 +92,7 @@ fn id_of(secret: &str) -> Arc<str> {
 
 /// `Authorization: Bearer`, the scheme in any case; else `x-api-key`.
 fn presented(headers: &HeaderMap) -> Presented<'_> {
-    let bearer = find(headers, &header::AUTHORIZATION).and_then(bearer);
+    let bearer = headers.get(header::AUTHORIZATION).and_then(bearer);
     let key = bearer.or_else(|| headers.get(X_API_KEY).map(|value| value.as_bytes().trim_ascii()));
     match key {
         None | Some(b"") => Presented::Nothing,

@@ -3,8 +3,6 @@
 use axum::body::Body;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
 
-use super::headers::find;
-
 const METHODS: HeaderValue = HeaderValue::from_static("GET, POST, PUT, DELETE, OPTIONS");
 
 /// Where a preflight does not name the headers it wants; else they are echoed, since browser SDKs send a dozen of
@@ -28,7 +26,7 @@ pub(super) fn allowed(origins: &[HeaderValue], headers: &HeaderMap) -> Option<He
     if origins.is_empty() {
         return None;
     }
-    let origin = find(headers, &header::ORIGIN)?;
+    let origin = headers.get(header::ORIGIN)?;
     origins.contains(origin).then(|| origin.clone())
 }
 

@@ -62,7 +62,7 @@ impl Default for Caller {
     fn default() -> Self {
         let (since, remote) = (Instant::now(), Ipv4Addr::UNSPECIFIED.into());
         Self {
-            id: request_id::of(&http::HeaderMap::new()).0,
+            id: request_id::of(&http::HeaderMap::new(), headers::Rare::default()).0,
             since,
             key: None,
             remote,
@@ -146,12 +146,13 @@ where
     }
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
-        let (id, echo) = request_id::of(request.headers());
+        let rare = headers::Rare::of(request.headers());
+        let (id, echo) = request_id::of(request.headers(), rare);
         let mut entry = Entry::open(self.edge.0.log.clone(), &request, id, self.peer);
         let origin = cors::allowed(&self.edge.0.settings.origins, request.headers());
         let mut standing = None;
         let admitted = panic::catch_unwind(AssertUnwindSafe(|| {
-            match admit(&self.edge.0, self.peer, &mut request, &mut entry, &mut standing) {
+            match admit(&self.edge.0, self.peer, &mut request, &mut entry, (rare, &mut standing)) {
                 Ok(None) => Stage::Handler(self.inner.handle(request.map(Body::new), entry.caller(standing))),
                 Ok(Some(reply)) => Stage::Over(reply),
                 Err(failure) => Stage::Over(failure.into_response()),
@@ -168,12 +169,12 @@ fn admit<B: http_body::Body>(
     peer: IpAddr,
     request: &mut Request<B>,
     entry: &mut Entry,
-    standing: &mut Option<Standing>,
+    (rare, standing): (headers::Rare, &mut Option<Standing>),
 ) -> Result<Option<Response<Body>>, Failure> {
     let settings = &edge.settings;
     let scope = path::normalise(request.uri_mut())?;
     entry.silent = scope == Scope::Probe;
-    entry.remote = client_ip::of(&settings.proxies, peer, request.headers());
+    entry.remote = client_ip::of(&settings.proxies, peer, request.headers(), rare);
     headers::known_method(request.method())?;
     headers::one_host(request.version(), request.headers())?;
     if let Some(reply) = cors::preflight(&settings.origins, request) {

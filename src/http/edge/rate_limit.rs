@@ -15,7 +15,6 @@ use governor::state::{InMemoryState, NotKeyed, StateStore};
 use governor::{NotUntil, Quota, RateLimiter};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use super::headers::find;
 use crate::http::error::Failure;
 
 /// Addresses are hashed into this many buckets: memory stays bounded without evicting anybody, at the price that two
@@ -86,7 +85,7 @@ impl Standing {
 
     /// Adds the headers, unless a provider's answer brought its own: one answer tells of one limit.
     pub(super) fn put(self, headers: &mut HeaderMap) {
-        if !HEADERS.iter().any(|name| find(headers, name).is_some()) {
+        if !HEADERS.iter().any(|name| headers.contains_key(name)) {
             headers.extend(HEADERS.into_iter().zip(self.values()));
         }
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use super::headers::find;
+use super::headers::Rare;
 
 /// The header, on requests and responses.
 pub(super) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -14,8 +14,9 @@ pub(super) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-i
 const LONGEST: usize = 128;
 
 /// The id of a request, and the header value that echoes it.
-pub(super) fn of(headers: &HeaderMap) -> (Arc<str>, HeaderValue) {
-    if let Some(value) = find(headers, &X_REQUEST_ID)
+pub(super) fn of(headers: &HeaderMap, rare: Rare) -> (Arc<str>, HeaderValue) {
+    if rare.id
+        && let Some(value) = headers.get(X_REQUEST_ID)
         && let Some(id) = sane(value)
     {
         return (id.into(), value.clone());

@@ -150,6 +150,15 @@ fn lift(raw: &[u8], from: usize, most: &mut u32) -> Step {
 
 /// The usage in the last bytes of an answer that was too long to be held: the last member of that name that is one.
 pub fn in_tail(tail: &[u8]) -> Option<Usage> {
+    // it stands near the end, so what is before is only searched when it does not
+    let (_, near) = tail.split_at(tail.len().saturating_sub(NEAR));
+    found_in(near).or_else(|| if near.len() < tail.len() { found_in(tail) } else { None })
+}
+
+/// Bytes at an answer's end in which the usage is looked for first.
+const NEAR: usize = 384;
+
+fn found_in(tail: &[u8]) -> Option<Usage> {
     // forwards: searching backwards is several times slower, and there is hardly ever more than one
     let found = FINDER.find_iter(tail).filter_map(|at| {
         let rest = tail[at + NAME.len()..].trim_ascii_start().strip_prefix(b":")?.trim_ascii_start();
@@ -169,8 +178,9 @@ const TIER_NEAR: usize = 256;
 /// The tier, which servers that have several tell a few members behind the usage.
 fn tier_behind(behind: &[u8]) -> Option<Tier> {
     const TIER: &[u8] = b"\"service_tier\"";
+    static TIER_FINDER: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(TIER));
     let near = &behind[..behind.len().min(TIER_NEAR)];
-    let at = memchr::memmem::find(near, TIER)?;
+    let at = TIER_FINDER.find(near)?;
     let value =
         near[at + TIER.len()..].trim_ascii_start().strip_prefix(b":")?.trim_ascii_start().strip_prefix(b"\"")?;
     Some(Tier::of(&value[..memchr::memchr(b'"', value)?]))
