@@ -11,8 +11,11 @@ use ferrogw::providers::table::PROVIDERS;
 use super::{env, row, settings, text};
 
 #[test]
-fn ids_are_unique_and_alphabetical() {
-    let ids: Vec<_> = PROVIDERS.iter().map(|spec| spec.id).collect();
+fn ids_are_unique_and_alphabetical_and_openai_stands_before_azures() {
+    let mut ids: Vec<_> = PROVIDERS.iter().map(|spec| spec.id).collect();
+    let at = ids.iter().position(|id| *id == "azure-openai").unwrap();
+    assert_eq!(ids[at - 1], "openai");
+    ids.remove(at);
     let mut sorted = ids.clone();
     sorted.sort_unstable();
     sorted.dedup();
@@ -237,14 +240,14 @@ fn models_are_named_by_a_list_unless_it_is_a_folder() {
 fn a_bare_name_belongs_to_the_vendor_that_makes_it() {
     let owners = |model: &str| PROVIDERS.iter().filter(|spec| spec.owns(model)).map(|spec| spec.id).collect::<Vec<_>>();
     let check = |model: &str, expected: &[&str]| assert_eq!(owners(model), expected, "{model}");
-    check("gpt-4o", &["azure-openai", "openai"]);
-    check("o3-mini", &["azure-openai", "openai"]);
+    check("gpt-4o", &["openai", "azure-openai"]);
+    check("o3-mini", &["openai", "azure-openai"]);
     check("deepseek-v4-pro", &["deepseek"]);
     check("deepseek-ai/DeepSeek-V3", &[]);
     check("qwen-plus", &["qwen"]);
     check("qwen/qwen3-32b", &[]);
     check("text-embedding-v4", &["qwen"]);
-    check("text-embedding-3-small", &["azure-openai", "openai"]);
+    check("text-embedding-3-small", &["openai", "azure-openai"]);
     check("@cf/meta/llama-3.1-8b-instruct", &["cloudflare"]);
     check("accounts/fireworks/models/x", &["fireworks"]);
     check("sonar-pro", &["perplexity"]);

@@ -23,12 +23,13 @@ use super::spec::{Edit, Place, Spec};
 use crate::config::Invalid;
 use crate::wire::Object;
 
-/// Every provider, in the order in which they are offered when nothing is configured: alphabetical by id.
+/// Every provider, in the order in which they are offered when nothing is configured: alphabetical by id, but Azure's
+/// OpenAI behind OpenAI itself. Both own the same names, and who has keys of both means the vendor by a bare `gpt-…`: the
+/// other serves what has been deployed there.
 pub static PROVIDERS: &[&Spec] = &[
     &labs::AI21,
     &anthropic::ANTHROPIC,
     &azure::FOUNDRY,
-    &azure::OPENAI,
     &aws::BEDROCK,
     &silicon::CEREBRAS,
     &clouds::CLOUDFLARE,
@@ -47,6 +48,7 @@ pub static PROVIDERS: &[&Spec] = &[
     &ollama::OLLAMA,
     &ollama::OLLAMA_CLOUD,
     &openai::OPENAI,
+    &azure::OPENAI,
     &routers::OPENROUTER,
     &labs::PERPLEXITY,
     &china::QWEN,
