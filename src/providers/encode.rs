@@ -1,7 +1,6 @@
 //! A call as one provider is sent it: the row's changes, made on a copy of the body's index, and a translation where the
 //! provider speaks another format.
 
-use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
@@ -11,7 +10,7 @@ use http::{HeaderName, HeaderValue};
 use super::Provider;
 use super::client::Outgoing;
 use super::content;
-use super::learned::signatures::Signatures;
+use super::learned::signatures::Shelf;
 use super::rework::{self, options};
 use super::spec::{Notes, Spec};
 use super::surface;
@@ -61,7 +60,7 @@ pub struct Foreign {
     /// Whether tools were given in the old form.
     pub functions: bool,
     /// Where thoughts are remembered, if the answer may call tools and its provider wants thoughts back then.
-    pub signatures: Option<Arc<Signatures>>,
+    pub shelf: Option<Shelf>,
 }
 
 /// Encode a call for a provider. Fails on what it can't be asked for.
@@ -91,10 +90,14 @@ pub fn encode(provider: &Provider, call: &Call, model: &str, warnings: &mut Vec<
     if let Dialect::Native(native) = way.map_or(spec.dialect, |way| way.dialect) {
         let functions = op == Op::Chat && functions::asked(&body);
         let signs = op == Op::Chat && native.signs() && body.has("tools");
-        let signatures = signs.then(|| provider.learned.signatures.clone());
+        let signatures = &provider.learned.signatures;
+        let shelf = signs.then(|| Shelf { signatures: signatures.clone(), owner: call.key.clone() });
+        if op == Op::Chat && native.signs() {
+            signatures.recall(call.key.as_ref(), &mut body, Instant::now())?;
+        }
         let translated = translate(provider, native, op, body, &mut notes)?;
         let headers = headers(provider, &translated.headers)?;
-        let native = Some(Box::new(Foreign { native, op, back: translated.back, functions, signatures }));
+        let native = Some(Box::new(Foreign { native, op, back: translated.back, functions, shelf }));
         return Ok(Sent {
             op,
             body: translated.body.into(),
@@ -146,9 +149,6 @@ fn translate(
     rework::fit(provider.spec, op, &mut body, notes)?;
     if !provider.learned.is_empty() {
         provider.learned.apply(&mut body, notes, Instant::now());
-    }
-    if op == Op::Chat && native.signs() {
-        provider.learned.signatures.recall(&mut body, Instant::now())?;
     }
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let (id, created) = (id(), now.as_secs());

@@ -96,7 +96,7 @@ pub async fn receive(provider: &Provider, call: &Call, response: Response, back:
         (true, kind) if kind == reader.stream_type() || kind.is_empty() => {
             let mut source = Source::new(Events::new(manner), None);
             if let Some(foreign) = reader.foreign {
-                source = source.translated(foreign.native.decoder(foreign.back), foreign.signatures);
+                source = source.translated(foreign.native.decoder(foreign.back), foreign.shelf);
             }
             Box::pin(open(provider, source, body)).await
         }
@@ -283,8 +283,8 @@ impl Reader<'_> {
         let read = match &self.foreign {
             Some(foreign) => {
                 let read = foreign.native.answer(foreign.op, bytes, &foreign.back);
-                if let (Ok(answer), Some(signatures)) = (&read, &foreign.signatures) {
-                    signatures.keep(answer, Instant::now());
+                if let (Ok(answer), Some(shelf)) = (&read, &foreign.shelf) {
+                    shelf.keep(answer, Instant::now());
                 }
                 read
             }

@@ -13,7 +13,7 @@ use super::Provider;
 use super::client::{Fields, SendError};
 use super::fault;
 use super::inbound::Inbound;
-use super::learned::signatures::{Listener, Signatures};
+use super::learned::signatures::{Listener, Shelf};
 use super::tempo::Tempo;
 use super::units;
 use crate::call::redact::Redactor;
@@ -71,8 +71,8 @@ impl Source {
     }
 
     /// The same stream, which arrives in another format, with what its thoughts are remembered by.
-    pub fn translated(self, decoder: Option<Decoder>, signatures: Option<Arc<Signatures>>) -> Self {
-        let listener = signatures.map(|signatures| Box::new(Listener::new(signatures)));
+    pub fn translated(self, decoder: Option<Decoder>, shelf: Option<Shelf>) -> Self {
+        let listener = shelf.map(|shelf| Box::new(Listener::new(shelf)));
         Self { decoder: decoder.map(Box::new), listener, ..self }
     }
 

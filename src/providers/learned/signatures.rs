@@ -28,7 +28,7 @@ const LONGEST: usize = 1 << 20;
 /// What an entry takes beside its bytes, about.
 const ENTRY: usize = 256;
 
-/// The thoughts of one target's answers, by the id of the first call that followed them.
+/// The thoughts of one target's answers, by the caller's key and the id of the first call that followed them.
 #[derive(Default)]
 pub struct Signatures {
     /// Whether there are any: all that most requests ever look at.
@@ -38,11 +38,14 @@ pub struct Signatures {
 
 #[derive(Default)]
 struct Kept {
-    turns: HashMap<Arc<str>, Turn>,
+    turns: HashMap<Place, Turn>,
     /// The oldest first.
-    order: VecDeque<(Instant, Arc<str>)>,
+    order: VecDeque<(Instant, Place)>,
     bytes: usize,
 }
+
+/// The id of a caller's key, if there is one, and that of a call.
+type Place = (Option<Arc<str>>, Arc<str>);
 
 struct Turn {
     since: Instant,
@@ -52,17 +55,17 @@ struct Turn {
 
 impl Signatures {
     /// Remember what an answer thought before it called a tool; a stream's answer is given folded.
-    pub fn keep(&self, answer: &Object, now: Instant) {
+    pub fn keep(&self, owner: Option<&Arc<str>>, answer: &Object, now: Instant) {
         // what can't be read has nothing to be remembered
         for choice in answer.objects("choices").unwrap_or_default() {
             let Ok(Some(message)) = choice.object("message") else { continue };
             if let Ok(Some((id, details))) = signed(&message) {
-                self.put(id, details, now);
+                self.put((owner.cloned(), id), details, now);
             }
         }
     }
 
-    fn put(&self, id: Arc<str>, details: Bytes, now: Instant) {
+    fn put(&self, id: Place, details: Bytes, now: Instant) {
         if details.len() > LONGEST {
             return;
         }
@@ -76,7 +79,7 @@ impl Signatures {
     }
 
     /// Put thoughts back into the assistant's messages that call tools and came without.
-    pub fn recall(&self, body: &mut Object, now: Instant) -> Result<(), Malformed> {
+    pub fn recall(&self, owner: Option<&Arc<str>>, body: &mut Object, now: Instant) -> Result<(), Malformed> {
         if !self.any.load(Ordering::Relaxed) || !body.raw("messages").is_some_and(|all| mentions(all, "\"tool_calls\""))
         {
             return Ok(());
@@ -84,8 +87,8 @@ impl Signatures {
         let mut messages = body.objects("messages")?;
         let mut changed = false;
         for message in messages.iter_mut().filter(|message| lacks_thoughts(message)) {
-            let id = message.objects("tool_calls")?.first().and_then(|call| call.get::<String>("id").ok().flatten());
-            let Some(details) = id.and_then(|id| self.get(&id, now)) else { continue };
+            let id = message.objects("tool_calls")?.first().and_then(|call| call.get::<Arc<str>>("id").ok().flatten());
+            let Some(details) = id.and_then(|id| self.get(&(owner.cloned(), id), now)) else { continue };
             message.set_raw("reasoning_details", details);
             changed = true;
         }
@@ -95,7 +98,7 @@ impl Signatures {
         Ok(())
     }
 
-    fn get(&self, id: &str, now: Instant) -> Option<Bytes> {
+    fn get(&self, id: &Place, now: Instant) -> Option<Bytes> {
         let kept = self.lock();
         let turn = kept.turns.get(id).filter(|turn| now.duration_since(turn.since) < MEMORY)?;
         Some(turn.details.clone())
@@ -157,16 +160,31 @@ fn lacks_thoughts(message: &Object) -> bool {
     is(message, "role", "\"assistant\"") && given(message, "tool_calls") && !has
 }
 
+/// What is remembered for one caller.
+pub struct Shelf {
+    /// Of the target.
+    pub signatures: Arc<Signatures>,
+    /// The id of the caller's key, if there is one: nobody is given the thoughts of another's conversation.
+    pub owner: Option<Arc<str>>,
+}
+
+impl Shelf {
+    /// As [`Signatures::keep`].
+    pub fn keep(&self, answer: &Object, now: Instant) {
+        self.signatures.keep(self.owner.as_ref(), answer, now);
+    }
+}
+
 /// Hears the events of one stream, and remembers what is signed in it.
 pub struct Listener {
-    signatures: Arc<Signatures>,
+    shelf: Shelf,
     fold: Fold,
 }
 
 impl Listener {
     /// For a stream that has not begun.
-    pub fn new(signatures: Arc<Signatures>) -> Self {
-        Self { signatures, fold: Fold::default() }
+    pub fn new(shelf: Shelf) -> Self {
+        Self { shelf, fold: Fold::default() }
     }
 
     /// Takes whole frames, as OpenAI's.
@@ -181,7 +199,7 @@ impl Listener {
     /// The stream has said everything.
     pub fn keep(self, now: Instant) {
         if let Ok(answer) = self.fold.end() {
-            self.signatures.keep(&answer, now);
+            self.shelf.keep(&answer, now);
         }
     }
 }
@@ -189,6 +207,10 @@ impl Listener {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn place(id: &str) -> Place {
+        (None, id.into())
+    }
 
     fn answer(id: &str, size: usize) -> Object {
         let text = "x".repeat(size);
@@ -202,12 +224,12 @@ mod tests {
     fn the_oldest_is_forgotten_when_there_is_no_more_room_and_all_after_an_hour() {
         let (signatures, now) = (Signatures::default(), Instant::now());
         for turn in 0..40 {
-            signatures.keep(&answer(&format!("call_{turn}"), LONGEST / 2), now);
+            signatures.keep(None, &answer(&format!("call_{turn}"), LONGEST / 2), now);
         }
-        assert!(signatures.get("call_0", now).is_none() && signatures.get("call_39", now).is_some());
+        assert!(signatures.get(&place("call_0"), now).is_none() && signatures.get(&place("call_39"), now).is_some());
         assert!(signatures.lock().bytes <= MOST);
-        assert!(signatures.get("call_39", now + MEMORY).is_none());
-        signatures.keep(&answer("late", 1), now + MEMORY);
+        assert!(signatures.get(&place("call_39"), now + MEMORY).is_none());
+        signatures.keep(None, &answer("late", 1), now + MEMORY);
         let kept = signatures.lock();
         assert_eq!((kept.turns.len(), kept.order.len()), (1, 1));
     }
@@ -215,21 +237,21 @@ mod tests {
     #[test]
     fn a_call_that_is_said_twice_counts_once() {
         let (signatures, now) = (Signatures::default(), Instant::now());
-        signatures.keep(&answer("a", 10), now);
+        signatures.keep(None, &answer("a", 10), now);
         let once = signatures.lock().bytes;
-        signatures.keep(&answer("a", 10), now + Duration::from_secs(1));
+        signatures.keep(None, &answer("a", 10), now + Duration::from_secs(1));
         assert_eq!(signatures.lock().bytes, once);
-        signatures.keep(&answer("b", LONGEST), now);
-        assert!(signatures.get("b", now).is_none(), "too long to be remembered");
+        signatures.keep(None, &answer("b", LONGEST), now);
+        assert!(signatures.get(&place("b"), now).is_none(), "too long to be remembered");
     }
 
     #[test]
     fn thoughts_are_put_back_only_where_none_came() {
         let (signatures, now) = (Signatures::default(), Instant::now());
-        signatures.keep(&answer("a", 1), now);
+        signatures.keep(None, &answer("a", 1), now);
         let recalled = |message: &str| {
             let mut body = Object::parse(format!(r#"{{"messages":[{message}]}}"#).into()).expect("an object");
-            signatures.recall(&mut body, now).expect("messages");
+            signatures.recall(None, &mut body, now).expect("messages");
             mentions(&body.encode(), r#""signature":"s""#)
         };
         let call = r#""tool_calls":[{"id":"a"},{"id":"b"}]"#;
@@ -247,5 +269,8 @@ mod tests {
         assert!(!recalled(r#"{"role":"assistant","tool_calls":[{"id":"a","thought_signature":"x"}]}"#));
         assert!(!recalled(r#"{"role":"assistant","tool_calls":[{"id":"other"}]}"#));
         assert!(!recalled(&format!(r#"{{"role":"user",{call}}}"#)));
+        let mut body = Object::parse(format!(r#"{{"messages":[{{"role":"assistant",{call}}}]}}"#).into()).expect("one");
+        signatures.recall(Some(&"somebody else".into()), &mut body, now).expect("messages");
+        assert!(!mentions(&body.encode(), "signature"), "thoughts stay with their caller");
     }
 }
