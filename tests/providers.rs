@@ -1,5 +1,8 @@
 //! Providers as a whole: what they list, what they teach, and what they are told apart by.
 
+use ferrogw::config::Env;
+use ferrogw::server::build;
+
 use crate::support::{ASK_STREAM, Say, TestGateway, Upstream, target};
 
 const CHAT: &str = "/v1/chat/completions";
@@ -148,4 +151,20 @@ async fn how_long_to_wait_is_read_from_words_before_it_is_guessed_from_a_limit()
     let gateway = TestGateway::with(&[&upstream], "    retry: { attempts: 1 }\n", "").await;
     assert_eq!(gateway.chat().await.header("retry-after"), "91");
     assert_eq!(gateway.chat().await.header("retry-after"), "7");
+}
+
+#[tokio::test]
+async fn a_provider_of_the_environment_that_cannot_be_set_up_is_left_out_and_counted() {
+    let env = [
+        ("OPENAI_API_KEY", "sk-test-0123456789"),
+        ("AZURE_OPENAI_ENDPOINT", "no address"),
+        ("AZURE_OPENAI_API_KEY", "azure-test-0123456789"),
+    ];
+    let found = build::derive(&Env::from(env));
+    assert_eq!(found.targets.iter().map(|target| target.provider()).collect::<Vec<_>>(), ["openai", "azure-openai"]);
+    let gateway = TestGateway::of(found, &env).await;
+    let warnings = &gateway.running.warnings;
+    assert!(warnings.iter().any(|warning| warning.starts_with("azure-openai is left out: ")), "{warnings:?}");
+    let metrics = gateway.get("/metrics").await.body;
+    assert!(metrics.contains("gateway_provider_init_failures_total{provider=\"azure-openai\"} 1"), "{metrics}");
 }

@@ -54,6 +54,35 @@ pub fn derive(env: &Env) -> Config {
     }
 }
 
+/// What is wrong with providers that were left out, by their ids.
+pub type LeftOut = Vec<(&'static str, Invalid)>;
+
+/// Compile a configuration, as [`compile`]. One that is no more than what [`derive()`] makes is not stopped by a provider
+/// that can't be set up: nobody has asked for it by name, and it may be a leftover of the environment. It is left out,
+/// unless nothing remains.
+pub fn compile_usable(
+    config: &Config,
+    env: &Env,
+    client: &Client,
+    redactor: &Arc<Redactor>,
+    fetcher: &Fetcher,
+) -> Result<(Rules, LeftOut), Invalid> {
+    let compile = |config: &Config| compile(config, env, client, redactor, fetcher);
+    let invalid = match compile(config) {
+        Ok(rules) => return Ok((rules, Vec::new())),
+        Err(invalid) if *config != derive(env) => return Err(invalid),
+        Err(invalid) => invalid,
+    };
+    let (mut usable, mut left_out) = (Config { targets: Vec::new(), ..config.clone() }, Vec::new());
+    for target in &config.targets {
+        match compile(&Config { targets: vec![target.clone()], ..config.clone() }) {
+            Ok(_) => usable.targets.push(target.clone()),
+            Err(wrong) => left_out.extend(spec(target.provider()).map(|spec| (spec.id, wrong))),
+        }
+    }
+    if usable.targets.is_empty() { Err(invalid) } else { Ok((compile(&usable)?, left_out)) }
+}
+
 /// Compile a configuration. Fails with everything that is wrong with its targets.
 pub fn compile(
     config: &Config,

@@ -157,12 +157,16 @@ impl Parts {
     ) -> Result<Self, StartError> {
         let (client, http) = (client(env, workers)?, http(env)?);
         let fetcher = Fetcher::new(http.clone(), tokio::runtime::Handle::current());
-        let rules = build::compile(config, env, &client, redactor, &fetcher)?;
+        let (rules, left_out) = build::compile_usable(config, env, &client, redactor, &fetcher)?;
         let settings = EdgeSettings::from_env(|name| env.get(name).map(str::to_owned), config.body_cap())
             .map_err(StartError::Environment)?;
         let mut warnings = settings.warnings().to_vec();
         let behind = Behind { client, http, discovery: background::interval(env, &mut warnings) };
         let metrics = Arc::new(Metrics::new());
+        for (provider, wrong) in left_out {
+            metrics.init_failed(provider);
+            warnings.push(format!("{provider} is left out: {}", wrong.to_string().trim()));
+        }
         let hurry = Hurry((0..workers).map(|_| stop.hurry.child_token()).collect());
         let snapshot = Snapshot::new(rules, &metrics, &hurry);
         let memory = Memory::new(body_memory());
