@@ -28,6 +28,7 @@ mod server;
 mod shutdown;
 mod support;
 mod surfaces;
+mod tapes;
 mod telemetry;
 mod tidy;
 mod vertex;

@@ -152,6 +152,9 @@ async fn upstreams(checks: &mut Checks, targets: &[Arc<Target>]) {
 
 /// Whether the target's host speaks HTTP with us; what it says to a stranger does not matter.
 async fn reach(target: &Target) -> (Mark, String) {
+    if let Some(tape) = target.provider.tape() {
+        return (Mark::Ok, format!("plays the recordings in {}", tape.folder().display()));
+    }
     let Some(origin) = target.provider.origin() else { return (Mark::Ok, "built in".to_owned()) };
     let (path, none) = (PathAndQuery::from_static("/"), Lines::default());
     let since = Instant::now();

@@ -18,6 +18,7 @@ mod models;
 mod output;
 mod plan;
 mod providers;
+mod record;
 mod serve;
 mod status;
 mod validate;
@@ -75,6 +76,8 @@ struct Global {
 enum Command {
     /// Run the gateway (the default)
     Serve(serve::Args),
+    /// Run the gateway, and write what providers are asked and answer into a folder: `replay://DIR` plays it
+    Record(record::Args),
     /// Write a first configuration file and show a new master key
     Init(init::Args),
     /// Check a configuration file without starting
@@ -138,6 +141,7 @@ fn parse() -> Result<Cli, clap::Error> {
     // `ferrogw --port 1 validate`: the flags of the default command in front of another one would do nothing.
     match &mut cli.command {
         Some(Command::Serve(args)) => args.inherit(std::mem::take(&mut cli.serve)),
+        Some(Command::Record(args)) => args.inherit(std::mem::take(&mut cli.serve)),
         Some(_) if !cli.serve.is_empty() => {
             let message = "the flags of `serve` cannot stand before another command";
             return Err(command.error(ErrorKind::ArgumentConflict, message));
@@ -151,6 +155,7 @@ fn run(cli: Cli, output: Output) -> Result<ExitCode, Failed> {
     let (global, env) = (cli.global, Env::of_process());
     let done = match cli.command.unwrap_or(Command::Serve(cli.serve)) {
         Command::Serve(args) => serve::run(&args, &global, env, output),
+        Command::Record(args) => record::run(&args, &global, env, output),
         Command::Init(args) => init::run(&args, &env, output),
         Command::Validate(args) => validate::run(&args, &global, &env, output),
         Command::Plan(args) => return plan::run(&args, &global, &env, output),

@@ -12,6 +12,7 @@ use crate::call::redact::Redactor;
 use crate::config::{self, Env};
 use crate::http::edge::EdgeSettings;
 use crate::providers::auth::Fetcher;
+use crate::providers::tape::Recorder;
 use crate::server::process::{self, Plan, Running, StartError};
 use crate::server::rehearsal::{Rehearsal, rehearse};
 use crate::server::{self, Threads};
@@ -86,6 +87,17 @@ fn log_format(text: &str) -> Result<Format, String> {
 
 /// Serves until told to stop.
 pub(super) fn run(args: &Args, global: &Global, env: Env, output: Output) -> Result<(), Failed> {
+    run_recorded(args, global, env, output, None)
+}
+
+/// The same with something that records, and what is to be told of it.
+pub(super) fn run_recorded(
+    args: &Args,
+    global: &Global,
+    env: Env,
+    output: Output,
+    recorder: Option<(Recorder, String)>,
+) -> Result<(), Failed> {
     let which = Runtime::of(args, &env)?;
     let threads = match which {
         // one thread for what is not a request: accepting, signals, sweeps
@@ -93,11 +105,20 @@ pub(super) fn run(args: &Args, global: &Global, env: Env, output: Output) -> Res
         Runtime::Shared => Threads::PerCore.count(),
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build()?;
-    runtime.block_on(serve(args, global, env, output, which))
+    runtime.block_on(serve(args, global, env, output, (which, recorder)))
 }
 
-async fn serve(args: &Args, global: &Global, env: Env, output: Output, runtime: Runtime) -> Result<(), Failed> {
-    let mut warnings = Vec::new();
+async fn serve(
+    args: &Args,
+    global: &Global,
+    env: Env,
+    output: Output,
+    (runtime, recorder): (Runtime, Option<(Recorder, String)>),
+) -> Result<(), Failed> {
+    let (recorder, mut warnings) = match recorder {
+        Some((recorder, warning)) => (Some(recorder), vec![warning]),
+        None => (None, Vec::new()),
+    };
     let logs = Logs::of(args, &env, &mut warnings);
     let (choice, listen) = settle(args, global, &env)?;
 
@@ -119,7 +140,7 @@ async fn serve(args: &Args, global: &Global, env: Env, output: Output, runtime: 
         sink: access_sink,
         redactor,
     };
-    let running = process::start(plan).await.map_err(|error| match error {
+    let running = process::start_recorded(plan, recorder.clone()).await.map_err(|error| match error {
         // It names the first problem of each target; these are all.
         StartError::Config(invalid) => unusable(&choice, &env).unwrap_or_else(|| choice.blame(invalid.problems).into()),
         StartError::Environment(lines) => Failed::from(lines),
@@ -131,6 +152,9 @@ async fn serve(args: &Args, global: &Global, env: Env, output: Output, runtime: 
     warnings.extend(running.warnings.iter().cloned());
     announce(&choice, &running, &warnings, &env, output);
     running.handle.join().await;
+    if let Some(recorder) = recorder {
+        recorder.finish();
+    }
     tracing::info!("server stopped");
     access.flush();
     sink.flush();

@@ -153,6 +153,13 @@ fn target(target: &Target, path: &str, found: &mut Findings) {
     if target.min_throughput.as_ref().is_some_and(|given| given.events_per_second <= 0.0 || given.over.is_zero()) {
         found.refuse(at("min_throughput"), "needs `events_per_second` and `over`, both more than 0");
     }
+    if target.replay_speed.is_some_and(|speed| !(speed.is_finite() && speed >= 0.0)) {
+        found.refuse(at("replay_speed"), "must not be negative");
+    }
+    let replays = |address: &Text| address.has_references() || address.as_written().starts_with("replay://");
+    if target.replay_speed.is_some() && !target.base_url.as_ref().is_some_and(replays) {
+        found.warn(at("replay_speed"), "no_effect", "has no effect: only a `base_url` as `replay://DIR` is played");
+    }
     faults::check(&target.faults, &at("faults"), found);
     let codes = target.retry.on_status_codes.as_deref().unwrap_or_default();
     if codes.iter().any(|code| !(100..600).contains(code)) {
@@ -169,6 +176,9 @@ fn address_fault(address: &Text) -> Option<&'static str> {
     let written = address.as_written();
     if address.has_references() {
         return None;
+    }
+    if let Some(folder) = written.strip_prefix("replay://") {
+        return folder.is_empty().then_some("must name the folder of the recordings, as `replay://recordings`");
     }
     if written.contains(['?', '#']) {
         return Some("must have no query and no fragment");

@@ -26,7 +26,8 @@ pub struct Target {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub provider: Option<String>,
     /// Root of the provider's API, version included: `https://eu.api.openai.com/v1`. `${VAR}` is read from the
-    /// environment. Default: the provider's own, or its `<PROVIDER>_BASE_URL`.
+    /// environment. `replay://DIR` plays what `ferrogw record --out DIR` has recorded there, and asks nobody. Default: the
+    /// provider's own, or its `<PROVIDER>_BASE_URL`.
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "text::shown_address")]
     pub base_url: Option<Text>,
     /// Credential, best as `${VAR}`. An empty one means that the provider needs none. Default: the provider's variable,
@@ -65,6 +66,10 @@ pub struct Target {
     /// The least speed of its streams. Default: none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub min_throughput: Option<MinThroughput>,
+    /// How fast recordings are played: 1 as they were recorded, 2 twice as fast, 0 at once. Default: 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 1_000_000))]
+    pub replay_speed: Option<f64>,
     /// Faults that are injected into requests to this target, to rehearse outages. Each is drawn by its own rate; the first
     /// that hits acts. Default: none.
     #[serde(skip_serializing_if = "Vec::is_empty")]

@@ -40,7 +40,7 @@ pub enum DiscoverError {
 
 /// The names of the models that a provider lists; `None` if it has no list to ask for.
 pub async fn models(provider: &Provider, http: &reqwest::Client) -> Result<Option<BTreeSet<Arc<str>>>, DiscoverError> {
-    let Some(place) = &provider.place else { return Ok(None) };
+    let Some(place) = provider.place.as_ref().filter(|_| provider.tape().is_none()) else { return Ok(None) };
     let fill = |path: &str| provider.settings.fill(path).map_err(DiscoverError::Address);
     let (url, member, name) = match provider.spec.discover {
         Discover::Known(_) => return Ok(None),

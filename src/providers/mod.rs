@@ -25,6 +25,7 @@ pub mod stored;
 pub mod stream;
 pub mod surface;
 pub mod table;
+pub mod tape;
 pub mod tempo;
 pub mod units;
 
@@ -47,6 +48,7 @@ use self::receive::Got;
 use self::settings::Settings;
 use self::spec::{Exchange, Notes, Place, Policy, Root, Spec};
 use self::stage::{Ask, Stage};
+use self::tape::Tape;
 use crate::call::redact::Redactor;
 use crate::call::{Call, Error, Op, Upstream};
 use crate::catalog::Catalog;
@@ -111,38 +113,45 @@ pub struct Setup {
     pub catalog: Arc<Catalog>,
     /// What goes wrong on purpose.
     pub faults: Option<Faults>,
+    /// What is played instead of asking anybody.
+    pub tape: Option<Tape>,
 }
 
 impl Provider {
     /// Make a row concrete. Fails when its root can't be an API root, naming what is wrong with it.
     pub fn build(spec: &'static Spec, mut setup: Setup, client: &Client) -> Result<Self, Invalid> {
-        let stage = Stage::of(&mut setup);
+        let tape = setup.tape.as_ref().map(Tape::place);
+        let is_taped = tape.is_some();
+        let place = match (tape, spec.root) {
+            (Some(place), _) => Some(place),
+            (None, Root::Inside) => None,
+            (None, Root::At(default)) => Some(root::at(default, &setup.settings)?),
+            (None, Root::By(place)) => Some(place(&setup.settings)?),
+        };
+        let base = place.as_ref().map_or("", |place| &place.base);
+        let stage = Stage::of(spec.id, base, &mut setup, client);
         let Setup { target, settings, headers: own, timeouts, policy, redactor, fetcher, catalog, .. } = setup;
         let total = timeouts.total.unwrap_or(spec.pace.total());
-        let place = match spec.root {
-            Root::Inside => {
-                let (paths, headers, credential) = (Paths::default(), HeaderMap::new(), Credential::None);
-                return Ok(Self {
-                    spec,
-                    target,
-                    settings,
-                    policy,
-                    redactor,
-                    link: Link::Inside,
-                    paths,
-                    headers,
-                    lines: Ready::default(),
-                    credential,
-                    place: None,
-                    learned: Arc::default(),
-                    total,
-                    course: Course::Once,
-                    catalog,
-                    stage,
-                });
-            }
-            Root::At(default) => root::at(default, &settings)?,
-            Root::By(place) => place(&settings)?,
+        let Some(place) = place else {
+            let (paths, headers, credential) = (Paths::default(), HeaderMap::new(), Credential::None);
+            return Ok(Self {
+                spec,
+                target,
+                settings,
+                policy,
+                redactor,
+                link: Link::Inside,
+                paths,
+                headers,
+                lines: Ready::default(),
+                credential,
+                place: None,
+                learned: Arc::default(),
+                total,
+                course: Course::Once,
+                catalog,
+                stage,
+            });
         };
         let base: Uri = place.base.replace("{model}", "model").parse().map_err(|_| root::invalid(&place.base))?;
         let origin = client.origin(&base, timeouts).map_err(|error| Invalid::at("base_url", error.to_string()))?;
@@ -158,7 +167,10 @@ impl Provider {
         };
         let paths = Paths::of(spec, &place)?;
         let mut headers = root::headers(spec, &settings)?;
-        let credential = auth::credential(spec, &settings, &place, &fetcher)?;
+        let credential = match is_taped {
+            true => Credential::None,
+            false => auth::credential(spec, &settings, &place, &fetcher)?,
+        };
         if let Credential::Fixed(name, value) = &credential {
             headers.insert(name, value.clone());
         }
@@ -205,6 +217,11 @@ impl Provider {
             Link::Net(origin, _) => Some(origin),
             Link::Inside => None,
         }
+    }
+
+    /// What it plays instead of asking anybody.
+    pub fn tape(&self) -> Option<&Tape> {
+        self.stage.as_ref()?.tape()
     }
 
     /// Counts there what happens on purpose.
@@ -286,7 +303,7 @@ impl Provider {
                 let answer = match &self.stage {
                     None => origin.ask(method, &path, ready, &own, body).await.map(Response::from),
                     Some(stage) => {
-                        let ask = Ask { op, model, method, path: &path, ready, more: &own, body };
+                        let ask = Ask { op, model, stream, method, path: &path, ready, more: &own, body };
                         Box::pin(stage.ask(origin, ask)).await
                     }
                 };

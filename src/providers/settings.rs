@@ -35,20 +35,25 @@ const CREDENTIALS: &[&str] = &[
 ];
 
 impl Settings {
+    /// The settings of a target that asks nobody: those it gives itself, and none is needed. Fails on undefined `${VAR}`s
+    /// and on unknown options.
+    pub fn given(spec: &Spec, given: &BTreeMap<String, Text>, env: &Env) -> Result<Self, Invalid> {
+        known(spec, given)?;
+        let mut settings = Self::default();
+        for var in spec.vars {
+            let Some(text) = given.get(var.setting) else { continue };
+            settings.values.insert(var.setting, text.resolve(env)?);
+            settings.own.insert(var.setting);
+        }
+        Ok(settings)
+    }
+
     /// Resolve the settings of a row: what the target says wins over the environment. A target with an address of its
     /// own does not get the vendor's credential from the environment, because it would be sent to another host.
     /// Fails on undefined `${VAR}`s, on unknown options, and on missing settings, naming the variable to set.
     pub fn resolve(spec: &Spec, given: &BTreeMap<String, Text>, env: &Env) -> Result<Self, Invalid> {
+        known(spec, given)?;
         let (mut values, mut own) = (BTreeMap::new(), BTreeSet::new());
-        for name in given.keys() {
-            if !spec.vars.iter().any(|var| var.setting == name) {
-                let known: Vec<_> = spec.vars.iter().map(|var| var.setting).collect();
-                return Err(Invalid::at(
-                    format!("options.{name}"),
-                    format!("`{}` has no such option; it has {}", spec.id, known.join(", ")),
-                ));
-            }
-        }
         let mut elsewhere = false;
         for (name, text) in given.iter().filter(|(name, _)| ADDRESSES.contains(&name.as_str())) {
             let of_env = spec.vars.iter().find(|var| var.setting == name.as_str()).and_then(|var| var.of(env));
@@ -155,4 +160,13 @@ impl Settings {
         out.push_str(rest);
         Ok(out)
     }
+}
+
+/// Fails on the first option that the provider does not have.
+fn known(spec: &Spec, given: &BTreeMap<String, Text>) -> Result<(), Invalid> {
+    let strange = given.keys().find(|name| !spec.vars.iter().any(|var| var.setting == name.as_str()));
+    let Some(name) = strange else { return Ok(()) };
+    let known: Vec<_> = spec.vars.iter().map(|var| var.setting).collect();
+    let message = format!("`{}` has no such option; it has {}", spec.id, known.join(", "));
+    Err(Invalid::at(format!("options.{name}"), message))
 }

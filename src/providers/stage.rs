@@ -1,4 +1,5 @@
-//! What stands on purpose between a target and its hosts: faults. Without any of it a request pays for one branch.
+//! What stands on purpose between a target and its hosts: faults, and cassettes that record or replay. Without any of it
+//! a request pays for one branch.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,9 +8,11 @@ use http::Method;
 use http::uri::PathAndQuery;
 
 use super::Setup;
-use super::client::{Lines, Origin, Outgoing, Phase, SendError, Timeouts};
+use super::client::{Client, Lines, Origin, Outgoing, Phase, SendError, Timeouts};
 use super::faults::{self, Act, Faults};
 use super::inbound::Response;
+use super::tape::record::Whose;
+use super::tape::{Recorder, Tape};
 use crate::call::Op;
 use crate::telemetry::Metrics;
 
@@ -17,6 +20,8 @@ use crate::telemetry::Metrics;
 pub struct Stage {
     target: Arc<str>,
     faults: Option<Faults>,
+    tape: Option<Tape>,
+    recorder: Option<(Recorder, Whose)>,
 }
 
 /// One request to a provider.
@@ -25,6 +30,8 @@ pub struct Ask<'a> {
     pub op: Op,
     /// Its own name for the model.
     pub model: &'a str,
+    /// Whether a stream is asked for.
+    pub stream: bool,
     /// The method.
     pub method: &'a Method,
     /// The path and query.
@@ -38,10 +45,22 @@ pub struct Ask<'a> {
 }
 
 impl Stage {
-    /// That of a target; `None` if nothing stands there.
-    pub fn of(setup: &mut Setup) -> Option<Arc<Self>> {
-        let faults = setup.faults.take()?;
-        Some(Arc::new(Self { target: setup.target.clone(), faults: Some(faults) }))
+    /// That of a target whose provider is at `root`; `None` if nothing stands there.
+    pub fn of(provider: &'static str, root: &str, setup: &mut Setup, client: &Client) -> Option<Arc<Self>> {
+        let (faults, tape) = (setup.faults.take(), setup.tape.take());
+        let recorder = client.recorder().filter(|recorder| tape.is_none() && recorder.is_for(&setup.target));
+        let recorder = recorder.map(|recorder| {
+            let (target, redactor) = (setup.target.clone(), setup.redactor.clone());
+            (recorder.clone(), Whose { target, provider, root: without_user(root), redactor })
+        });
+        let target = setup.target.clone();
+        let stage = Self { target, faults, tape, recorder };
+        (stage.faults.is_some() || stage.tape.is_some() || stage.recorder.is_some()).then(|| Arc::new(stage))
+    }
+
+    /// What is played instead of asking anybody.
+    pub fn tape(&self) -> Option<&Tape> {
+        self.tape.as_ref()
     }
 
     /// Counts what happens here from now on.
@@ -58,8 +77,16 @@ impl Stage {
     }
 
     async fn truly(&self, origin: &Arc<Origin>, ask: Ask<'_>) -> Result<Response, SendError> {
+        if let Some(tape) = &self.tape {
+            return tape.ask(&ask, origin.timeouts()).await;
+        }
+        let note = self.recorder.as_ref().map(|(recorder, whose)| (recorder, recorder.note(whose, &ask)));
         let Ask { method, path, ready, more, body, .. } = ask;
-        origin.ask(method, path, ready, more, body).await.map(Response::from)
+        let answer = origin.ask(method, path, ready, more, body).await.map(Response::from);
+        match note {
+            Some((recorder, note)) => recorder.heard(note, answer),
+            None => answer,
+        }
     }
 
     /// What becomes of a request to this host, whose first byte is waited for so long.
@@ -96,6 +123,13 @@ pub async fn inside(stage: &Option<Arc<Stage>>, op: Op, model: &str, answer: Res
     let Some(stage) = stage else { return Ok(answer) };
     let patience = Timeouts::default().first_byte;
     Box::pin(stage.play(op, model, (&stage.target, patience), async { Ok(answer) })).await
+}
+
+/// An address without the user and password it may have.
+fn without_user(root: &str) -> String {
+    let Some((scheme, rest)) = root.split_once("://") else { return root.to_owned() };
+    let (host, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    format!("{scheme}://{}{path}", host.rsplit('@').next().unwrap_or_default())
 }
 
 /// A random number from 0 to 1.

@@ -17,6 +17,7 @@ use crate::providers::client::{Client, Timeouts};
 use crate::providers::faults::Faults;
 use crate::providers::settings::Settings;
 use crate::providers::spec::{Policy, Spec};
+use crate::providers::tape::{self, Tape};
 use crate::providers::{Provider, Setup, demo, table};
 use crate::routing::Target;
 use crate::routing::breaker::{self, Breaker};
@@ -166,7 +167,15 @@ impl Around<'_> {
                 texts.insert(setting.to_owned(), text.clone());
             }
         }
-        let settings = Settings::resolve(spec, &texts, env)?;
+        let tape = tape(given, spec, env)?;
+        let settings = match &tape {
+            None => Settings::resolve(spec, &texts, env)?,
+            Some(_) => {
+                texts.remove("base_url");
+                Settings::given(spec, &texts, env)?
+            }
+        };
+        let recorded: Vec<String> = tape.iter().flat_map(|tape| tape.models().map(str::to_owned)).collect();
         let name: Arc<str> = given.virtual_key.as_str().into();
         let listed = settings.models(spec);
         let limits = &given.timeouts;
@@ -189,6 +198,7 @@ impl Around<'_> {
             fetcher: fetcher.clone(),
             catalog: catalog.clone(),
             faults: Faults::of(&given.faults),
+            tape,
         };
         let (wild, exact): (Vec<_>, Vec<_>) = given.models.iter().partition(|model| model.ends_with('*'));
         let (wild, exact) = (wild.into_iter(), exact.into_iter());
@@ -198,7 +208,7 @@ impl Around<'_> {
             // what stands elsewhere than the provider's own API need not have the provider's models
             catalog: given.base_url.is_none().then(|| catalog.clone()),
             tag: tag(&given.virtual_key),
-            models: exact.chain(&listed).map(|model| model.as_str().into()).collect(),
+            models: exact.chain(&listed).chain(&recorded).map(|model| model.as_str().into()).collect(),
             wildcards: wild.map(|model| model.trim_end_matches('*').into()).collect(),
             model_map: given
                 .model_map
@@ -249,6 +259,14 @@ fn tag(name: &str) -> u16 {
     #[expect(clippy::cast_possible_truncation, reason = "the halves are folded into one")]
     let folded = (hash ^ (hash >> 16)) as u16;
     folded
+}
+
+/// The recordings that a target plays instead of asking anybody.
+fn tape(given: &config::Target, spec: &Spec, env: &Env) -> Result<Option<Tape>, Invalid> {
+    let Some(address) = &given.base_url else { return Ok(None) };
+    let address = address.resolve(env).map_err(|invalid| invalid.under("base_url"))?;
+    let Some(folder) = tape::folder(address.expose()) else { return Ok(None) };
+    Tape::open(folder, &given.virtual_key, spec.id, given.replay_speed.unwrap_or(1.0)).map(Some)
 }
 
 fn headers(given: &config::Target, env: &Env) -> Result<HeaderMap, Invalid> {

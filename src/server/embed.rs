@@ -40,7 +40,7 @@ pub struct Embedded {
 /// there until the last clone of the router is gone. Fails with all that is wrong.
 pub fn embed(config: &Config, env: &Env, access: AccessLog, redactor: &Arc<Redactor>) -> Result<Embedded, StartError> {
     let stop = Stop::default();
-    let Parts { gateway, edge, behind, warnings, .. } = Parts::of(config, env, 1, access, redactor, &stop)?;
+    let Parts { gateway, edge, behind, warnings, .. } = Parts::of(config, env, 1, access, redactor, &stop, None)?;
     let background = stop.now.child_token();
     behind.start(&gateway, background.clone());
     let (inner, end) = (crate::http::router(gateway.clone()), Arc::new(background.drop_guard()));

@@ -14,6 +14,7 @@ use crate::pipeline::gateway::Memory;
 use crate::pipeline::{Gateway, Hurry, Snapshot};
 use crate::providers::auth::Fetcher;
 use crate::providers::client::{self, Client, Egress};
+use crate::providers::tape::Recorder;
 use crate::telemetry::{self, AccessLog, Metrics, Sink};
 
 /// The memory for request bodies, unless the container has less, bytes.
@@ -111,10 +112,15 @@ pub fn http(env: &Env) -> Result<reqwest::Client, StartError> {
 
 /// Start a gateway. Accepting and background work run on the current runtime. Fails before anything is served.
 pub async fn start(plan: Plan) -> Result<Running, StartError> {
+    start_recorded(plan, None).await
+}
+
+/// The same with something that records its exchanges with providers.
+pub async fn start_recorded(plan: Plan, recorder: Option<Recorder>) -> Result<Running, StartError> {
     let Plan { config, follow, env, listen, threads, access, sink, redactor } = plan;
     let drain = config.server.drain;
     let options = Options { threads, drain, refusal: crate::http::error::refusal, ..Options::default() };
-    let parts = Parts::of(&config, &env, threads.count(), access, &redactor, &options.stop)?;
+    let parts = Parts::of(&config, &env, threads.count(), access, &redactor, &options.stop, recorder)?;
     let listeners = super::bind(&listen)?;
 
     let Parts { gateway, edge, behind, fetcher, hurry, warnings } = parts;
@@ -154,8 +160,9 @@ impl Parts {
         access: AccessLog,
         redactor: &Arc<Redactor>,
         stop: &Stop,
+        recorder: Option<Recorder>,
     ) -> Result<Self, StartError> {
-        let (client, http) = (client(env, workers)?, http(env)?);
+        let (client, http) = (client(env, workers)?.recorded_by(recorder), http(env)?);
         let fetcher = Fetcher::new(http.clone(), tokio::runtime::Handle::current());
         let (rules, left_out) = build::compile_usable(config, env, &client, redactor, &fetcher)?;
         let settings = EdgeSettings::from_env(|name| env.get(name).map(str::to_owned), config.body_cap())

@@ -134,3 +134,30 @@ async fn sigterm_lets_what_has_begun_finish() {
     gateway.until("server stopped");
     assert_eq!(gateway.end().0, 0);
 }
+
+#[tokio::test]
+async fn what_is_recorded_in_one_process_is_played_in_the_next() {
+    let (place, upstream) = (Place::new(), Upstream::says([Say::text("hello")]).await);
+    let target = "targets: [{ virtual_key: t0, provider: openai, models: [m], api_key: \"\", base_url: \"";
+    place.write("config.yaml", &format!("{target}{}/v1\" }}]\n", upstream.url));
+    let strange = place.run(&["record", "--out", "tapes", "--target", "t1"], &[]);
+    assert_eq!(strange.code, 1);
+    assert!(strange.err.contains("there is no target `t1`; there are t0"), "{}", strange.err);
+    let ask = async |url: &str| {
+        let request = http().post(format!("{url}/v1/chat/completions")).header("content-type", "application/json");
+        request.body(ASK).send().await.unwrap().text().await.unwrap()
+    };
+    let gateway = place.serve(&["record", "--out", "tapes"], &[]);
+    assert_eq!(ask(&gateway.url).await, chat("hello"));
+    let (code, told) = gateway.stop();
+    assert_eq!(code, 0);
+    assert!(told.contains("is written into tapes"), "{told}");
+    assert!(place.read("tapes/000001-t0-chat.json").contains(r#""operation": "chat""#));
+
+    place.write("config.yaml", &format!("{target}replay://tapes\" }}]\n"));
+    let gateway = place.serve(&[], &[]);
+    assert_eq!(ask(&gateway.url).await, chat("hello"));
+    assert_eq!(upstream.seen().len(), 1);
+    let doctor = place.run(&["doctor", "--port", "0"], &[]);
+    assert!(doctor.out.contains("plays the recordings in tapes"), "{}", doctor.out);
+}

@@ -148,6 +148,12 @@ impl Lines {
         }
     }
 
+    /// All of them that are text.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        let lines = self.text.split(|byte| *byte == b'\n').filter_map(|line| std::str::from_utf8(line).ok());
+        lines.filter_map(|line| line.trim_end().split_once(": "))
+    }
+
     /// As they are sent.
     pub(super) fn bytes(&self) -> &[u8] {
         &self.text

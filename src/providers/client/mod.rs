@@ -36,6 +36,7 @@ use self::origin::Keep;
 pub use self::origin::{Answer, Origin, Timeouts};
 pub use self::outgoing::{Outgoing, Pieces};
 use self::pool::Shard;
+use super::tape::Recorder;
 
 /// What all upstreams share.
 #[derive(Clone, Debug)]
@@ -111,7 +112,7 @@ pub enum Unusable {
 
 /// What all upstreams share, and a list of them: one per process. A clone is the same client.
 #[derive(Clone)]
-pub struct Client(Arc<Shared>);
+pub struct Client(Arc<Shared>, Option<Recorder>);
 
 struct Shared {
     keep: Keep,
@@ -128,14 +129,26 @@ impl Client {
     pub fn new(options: Options) -> Result<Self, Unusable> {
         let Options { workers, worker, resting, resting_age, egress, ca_file } = options;
         let extra_roots = ca_file.map(tls::read).transpose()?.unwrap_or_default();
-        Ok(Self(Arc::new(Shared {
+        let shared = Arc::new(Shared {
             keep: Keep { limit: resting, age: resting_age, worker },
             workers: workers.max(1),
             proxies: matcher(&egress)?,
             extra_roots,
             tls: OnceLock::new(),
             origins: Mutex::default(),
-        })))
+        });
+        Ok(Self(shared, None))
+    }
+
+    /// The same client, whose exchanges are recorded.
+    #[must_use]
+    pub fn recorded_by(self, recorder: Option<Recorder>) -> Self {
+        Self(self.0, recorder)
+    }
+
+    /// What records its exchanges.
+    pub fn recorder(&self) -> Option<&Recorder> {
+        self.1.as_ref()
     }
 
     /// The upstream at `base`, of which scheme, host and port matter; the one that exists already if its timeouts are

@@ -24,6 +24,7 @@ pub(super) struct Line {
     stage: Option<Arc<Stage>>,
     op: Op,
     model: Arc<str>,
+    streams: bool,
 }
 
 /// A whole answer.
@@ -49,7 +50,14 @@ impl Line {
         if let Ok(id) = HeaderValue::from_str(&call.id) {
             headers.insert(REQUEST_ID, id);
         }
-        Ok(Self { origin, headers, stage: provider.stage.clone(), op: call.op, model: model.into() })
+        Ok(Self {
+            origin,
+            headers,
+            stage: provider.stage.clone(),
+            op: call.op,
+            model: model.into(),
+            streams: call.stream,
+        })
     }
 
     /// To another host, which is told nothing of us.
@@ -108,8 +116,10 @@ impl Line {
         let answer = match &self.stage {
             None => self.origin.ask(&method, path, &ready, more, body).await.map(Response::from)?,
             Some(stage) => {
-                let (op, model) = (self.op, &*self.model);
-                stage.ask(&self.origin, Ask { op, model, method: &method, path, ready: &ready, more, body }).await?
+                let (op, model, stream) = (self.op, &*self.model, self.streams);
+                stage
+                    .ask(&self.origin, Ask { op, model, stream, method: &method, path, ready: &ready, more, body })
+                    .await?
             }
         };
         let body = answer.body;
