@@ -16,6 +16,7 @@ RUN --mount=type=cache,target=/usr/local/cargo/registry \
     cargo build --locked --release --bin ferrogw \
     && install -D target/release/ferrogw /image/bin/ferrogw \
     && install -D LICENSE /image/licenses/LICENSE \
+    && install -D src/catalog/NOTICE /image/licenses/NOTICE \
     && install -D /etc/ssl/certs/ca-certificates.crt /image/etc/ssl/certs/ca-certificates.crt \
     && mkdir /app
 

@@ -79,13 +79,20 @@ pub(super) async fn first<'p>(
             let more = has_more(steps);
             let at = &second.candidate.target;
             let count = |result| way.metrics.hedged(at.provider.spec.id, &at.name, result);
+            // it was asked, so its prompt is paid for
+            let stopped = |step: &Step<'_>| {
+                let target = &step.candidate.target;
+                way.metrics.stopped(target.provider.spec.id, &target.name, (way.call.body.size() / 4) as u64);
+            };
             let (winner, result) = match raced {
                 Both::FirstWon(got) => {
                     count("lost");
+                    stopped(&second);
                     (own, Ok(Some(got)))
                 }
                 Both::SecondWon(got) => {
                     count("won");
+                    stopped(&step);
                     (theirs, Ok(Some(got)))
                 }
                 Both::FirstEnded(miss) => {

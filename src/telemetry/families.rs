@@ -38,6 +38,7 @@ pub(super) struct Families {
     pub(super) overhead: Histogram,
     pub(super) in_flight: IntGauge,
     pub(super) hedges: IntCounterVec,
+    pub(super) wasted: IntCounterVec,
     pub(super) variants: IntCounterVec,
     pub(super) standings: Standings,
 }
@@ -133,6 +134,11 @@ impl Families {
                 "gateway_hedges_total",
                 "Second attempts beside a silent one, by the target they were made at: won, lost to the first, or failed.",
                 &["provider", "target", "result"],
+            ),
+            wasted: new.counters(
+                "gateway_hedge_wasted_tokens_total",
+                "Prompt tokens, estimated, of attempts that were stopped because the one beside them was faster.",
+                &target,
             ),
             variants: new.counters(
                 "gateway_variant_requests_total",

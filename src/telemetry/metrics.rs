@@ -209,6 +209,11 @@ impl Metrics {
         self.families.standings.show(targets);
     }
 
+    /// Counts an attempt that was stopped because the one beside it was faster, by the tokens of its prompt.
+    pub fn stopped(&self, provider: &'static str, target: &str, tokens: u64) {
+        self.families.wasted.with_label_values(&[provider, target]).inc_by(tokens);
+    }
+
     /// Counts a provider that could not be set up.
     pub fn init_failed(&self, provider: &'static str) {
         self.families.init_failures.with_label_values(&[provider]).inc();
