@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -140,15 +141,19 @@ async fn run(rules: Arc<Rules>, metrics: Arc<Metrics>, mut call: Call) -> Walked
     };
     let mut route = Route::default();
     let timeout = plan.legs.first().and_then(|leg| leg.route.timeout);
-    let way = Way { call: &call, plan: &plan, metrics: &metrics, before: timeout.map(|limit| call.since + limit) };
+    let (before, late) = (timeout.map(|limit| call.since + limit), AtomicBool::new(false));
+    let way = Way { call: &call, plan: &plan, metrics: &metrics, before, late: &late };
     let walked = {
         // pinned once: written out for both ways it would stand in the call's future twice
-        let walk = pin!(walk(way, &mut route));
-        match timeout {
+        let mut walk = pin!(walk(way, &mut route));
+        match timeout.zip(before) {
             None => walk.await,
-            Some(limit) => {
-                let before = (call.since + limit).into();
-                tokio::time::timeout_at(before, walk).await.unwrap_or(Err(Error::Deadline(limit)))
+            Some((limit, before)) => {
+                let walked = tokio::time::timeout_at(before.into(), walk.as_mut()).await;
+                walked.unwrap_or_else(|_| {
+                    late.store(true, Ordering::Relaxed);
+                    Err(Error::Deadline(limit))
+                })
             }
         }
     };

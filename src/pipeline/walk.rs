@@ -1,11 +1,9 @@
 //! The one loop over targets, taken by every operation.
 
 use std::iter::Peekable;
-use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
-
-use tokio::time::timeout_at;
 
 use super::hedged;
 use super::hold::{Held, Hold, verdict};
@@ -13,7 +11,8 @@ use crate::call::{Call, Error, Fault, Route, Upstream};
 use crate::providers::receive::Got;
 use crate::providers::tempo::Tempo;
 use crate::routing::breaker::Verdict;
-use crate::routing::{Plan, Step, random};
+use crate::routing::pace::Track;
+use crate::routing::{Plan, Step, Target, random};
 use crate::telemetry::Metrics;
 
 /// A target that asks for a pause and does not say how long gets this one.
@@ -42,6 +41,8 @@ pub struct Way<'w, 'r> {
     pub metrics: &'w Metrics,
     /// When it must have an answer.
     pub before: Option<Instant>,
+    /// Set when that moment has passed, before the walk is dropped.
+    pub late: &'w AtomicBool,
 }
 
 /// Why a step has no answer.
@@ -184,7 +185,9 @@ pub async fn attempts(way: Way<'_, '_>, step: &Step<'_>, others: bool, route: &m
         route.attempts += 1;
         route.retries += u32::from(made > 1);
         route.warnings.clear();
-        let asked = in_time(way, target.provider.ask(call, &candidate.model, &mut route.warnings)).await;
+        let mut asking = Asking { way, target, track, held };
+        let asked = target.provider.ask(call, &candidate.model, &mut route.warnings).await;
+        let mut held = std::mem::take(&mut asking.held);
         let now = Instant::now();
         let took = now.saturating_duration_since(since);
         route.upstream += took;
@@ -205,18 +208,9 @@ pub async fn attempts(way: Way<'_, '_>, step: &Step<'_>, others: bool, route: &m
                 return Ok((got, held.keep()));
             }
             Err(Error::Upstream(failed)) => failed,
-            Err(error) => {
-                if let Error::Deadline(_) = error {
-                    held.settle(verdict(Fault::Timeout), now);
-                    metrics.attempt_failed(route.provider, &route.target, Fault::Timeout);
-                }
-                return Err(Miss::Over(error));
-            }
+            Err(error) => return Err(Miss::Over(error)),
         };
         let verdict = verdict(failed.fault);
-        if let Some(track) = track.filter(|_| verdict == Verdict::Bad) {
-            track.fail(now);
-        }
         held.settle(verdict, now);
         drop(held);
         if let Some(track) = track.filter(|_| !failed.fault.is_callers()) {
@@ -239,16 +233,22 @@ pub async fn attempts(way: Way<'_, '_>, step: &Step<'_>, others: bool, route: &m
     Err(last.map_or(Miss::Saturated, Miss::Failed))
 }
 
-/// An attempt within the time of its call: whoever has not answered by then has failed, unlike whoever is left because
-/// the client is gone.
-async fn in_time<T>(way: Way<'_, '_>, asking: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
-    // pinned once: written out for both ways it would stand in the call's future twice
-    let asking = pin!(asking);
-    match way.before {
-        None => asking.await,
-        Some(before) => {
-            let late = |_| Err(Error::Deadline(before.saturating_duration_since(way.call.since)));
-            timeout_at(before.into(), asking).await.unwrap_or_else(late)
+/// An attempt under way. When its call runs out of time it is dropped where it waits; whoever has not answered by then
+/// has failed, unlike whoever is left because the client is gone.
+struct Asking<'w, 'r> {
+    way: Way<'w, 'r>,
+    target: &'w Arc<Target>,
+    track: Option<&'w Arc<Track>>,
+    held: Held,
+}
+
+impl Drop for Asking<'_, '_> {
+    fn drop(&mut self) {
+        if self.way.late.load(Ordering::Relaxed) {
+            let (now, fault) = (Instant::now(), Fault::Timeout);
+            self.held.settle(verdict(fault), now);
+            self.track.into_iter().for_each(|track| track.fail(now));
+            self.way.metrics.attempt_failed(self.target.provider.spec.id, &self.target.name, fault);
         }
     }
 }

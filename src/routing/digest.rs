@@ -21,6 +21,13 @@ impl Default for Digest {
     }
 }
 
+impl Digest {
+    /// A state that only its seed's owner can foretell.
+    pub fn seeded(seed: u64) -> Self {
+        Self(ONE ^ seed)
+    }
+}
+
 #[inline]
 fn fold(one: u64, other: u64) -> u64 {
     let wide = u128::from(one) * u128::from(other);

@@ -14,8 +14,8 @@ use crate::wire::Object;
 #[derive(Debug, Default)]
 pub struct Wanted {
     names: Vec<HeaderName>,
-    /// A bit for each length of a name, so that most names of a request need no comparison.
-    lengths: u64,
+    /// A bit for each length and first letter of a name, so that most names of a request need no comparison.
+    marks: u64,
 }
 
 impl Wanted {
@@ -31,19 +31,20 @@ impl Wanted {
 
     /// Whether this one is asked for.
     pub fn has(&self, name: &HeaderName) -> bool {
-        self.lengths & bit(name) != 0 && self.names.contains(name)
+        self.marks & mark(name) != 0 && self.names.contains(name)
     }
 }
 
-fn bit(name: &HeaderName) -> u64 {
-    1 << (name.as_str().len() % 64)
+fn mark(name: &HeaderName) -> u64 {
+    let name = name.as_str().as_bytes();
+    1 << ((name.len() * 26 + usize::from(name.first().copied().unwrap_or_default())) % 64)
 }
 
 impl FromIterator<HeaderName> for Wanted {
     fn from_iter<T: IntoIterator<Item = HeaderName>>(names: T) -> Self {
         let names: Vec<HeaderName> = names.into_iter().collect();
-        let lengths = names.iter().fold(0, |lengths, name| lengths | bit(name));
-        Self { names, lengths }
+        let marks = names.iter().fold(0, |marks, name| marks | mark(name));
+        Self { names, marks }
     }
 }
 

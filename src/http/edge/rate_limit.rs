@@ -2,7 +2,7 @@
 //! with the former is told in OpenAI's headers.
 
 use std::collections::hash_map::RandomState;
-use std::hash::BuildHasher;
+use std::hash::{BuildHasher, Hasher};
 use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::sync::{Arc, OnceLock};
@@ -16,6 +16,7 @@ use governor::{NotUntil, Quota, RateLimiter};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::http::error::Failure;
+use crate::routing::digest::Digest;
 
 /// Addresses are hashed into this many buckets: memory stays bounded without evicting anybody, at the price that two
 /// addresses in 131,072 share one. The hash is seeded, so that nobody can choose whom to share with.
@@ -138,7 +139,7 @@ pub(super) struct Limits {
     callers: Option<Limiter>,
     only_strangers: bool,
     failed_logins: Limiter,
-    seed: RandomState,
+    seed: u64,
 }
 
 impl Limits {
@@ -148,7 +149,12 @@ impl Limits {
             Limit::Everyone(rate) => (Some(limiter(rate)), false),
             Limit::Nobody => (None, false),
         };
-        Self { callers, only_strangers, failed_logins: limiter(FAILED_LOGINS), seed: RandomState::new() }
+        Self {
+            callers,
+            only_strangers,
+            failed_logins: limiter(FAILED_LOGINS),
+            seed: RandomState::new().build_hasher().finish(),
+        }
     }
 
     /// Counts a request against its address, and notes how it stands then, if callers are limited. Fails with 429 when
@@ -191,7 +197,9 @@ impl Limits {
             IpAddr::V4(address) => u64::from(address.to_bits()),
             IpAddr::V6(address) => (address.to_bits() >> 64) as u64,
         };
-        self.seed.hash_one(network) as usize % BUCKETS
+        let mut digest = Digest::seeded(self.seed);
+        digest.write_u64(network);
+        digest.finish() as usize % BUCKETS
     }
 }
 
