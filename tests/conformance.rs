@@ -5,6 +5,11 @@
 //! caller gets (`reply`, `warnings`). `conformance/<row>/target.yaml` has what the target needs beside an address and a
 //! key. `FERROGW_UPDATE_FIXTURES=1` writes the derived members that are missing: they are to be read before they are kept.
 //! Every other operation has its fixture in `conformance/<row>/surfaces.json`, as `surfaces` reads it.
+//!
+//! What others judge is in `tests/clients`: chats of all rows (`test_rows`, `test_<vendor>`), embeddings where a row has
+//! them, every other operation of `openai` (`test_surfaces`), images and speech of `gemini`, rankings of `cohere`. Forms
+//! of images, sound and rankings that only their vendors have are held by these fixtures alone: `bedrock`, `cloudflare`,
+//! `deepinfra`, `fireworks`, `hugging-face`, `mistral`, `nvidia-nim`, `openrouter`, `qwen`, `replicate`, `together`, `xai`.
 
 mod surfaces;
 

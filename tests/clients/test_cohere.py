@@ -89,6 +89,8 @@ def vendor(body: dict) -> object:
     if "texts" in body:
         floats = [[0.6, 0.8] for _ in body["texts"]]
         return {"id": "e-1", "response_type": "embeddings_by_type", "embeddings": {"float": floats}, "texts": body["texts"]}
+    if "documents" in body and "query" in body:
+        return {"id": "r-1", "results": [{"index": 1, "relevance_score": 0.9}], "meta": {"billed_units": {"search_units": 1}}}
     case = body["model"].removeprefix("command-")
     case = case if case in REASONS else "text"
     if not body.get("stream"):
@@ -228,6 +230,15 @@ def test_the_sdk_embeds_the_same(theirs, sdk, upstream):
     )
     same(upstream)
     assert [one.embedding for one in reply.data] == [pytest.approx([0.6, 0.8])] * 2
+
+
+def test_the_sdk_ranks_the_same(theirs, sdk, upstream):
+    ask = {"model": "rerank-v3.5", "query": "tide", "documents": ["a", "b"], "top_n": 1, "max_tokens_per_doc": 512}
+    told = theirs.rerank(**ask)
+    reply = sdk.post("/rerank", body=ask, cast_to=object)
+    same(upstream)
+    assert [(one.index, one.relevance_score) for one in told.results] == [(1, 0.9)]
+    assert reply["results"] == [{"index": 1, "relevance_score": 0.9}]
 
 
 def test_the_judge_tells_requests_apart():

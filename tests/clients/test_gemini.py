@@ -25,6 +25,12 @@ KEY = "AIza-of-the-test"
 # ---- the judge ----------------------------------------------------------------------------------------------------------
 
 
+class Generation(types.GenerationConfig):
+    """The SDK writes pictures' shapes into it, and its type has no word for them."""
+
+    image_config: types.ImageConfig | None = None
+
+
 class Request(BaseModel, extra="forbid"):
     """The REST body: what the SDK makes of a GenerateContentConfig, which has all of it in one place."""
 
@@ -33,7 +39,7 @@ class Request(BaseModel, extra="forbid"):
     tools: list[types.Tool] | None = None
     toolConfig: types.ToolConfig | None = None
     safetySettings: list[types.SafetySetting] | None = None
-    generationConfig: types.GenerationConfig | None = None
+    generationConfig: Generation | None = None
     cachedContent: str | None = None
     serviceTier: types.ServiceTier | None = None
     labels: dict[str, str] | None = None
@@ -124,11 +130,14 @@ CALLS = [
 ]
 IMAGE = types.Part(inline_data=types.Blob(mime_type="image/png", data=b"\x89PNG"), thought_signature=b"painted")
 
+SOUND = types.Part(inline_data=types.Blob(mime_type="audio/L16;codec=pcm;rate=24000", data=b"\x01\x02samples!"))
+
 SCRIPT = {
     "text": [answer(types.Part(text="Hello é"), reason=None), answer(types.Part(text=", world."))],
     "thinks": [answer(THOUGHT, reason=None), answer(types.Part(text="Take Brest.", thought_signature=b"said"))],
     "tools": [answer(THOUGHT, reason=None), answer(*CALLS)],
     "paints": [answer(IMAGE)],
+    "speaks": [answer(SOUND)],
     "long": [answer(types.Part(text="Hel"), reason=types.FinishReason.MAX_TOKENS)],
     "unsafe": [answer(reason=types.FinishReason.SAFETY)],
 }
@@ -305,6 +314,15 @@ def test_embeddings_are_what_the_sdk_asks(sdk, vendor):
     reply = sdk.embeddings.create(model="gemini/gemini-embedding-001", input=["a", "b"], dimensions=768)
     assert len(reply.data) == 2 and reply.data[1].embedding == pytest.approx([0.6, 0.8])
     assert [one["outputDimensionality"] for one in last(vendor)["requests"]] == [768, 768]
+
+
+def test_speech_and_pictures_are_asked_for_in_the_sdk_s_words(sdk, vendor):
+    ask = {"model": "gemini/gemini-2.5-flash-tts-speaks", "input": "High tide.", "voice": "Kore"}
+    spoken = sdk.audio.speech.create(**ask, instructions="Say softly.").read()
+    assert spoken[:4] == b"RIFF" and spoken[44:] == b"\x01\x02samples!"
+    assert sdk.audio.speech.create(**ask, response_format="pcm").read() == b"\x01\x02samples!"
+    painted = sdk.images.generate(model="gemini/gemini-2.5-flash-image-paints", prompt="a tide", size="1536x1024")
+    assert base64.b64decode(painted.data[0].b64_json) == b"\x89PNG"
 
 
 # ---- an emulator --------------------------------------------------------------------------------------------------------
