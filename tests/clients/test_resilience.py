@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import itertools
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import openai
 import pytest
@@ -201,6 +202,73 @@ def test_a_quota_is_kept_by_waiting_as_long_as_the_vendor_says(through, llmock):
         assert client.chat.completions.create(model="gpt-4o", messages=hello()).choices[0].message.content
     assert [request.status for request in llmock.requests].count(429) >= 1
     llmock.assert_resilient(strict=True)
+
+
+# Each way to choose a target, and what it needs: with one target, how that is treated is the strategy's own doing.
+STRATEGIES = {
+    "fallback": {},
+    "loadbalance": {},
+    "least-latency": {"hedge": {"max_percent": 100}},
+    "cost-optimized": {},
+    "conditional": {"conditions": [{"key": "model_prefix", "value": "gpt", "target_key": "openai"}]},
+    "content-based": {"content_conditions": [{"type": "prompt_regex", "value": "tide \\d+", "target_key": "openai"}]},
+    "ab-test": {"ab_variants": [{"target_key": "openai", "label": "only"}]},
+}
+GUARDED = {"circuit_breaker": {"failure_threshold": 20}, "concurrency": {"max_concurrency": 8}}
+
+
+@pytest.mark.parametrize("mode", STRATEGIES)
+def test_each_strategy_treats_a_vendor_in_trouble_well(mode, through, llmock):
+    client = through([target(llmock, "openai", **GUARDED)], mode, strategy={"mode": mode, **STRATEGIES[mode]})
+
+    def ask(**more: object) -> object:
+        return client.chat.completions.create(model="gpt-4o", messages=hello(), **more)
+
+    llmock.rate_limit(times=1, retry_after=1)
+    assert ask().choices[0].message.content
+    llmock.fail(400)
+    with pytest.raises(openai.BadRequestError):
+        ask()
+    llmock.fail(503)
+    assert list(ask(stream=True))[-1].choices[0].finish_reason == "stop"
+    llmock.pace(20)
+    llmock.truncate(after_chunks=0)
+    assert list(ask(stream=True))[-1].choices[0].finish_reason == "stop"
+    assert len(llmock.requests) == 2 + 1 + 2 + 2
+    llmock.assert_resilient(strict=True)
+
+
+def test_a_crowd_gets_its_answers_and_nobody_storms(through, llmock):
+    patient = {"timeouts": {"first_byte": "10s", "idle": "10s"}, "retry": {"attempts": 6, "initial_backoff_ms": 50}}
+    client = through([target(llmock, "openai", **patient, **GUARDED)])
+    for status in (429, 500, 503, 529, 502):
+        llmock.fail(status, times=2, retry_after=1 if status == 429 else None)
+
+    def ask(turn: int) -> bool:
+        streamed = turn % 2 == 1
+        answer = client.chat.completions.create(model="gpt-4o", messages=hello(), stream=streamed)
+        return list(answer)[-1].choices[0].finish_reason == "stop" if streamed else bool(answer.choices)
+
+    with ThreadPoolExecutor(16) as crowd:
+        assert all(crowd.map(ask, range(60)))
+    assert len(llmock.requests) == 60 + 10
+    llmock.assert_resilient(strict=True)
+
+
+@pytest.mark.parametrize("mode", ["fallback", "least-latency", "cost-optimized"])
+def test_a_vendor_that_asks_for_a_pause_is_left_alone_while_another_answers(mode, through, llmock):
+    targets = [target(llmock, vendor, models=["gpt-4o"], **GUARDED) for vendor in ("openai", "groq")]
+    client = through(targets, mode)
+    llmock.rate_limit(times=None, retry_after=2, provider="openai")
+    deadline = time.monotonic() + 10
+    refused: list[float] = []
+    while len(refused) < 2:
+        assert time.monotonic() < deadline, "it is not asked again"
+        assert client.chat.completions.create(model="gpt-4o", messages=hello()).choices[0].message.content
+        refused = [request.started_at for request in llmock.requests if request.provider == "openai"]
+        if mode != "fallback" and refused:
+            return  # the others need not come back soon
+    assert refused[1] - refused[0] >= 1.95
 
 
 def test_tools_and_structured_output_work_against_a_stranger(through, llmock):
