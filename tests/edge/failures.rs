@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::time::Duration;
 
-use ferrogw::call::{Error, Fault, Upstream};
+use ferrogw::call::{Error, Fault, Lack, Upstream};
 use ferrogw::wire::Malformed;
 
 use super::*;
@@ -39,6 +39,8 @@ fn all() -> Vec<Failure> {
         Failure::InvalidPath,
         Failure::UnsupportedType,
         Failure::UnsupportedEncoding { accepted: "gzip, deflate, identity" },
+        Failure::NotAForm,
+        Failure::NotStored(std::io::ErrorKind::StorageFull),
         Failure::BodyBroken,
         Failure::BodyTimeout,
         Failure::Overloaded,
@@ -46,9 +48,20 @@ fn all() -> Vec<Failure> {
         Malformed::new("expected `,` at line 1 column 9").into(),
         call(Error::Invalid { param: "messages[0].role".into(), message: "must be \"user\" or the like".into() }),
         call(Error::Unsupported { param: "logit_bias".into(), provider: "groq" }),
+        call(Error::Lacking(Lack::BatchTarget)),
+        call(Error::Lacking(Lack::Batches("groq"))),
+        call(Error::Lacking(Lack::ResponsesTarget)),
+        call(Error::Lacking(Lack::Responses("groq"))),
+        call(Error::Lacking(Lack::Passage("cohere"))),
+        call(Error::Lacking(Lack::Provider("nobody".into()))),
+        call(Error::Lacking(Lack::Direction)),
+        call(Error::UnsupportedContent { param: "messages[1].content[0]".into(), provider: "groq" }),
         call(Error::NoTarget("gpt-9".into())),
         call(Error::NoTarget("ä".repeat(200).into())),
         call(Error::Deadline(Duration::from_secs(30))),
+        call(Error::Unavailable(Duration::from_millis(1_001))),
+        call(Error::Unavailable(Duration::ZERO)),
+        call(Error::Saturated("openai-eu".into())),
         call(Error::Draining),
         Upstream {
             param: Some("temperature".into()),
@@ -61,6 +74,7 @@ fn all() -> Vec<Failure> {
         from(Fault::ContextLength, Some(400), "maximum context length is 8192 tokens"),
         from(Fault::ContentPolicy, Some(400), "flagged"),
         from(Fault::NotFound, Some(404), "the model `gpt-9` does not exist"),
+        from(Fault::Missing, Some(404), "no such file"),
         from(Fault::Conflict, Some(409), "locked"),
         from(Fault::Auth, Some(401), "Incorrect API key provided: sk-ab***yz"),
         Upstream { target: "openai-eu".into(), ..upstream(Fault::Auth, Some(403), "no") }.into(),
