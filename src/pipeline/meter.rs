@@ -70,21 +70,24 @@ where
                     return Err(failed);
                 }
             };
-            ledger.outcome.route = route.clone();
-            let mut cost = None;
-            let answer = match got {
+            ledger.outcome.route = route;
+            let (answer, route, cost) = match got {
                 Got::Whole(body, usage) => {
                     ledger.end(None, usage);
-                    cost = ledger.outcome.cost;
-                    Answer::Whole(Reply { body, content_type: http::HeaderValue::from_static("application/json") })
+                    let content_type = http::HeaderValue::from_static("application/json");
+                    // it is filed: nobody else asks the ledger where the call went
+                    let Outcome { route, cost, .. } = &mut ledger.outcome;
+                    (Answer::Whole(Reply { body, content_type }), std::mem::take(route), *cost)
                 }
                 Got::Long(long) => {
-                    let head = Box::new(long.head.clone());
+                    let (head, route) = (Box::new(long.head.clone()), ledger.outcome.route.clone());
                     let chunks = Metered::new(Source::Long(long), hold, ledger, hurry.here(), None);
-                    Answer::Bytes(head, chunks.boxed())
+                    (Answer::Bytes(head, chunks.boxed()), route, None)
                 }
                 Got::Flow(flow) => {
-                    Answer::Events(Metered::new(Source::Flow(flow), hold, ledger, hurry.here(), keep_alive).boxed())
+                    let route = ledger.outcome.route.clone();
+                    let events = Metered::new(Source::Flow(flow), hold, ledger, hurry.here(), keep_alive);
+                    (Answer::Events(events.boxed()), route, None)
                 }
             };
             Ok(Answered { answer, route, cost })
