@@ -48,7 +48,7 @@ impl Test {
             }
             None => chance(),
         };
-        let mut turns = Vec::with_capacity(weights.len());
+        let mut turns = pick::Turns::new();
         pick::weighted(&weights, &mut first, &mut turns);
         for turn in turns.into_iter().take(if self.leave { usize::MAX } else { 1 }) {
             let variant = &self.variants[usize::from(turn)];

@@ -11,7 +11,7 @@ use super::experiment::Test;
 use super::facts::Facts;
 use super::matcher::Matcher;
 use super::pace::Standing;
-use super::pick;
+use super::pick::{self, Turns};
 use super::route::Moment;
 use crate::config::Unpriced;
 
@@ -243,18 +243,18 @@ impl Group {
             Strategy::Weighted => {
                 let mask = pool();
                 let weight = |member: &Member| if member.node.is_able(asked, mask) { member.weight } else { 0.0 };
-                let weights: SmallVec<[f64; 16]> = self.members.iter().map(weight).collect();
-                let mut turns = Vec::with_capacity(weights.len());
+                let weights: SmallVec<[f64; 32]> = self.members.iter().map(weight).collect();
+                let mut turns = Turns::new();
                 pick::weighted(&weights, &mut || chance(), &mut turns);
                 self.in_turn(&mut turns, asked, mask, chance, order);
             }
             Strategy::Fastest => {
                 let mask = pool();
-                let able: SmallVec<[u16; 16]> = self.able(asked, mask).collect();
+                let able: Turns = self.able(asked, mask).collect();
                 let now = asked.moment.now();
                 let standing = |at: &u16| self.members[usize::from(*at)].node.standing(asked, mask, now);
-                let standings: SmallVec<[Standing; 16]> = able.iter().map(standing).collect();
-                let mut turns = Vec::with_capacity(able.len());
+                let standings: SmallVec<[Standing; 32]> = able.iter().map(standing).collect();
+                let mut turns = Turns::new();
                 pick::least(&standings, &mut || chance(), &mut turns);
                 turns.iter_mut().for_each(|turn| *turn = able[usize::from(*turn)]);
                 self.in_turn(&mut turns, asked, mask, chance, order);
@@ -339,7 +339,7 @@ impl Group {
             self.members[usize::from(at)].node.least(asked, mask, &of)
         };
         let priced = self.able(asked, mask).map(|at| (price(at), at));
-        let mut priced: SmallVec<[(Option<u64>, u16); 16]> = priced
+        let mut priced: SmallVec<[(Option<u64>, u16); 32]> = priced
             .filter_map(|(price, at)| match (price, unpriced) {
                 (None, Unpriced::Skip) => None,
                 (None, Unpriced::Allow) => Some((Some(0), at)),
@@ -347,7 +347,7 @@ impl Group {
             })
             .collect();
         priced.sort_by_key(|(price, _)| (price.is_none(), *price));
-        let mut turns: SmallVec<[u16; 16]> = priced.into_iter().map(|(_, at)| at).collect();
+        let mut turns: Turns = priced.into_iter().map(|(_, at)| at).collect();
         self.in_turn(&mut turns, asked, mask, chance, order);
     }
 }

@@ -2,7 +2,12 @@
 
 use std::time::Duration;
 
+use smallvec::SmallVec;
+
 use super::pace::Standing;
+
+/// Places of candidates in their turn; as many as any configuration has, without an allocation.
+pub type Turns = SmallVec<[u16; 32]>;
 
 /// One call in so many goes where no call has told anything for longest.
 const EXPLORE: f64 = 1.0 / 50.0;
@@ -17,7 +22,7 @@ const REACH: f64 = 2.0;
 /// Order by weight: at each place, each of those left comes with a chance in proportion to its weight. Indices into
 /// `weights` are put into `out`, whatever was there; one whose weight is not a positive number never appears.
 /// `chance` tells even numbers of [0, 1).
-pub fn weighted(weights: &[f64], chance: &mut impl FnMut() -> f64, out: &mut Vec<u16>) {
+pub fn weighted(weights: &[f64], chance: &mut impl FnMut() -> f64, out: &mut Turns) {
     start(out, weights.len(), |at| weights[at] > 0.0 && weights[at].is_finite());
     let weight = |at: u16| weights[usize::from(at)];
     let sum = |left: &[u16]| left.iter().map(|at| weight(*at)).sum::<f64>();
@@ -51,10 +56,16 @@ pub fn weighted(weights: &[f64], chance: &mut impl FnMut() -> f64, out: &mut Vec
 ///   in fifty calls, to the one that has told nothing for longest.
 /// - Last come the unknown that are being asked or have just failed, those with fewer calls under way first: one call
 ///   finds out, the others do not wait for what it finds. Where nobody has a score, this spreads the calls evenly.
-pub fn least(standings: &[Standing], chance: &mut impl FnMut() -> f64, out: &mut Vec<u16>) {
+pub fn least(standings: &[Standing], chance: &mut impl FnMut() -> f64, out: &mut Turns) {
     start(out, standings.len(), |_| true);
     let of = |at: u16| &standings[usize::from(at)];
     let scored = |at: u16| of(at).score.is_some_and(f64::is_finite);
+    if standings.iter().all(|standing| standing.score.is_some_and(f64::is_finite)) {
+        // as it is in a gateway at work: measures are hardly ever equal, so nothing needs to be shuffled
+        let score = |at: &u16| of(*at).score.unwrap_or_default();
+        out.sort_unstable_by(|one, other| score(one).total_cmp(&score(other)));
+        return lead(standings, out, chance);
+    }
     // equals stay in the order they are shuffled into
     for place in (1..out.len()).rev() {
         out.swap(place, below(place + 1, chance));
@@ -77,7 +88,16 @@ pub fn least(standings: &[Standing], chance: &mut impl FnMut() -> f64, out: &mut
         }
         out[at] = moved;
     }
-    if !out.first().is_some_and(|first| scored(*first)) {
+    if out.first().is_some_and(|first| scored(*first)) {
+        lead(standings, out, chance);
+    }
+}
+
+/// Which of those with a score, which come first and in their order, leads.
+fn lead(standings: &[Standing], out: &mut Turns, chance: &mut impl FnMut() -> f64) {
+    let of = |at: u16| &standings[usize::from(at)];
+    let scored = |at: u16| of(at).score.is_some_and(f64::is_finite);
+    if out.is_empty() {
         return;
     }
     let known = out.iter().take_while(|at| scored(**at)).count();
@@ -90,7 +110,7 @@ pub fn least(standings: &[Standing], chance: &mut impl FnMut() -> f64, out: &mut
     out[..=first].rotate_right(1);
 }
 
-fn start(out: &mut Vec<u16>, len: usize, fits: impl Fn(usize) -> bool) {
+fn start(out: &mut Turns, len: usize, fits: impl Fn(usize) -> bool) {
     out.clear();
     let len = u16::try_from(len).unwrap_or(u16::MAX);
     out.extend((0..len).filter(|at| fits(usize::from(*at))));
@@ -124,8 +144,8 @@ mod tests {
     const DRAWS: usize = 50_000;
 
     /// How often each is first.
-    fn firsts(len: usize, mut order: impl FnMut(&mut Vec<u16>)) -> Vec<usize> {
-        let (mut counts, mut out) = (vec![0; len], Vec::new());
+    fn firsts(len: usize, mut order: impl FnMut(&mut Turns)) -> Vec<usize> {
+        let (mut counts, mut out) = (vec![0; len], Turns::new());
         for _ in 0..DRAWS {
             order(&mut out);
             counts[usize::from(out[0])] += 1;
@@ -145,7 +165,7 @@ mod tests {
         let weights = [5.0, 3.0, 0.0, 2.0];
         let mut dice = Dice::new(1);
         let (mut first, mut after_first) = ([0; 4], [0; 4]);
-        let mut out = Vec::new();
+        let mut out = Turns::new();
         for _ in 0..DRAWS {
             weighted(&weights, &mut || dice.chance(), &mut out);
             assert_eq!(out.len(), 3);
@@ -167,7 +187,7 @@ mod tests {
     fn weights_may_differ_as_much_as_they_like() {
         let weights = [1e20, 1.0, 3.0, f64::NAN, -1.0, f64::INFINITY, 1e-9];
         let mut dice = Dice::new(2);
-        let (mut second, mut out) = ([0; 7], Vec::new());
+        let (mut second, mut out) = ([0; 7], Turns::new());
         for _ in 0..DRAWS {
             weighted(&weights, &mut || dice.chance(), &mut out);
             assert_eq!((out.len(), out[0]), (4, 0));
@@ -178,7 +198,7 @@ mod tests {
 
     #[test]
     fn nothing_to_choose_from_is_no_fault() {
-        let mut out = vec![7];
+        let mut out = Turns::from_slice(&[7]);
         weighted(&[], &mut || 0.5, &mut out);
         assert!(out.is_empty());
         weighted(&[0.0], &mut || 0.5, &mut out);
@@ -229,7 +249,7 @@ mod tests {
         let counts = firsts(4, |out| {
             least(&standings, &mut || dice.chance(), out);
             let rest: Vec<u16> = [1, 2, 0, 3].into_iter().filter(|at| *at != out[0]).collect();
-            assert_eq!(out[1..], rest, "the others ascend");
+            assert_eq!(out[1..], rest[..], "the others ascend");
         });
         assert_eq!((counts[0], counts[3]), (0, 0), "the worst in reach, and one out of reach");
         within(counts[1], 2.0 / 3.0);

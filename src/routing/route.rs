@@ -104,6 +104,7 @@ impl Routing {
             plan.legs.push(Leg { route, candidates, order, conversation: None });
             return;
         }
+        order.reserve(candidates.list.len());
         let several = candidates.list.len() > 1;
         let (conversation, warm) =
             if several { self.warm(route, facts, &candidates, moment) } else { Default::default() };
