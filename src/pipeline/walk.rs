@@ -45,6 +45,13 @@ pub struct Way<'w, 'r> {
     pub late: &'w AtomicBool,
 }
 
+impl Way<'_, '_> {
+    /// The time of the call.
+    fn limit(&self) -> Duration {
+        self.before.map_or(Duration::MAX, |before| before.saturating_duration_since(self.call.since))
+    }
+}
+
 /// Why a step has no answer.
 pub enum Miss {
     /// Its circuit is open, for so long.
@@ -101,6 +108,11 @@ impl Met {
         self.saturated.is_some()
     }
 
+    /// What the call ends with when its time is over before anybody else is asked.
+    fn late(self, limit: Duration) -> Error {
+        self.saturated.map_or(Error::Deadline(limit), Error::Saturated)
+    }
+
     /// What the call ends with when nobody is left.
     pub fn end(self, call: &Call) -> Error {
         match (self.failed, self.saturated, self.open) {
@@ -124,6 +136,9 @@ pub async fn walk(way: Way<'_, '_>, route: &mut Route) -> Result<(Got, Hold), Er
         }
     }
     while let Some(step) = next(&mut steps, route, &met) {
+        if way.before.is_some_and(|before| before <= Instant::now()) {
+            return Err(met.late(way.limit()));
+        }
         let others = has_more(&mut steps);
         match attempts(way, &step, others, route).await {
             Ok(answered) => return Ok(answered),
@@ -185,7 +200,7 @@ pub async fn attempts(way: Way<'_, '_>, step: &Step<'_>, others: bool, route: &m
         route.attempts += 1;
         route.retries += u32::from(made > 1);
         route.warnings.clear();
-        let mut asking = Asking { way, target, track, held };
+        let mut asking = Asking { way, target, track, held, since };
         let asked = target.provider.ask(call, &candidate.model, &mut route.warnings).await;
         let mut held = std::mem::take(&mut asking.held);
         let now = Instant::now();
@@ -240,14 +255,18 @@ struct Asking<'w, 'r> {
     target: &'w Arc<Target>,
     track: Option<&'w Arc<Track>>,
     held: Held,
+    since: Instant,
 }
 
 impl Drop for Asking<'_, '_> {
     fn drop(&mut self) {
         if self.way.late.load(Ordering::Relaxed) {
             let (now, fault) = (Instant::now(), Fault::Timeout);
-            self.held.settle(verdict(fault), now);
-            self.track.into_iter().for_each(|track| track.fail(now));
+            // who was asked when more than half of the time was gone is not to blame
+            if now.saturating_duration_since(self.since) * 2 >= self.way.limit() {
+                self.held.settle(verdict(fault), now);
+                self.track.into_iter().for_each(|track| track.fail(now));
+            }
             self.way.metrics.attempt_failed(self.target.provider.spec.id, &self.target.name, fault);
         }
     }

@@ -1,6 +1,6 @@
 //! Circuits: what opens them, who is let through while they are, and how they close.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use ferrogw::routing::breaker::State;
 
@@ -127,6 +127,16 @@ async fn the_time_for_a_request_is_over_for_a_stream_that_does_not_begin() {
     let reply = Way::Stream.ask(&gateway).await;
     assert_eq!((reply.status, reply.code().as_str()), (504, "gateway_timeout"));
     assert_eq!(state(&gateway, 0), State::Open);
+}
+
+#[tokio::test]
+async fn who_is_asked_when_the_time_is_nearly_over_is_not_to_blame() {
+    let (slow, late) =
+        (Upstream::says([Say::json(500, "").late(Duration::from_millis(150))]).await, Upstream::says([]).await);
+    late.tell([Say::text("a").hang()]);
+    let gateway = gateway("{ mode: fallback }", &[(&slow, LONG), (&late, LONG)], "request_timeout: 200ms\n").await;
+    assert_eq!(Way::Chat.ask(&gateway).await.code(), "gateway_timeout");
+    assert_eq!((state(&gateway, 0), state(&gateway, 1)), (State::Open, State::Closed));
 }
 
 #[tokio::test]
