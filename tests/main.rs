@@ -5,6 +5,7 @@ mod allocations;
 mod bad_input;
 mod capabilities;
 mod catalog;
+mod chaos;
 mod chat;
 mod cli;
 mod client;
