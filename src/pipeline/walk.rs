@@ -108,6 +108,11 @@ impl Met {
         self.saturated.is_some()
     }
 
+    /// Whether there was anything.
+    fn any(&self) -> bool {
+        self.failed.is_some() || self.saturated.is_some() || self.open.is_some()
+    }
+
     /// What the call ends with when its time is over before anybody else is asked.
     fn late(self, limit: Duration) -> Error {
         self.saturated.map_or(Error::Deadline(limit), Error::Saturated)
@@ -136,7 +141,8 @@ pub async fn walk(way: Way<'_, '_>, route: &mut Route) -> Result<(Got, Hold), Er
         }
     }
     while let Some(step) = next(&mut steps, route, &met) {
-        if way.before.is_some_and(|before| before <= Instant::now()) {
+        // the first is asked at once
+        if met.any() && way.before.is_some_and(|before| before <= Instant::now()) {
             return Err(met.late(way.limit()));
         }
         let others = has_more(&mut steps);

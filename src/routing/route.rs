@@ -176,6 +176,9 @@ impl Routing {
     /// A call was answered: where, is where its conversation goes on.
     pub fn served(&self, plan: &Plan<'_>, route: &call::Route) {
         let Some(affinity) = &self.affinity else { return };
+        if plan.legs.iter().all(|leg| leg.conversation.is_none()) {
+            return;
+        }
         let served = plan.legs.iter().find_map(|leg| {
             let mut list = leg.candidates.list.iter();
             let one = list.find(|one| one.target.name == route.target && one.model == route.model)?;

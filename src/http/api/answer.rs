@@ -74,10 +74,18 @@ fn whole(reply: Reply, route: &Route, since: Instant, standing: Option<Standing>
     let values = [reply.content_type, overhead(route, since), provider, attempts, target, model];
     let headers = response.headers_mut();
     *headers = HEADS[usize::from(standing.is_some())][usize::from(cost.is_some())].clone();
-    let limits = standing.map(Standing::values).into_iter().flatten();
-    for (value, new) in headers.values_mut().skip(1).zip(values.into_iter().chain(limits).chain(cost)) {
-        *value = new;
+    let mut places = headers.values_mut();
+    places.next();
+    let mut put = |value: HeaderValue| {
+        if let Some(place) = places.next() {
+            *place = value;
+        }
+    };
+    values.into_iter().for_each(&mut put);
+    if let Some(standing) = standing {
+        standing.values().into_iter().for_each(&mut put);
     }
+    cost.into_iter().for_each(put);
     rare(headers, route);
     response
 }

@@ -88,8 +88,8 @@ fn asked_for(snapshot: &Snapshot, headers: &HeaderMap) -> Vec<(HeaderName, Heade
     if wanted.is_empty() {
         return Vec::new();
     }
-    let asked = headers.iter().filter(|(name, _)| wanted.has(name));
-    asked.map(|(name, value)| (name.clone(), value.clone())).collect()
+    let asked = headers.keys().filter(|name| wanted.has(name));
+    asked.filter_map(|name| Some((name.clone(), headers.get(name)?.clone()))).collect()
 }
 
 async fn answer(snapshot: Arc<Snapshot>, call: Call, caller: Caller, reserved: Reserved) -> Response {

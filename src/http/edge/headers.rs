@@ -60,19 +60,21 @@ impl Rare {
     }
 }
 
-/// Adds the request id, the security headers, and that answers depend on the origin.
-pub(super) fn put(headers: &mut HeaderMap, request_id: HeaderValue) {
+/// Adds the request id, the security headers, and that answers depend on the origin. Says whether a handler had made the
+/// headers from [`template`], and with them everything else that it knows.
+pub(super) fn put(headers: &mut HeaderMap, request_id: HeaderValue) -> bool {
     // What begins with an empty id is a copy of the template.
     if let Some((name, id)) = headers.iter_mut().next()
         && *name == X_REQUEST_ID
         && id.is_empty()
     {
         *id = request_id;
-        return;
+        return true;
     }
     headers.reserve(SECURITY.len() + 4);
     headers.insert(X_REQUEST_ID, request_id);
     add(headers);
+    false
 }
 
 fn add(headers: &mut HeaderMap) {

@@ -230,9 +230,9 @@ impl<F: Future<Output = Result<Response<Body>, Infallible>> + Unpin> Future for 
             (Some(response), _) | (None, Stage::Over(response)) => response,
             (None, Stage::Handler(_)) => return Poll::Pending,
         };
-        headers::put(response.headers_mut(), echo);
+        let is_whole = headers::put(response.headers_mut(), echo);
         cors::put(response.headers_mut(), origin);
-        if let Some(standing) = standing {
+        if let Some(standing) = standing.filter(|_| !is_whole) {
             standing.put(response.headers_mut());
         }
         Poll::Ready(Ok(entry.close(response)))
