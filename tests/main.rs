@@ -14,6 +14,7 @@ mod config;
 mod conformance;
 mod edge;
 mod embed;
+mod explain;
 mod faults;
 mod native_anthropic;
 mod native_bedrock;

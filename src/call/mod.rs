@@ -13,7 +13,7 @@ use futures_util::stream::BoxStream;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
 pub use self::error::{Error, Fault, Lack, Upstream};
-pub use self::outcome::{Outcome, OutcomeSlot, Price, Route};
+pub use self::outcome::{Outcome, OutcomeSlot, Price, Route, Tried};
 pub use self::upload::{Body, Passage, Stored, Upload};
 use crate::wire::Dialect;
 pub use crate::wire::{Op, Usage, Usd};

@@ -27,6 +27,24 @@ pub struct Route {
     pub upstream: Duration,
     /// What the provider could not take, as `param=<name>;provider=<id>;action=<what was done>`.
     pub warnings: Vec<String>,
+    /// What did not answer on the way, in order; nothing when the first attempt did.
+    pub tried: Vec<Tried>,
+}
+
+/// An attempt, or a target that was passed over, that did not answer a call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tried {
+    /// The target's name.
+    pub target: Arc<str>,
+    /// Its own name for the model.
+    pub model: Arc<str>,
+    /// The code of the failure; `circuit_open` and `saturated` where nothing was sent, `outpaced` where an attempt beside
+    /// it was faster.
+    pub code: &'static str,
+    /// The provider's status, if it answered.
+    pub status: Option<u16>,
+    /// How long it took, the wait for a place included.
+    pub took: Duration,
 }
 
 /// The one record of a finished call.

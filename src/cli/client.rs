@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use reqwest::header::HeaderMap;
+use reqwest::header::{CONTENT_TYPE, HeaderMap};
 use reqwest::{Certificate, Method, Url, redirect};
 use serde_json::Value;
 
@@ -69,13 +69,25 @@ impl Client {
 
     /// `GET` of a path. Fails when there is no answer; a status of failure is an answer.
     pub(super) async fn get(&self, path: &str) -> Result<Reply, Failed> {
+        self.ask(Method::GET, path, None).await
+    }
+
+    /// `POST` of a JSON body to a path. Fails as [`Self::get`] does.
+    pub(super) async fn post(&self, path: &str, body: String) -> Result<Reply, Failed> {
+        self.ask(Method::POST, path, Some(body)).await
+    }
+
+    async fn ask(&self, method: Method, path: &str, body: Option<String>) -> Result<Reply, Failed> {
         let since = Instant::now();
         let url = format!("{}{path}", self.url.as_str().trim_end_matches('/'));
-        let mut request = self.http.request(Method::GET, url);
+        let mut request = self.http.request(method.clone(), url);
         if let Some(key) = &self.key {
             request = request.bearer_auth(key.expose());
         }
-        let lost = |error: reqwest::Error| Failed::because(format!("GET {path}: {}: {}", self.url, words(&error)));
+        if let Some(body) = body {
+            request = request.header(CONTENT_TYPE, "application/json").body(body);
+        }
+        let lost = |error: reqwest::Error| Failed::because(format!("{method} {path}: {}: {}", self.url, words(&error)));
         let response = request.send().await.map_err(lost)?;
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         let text = response.text().await.map_err(lost)?;

@@ -9,6 +9,8 @@ mod client;
 mod config;
 mod credentials;
 mod doctor;
+mod explain;
+mod explained;
 mod healthcheck;
 mod init;
 mod later;
@@ -90,6 +92,8 @@ enum Command {
     Providers(providers::Args),
     /// Ask a running gateway how it is
     Status,
+    /// Ask a running gateway what would become of a request, or what became of one; nothing is called
+    Explain(explain::Args),
     /// Exit with status 0 if the gateway on this machine takes requests: for containers
     Healthcheck(healthcheck::Args),
     /// List the models that a gateway started here could be asked for, with limits and prices
@@ -162,6 +166,7 @@ fn run(cli: Cli, output: Output) -> Result<ExitCode, Failed> {
         Command::Doctor(args) => doctor::run(&args, &global, &env, output),
         Command::Providers(args) => providers::run(&args, &env, output),
         Command::Status => status::run(&global, &env, output),
+        Command::Explain(args) => explain::run(&args, &global, &env, output),
         Command::Healthcheck(args) => healthcheck::run(&args, &env),
         Command::Models(args) => models::run(&args, &global, &env, output),
         Command::Catalog(command) => catalog::run(&command, output),

@@ -52,6 +52,11 @@ pub enum Failure {
     /// Nothing is served at the path.
     #[error("nothing is served at this path; the API lives under /v1, as /v1/chat/completions")]
     NotFound,
+    /// Nobody knows what became of the call.
+    #[error(
+        "no call with this id is among those that are kept: the last 1,000 that have ended since the gateway started"
+    )]
+    NotKept,
     /// HTTP/1.1 asks for exactly one `Host`.
     #[error("the request must have exactly one `Host` header")]
     InvalidHost,
@@ -136,7 +141,7 @@ impl Failure {
             Failure::BodyTooLarge { .. } => (S::PAYLOAD_TOO_LARGE, INVALID, "request_too_large"),
             Failure::MethodNotAllowed => (S::METHOD_NOT_ALLOWED, INVALID, "method_not_supported"),
             Failure::UnknownMethod => (S::NOT_IMPLEMENTED, INVALID, "method_not_supported"),
-            Failure::NotFound => (S::NOT_FOUND, "not_found_error", "resource_not_found"),
+            Failure::NotFound | Failure::NotKept => (S::NOT_FOUND, "not_found_error", "resource_not_found"),
             Failure::InvalidPath => (S::BAD_REQUEST, INVALID, "invalid_proxy_path"),
             Failure::UnsupportedType | Failure::UnsupportedEncoding { .. } => {
                 (S::UNSUPPORTED_MEDIA_TYPE, INVALID, "unsupported_media_type")

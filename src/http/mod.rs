@@ -36,6 +36,7 @@ pub fn router(gateway: Arc<Gateway>) -> Router {
     router
         .route("/v1/capabilities", get(api::capabilities::list))
         .route("/v1/models", get(api::models::list))
+        .route("/v1/route/explain", get(api::explain::recall).post(api::explain::explain))
         .route("/v1/models/{*id}", get(api::models::retrieve))
         .route("/health", get(probes::health))
         .route("/livez", get(probes::livez))

@@ -79,9 +79,14 @@ fn plan<'r>(rules: &'r Rules, call: &Call, models: &[Arc<str>]) -> Result<Plan<'
     if !plan.is_empty() {
         return Ok(plan);
     }
+    Err(nobody(rules, call, models))
+}
+
+/// Why a call fails that nobody can be asked for.
+pub(super) fn nobody(rules: &Rules, call: &Call, models: &[Arc<str>]) -> Error {
     match chats(rules, call, models).filter(|_| call.op == Op::Respond) {
-        Some(provider) => Err(Error::Lacking(Lack::Responses(provider))),
-        None => Err(Error::NoTarget(call.model.clone())),
+        Some(provider) => Error::Lacking(Lack::Responses(provider)),
+        None => Error::NoTarget(call.model.clone()),
     }
 }
 

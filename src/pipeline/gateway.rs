@@ -9,6 +9,7 @@ use arc_swap::ArcSwap;
 use tokio_util::sync::CancellationToken;
 
 use super::Snapshot;
+use super::recent::Recent;
 use crate::telemetry::Metrics;
 
 /// A running gateway.
@@ -21,14 +22,22 @@ pub struct Gateway {
     pub draining: CancellationToken,
     /// The memory set aside for request bodies.
     pub memory: Memory,
+    /// The last calls, whatever configuration they went through.
+    pub recent: Recent,
 }
 
 impl Gateway {
     /// A gateway that begins with this configuration.
-    pub fn new(snapshot: Snapshot, metrics: Arc<Metrics>, draining: CancellationToken, memory: Memory) -> Self {
+    pub fn new(
+        snapshot: Snapshot,
+        metrics: Arc<Metrics>,
+        draining: CancellationToken,
+        memory: Memory,
+        recent: Recent,
+    ) -> Self {
         metrics.reloads.begun(SystemTime::now());
         let standing = ArcSwap::from_pointee(Standing::default());
-        Self { live: ArcSwap::from_pointee(snapshot), standing, metrics, draining, memory }
+        Self { live: ArcSwap::from_pointee(snapshot), standing, metrics, draining, memory, recent }
     }
 
     /// Goes on with another configuration. Calls in hand keep the one they began with.

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use futures_util::future::{Either, select};
 
 use super::hold::Hold;
-use super::walk::{Met, Miss, Way, attempts, has_more, next};
+use super::walk::{Met, Miss, Way, attempts, has_more, next, tried};
 use crate::call::{Error, Op, Route};
 use crate::providers::receive::Got;
 use crate::routing::Step;
@@ -36,6 +36,7 @@ pub(super) async fn first<'p>(
     let others = has_more(steps);
     hedge.budget.earn();
     let patience = hedge.patience(step.candidate, way.call.stream).filter(|_| others);
+    let begun = Instant::now();
     let mut own = route.clone();
     let ended = {
         let mut one = pin!(attempts(way, &step, others, &mut own));
@@ -62,6 +63,13 @@ pub(super) async fn first<'p>(
                             Either::Right((Err(miss), _)) => Both::SecondFailed(one.await, miss),
                         }
                     };
+                    match &raced {
+                        Both::FirstWon(_) | Both::FirstEnded(_) => {
+                            theirs.tried.push(tried(&second, "outpaced", None, since))
+                        }
+                        Both::SecondWon(_) => theirs.tried.push(tried(&step, "outpaced", None, begun)),
+                        Both::FirstFailed(..) | Both::SecondFailed(..) => {}
+                    }
                     Raced::Both(Box::new((second, theirs, raced)), since.elapsed())
                 }
             },
@@ -76,6 +84,7 @@ pub(super) async fn first<'p>(
             let (second, theirs, raced) = *both;
             let attempts = own.attempts + theirs.attempts;
             let retries = own.retries + theirs.retries;
+            let tried: Vec<_> = own.tried.iter().chain(&theirs.tried).cloned().collect();
             let more = has_more(steps);
             let at = &second.candidate.target;
             let count = |result| way.metrics.hedged(at.provider.spec.id, &at.name, result);
@@ -117,7 +126,7 @@ pub(super) async fn first<'p>(
                 }
             };
             *route = winner;
-            (route.attempts, route.retries) = (attempts, retries);
+            (route.attempts, route.retries, route.tried) = (attempts, retries, tried);
             // the second began later: the time of both is that of the first until then and of the winner since
             route.upstream = route.upstream.max(patience.unwrap_or(Duration::ZERO) + beside);
             result

@@ -12,6 +12,7 @@ use tower::{Layer, Service, layer::layer_fn};
 use super::engine::Begun;
 use super::hold::Hold;
 use super::metered::{Metered, Source};
+use super::recent::{Past, Recent};
 use super::walk::Failed;
 use super::{Hurry, Rules};
 use crate::call::{Answer, Answered, Call, Outcome, OutcomeSlot, Price, Reply, Route, Usage};
@@ -27,12 +28,24 @@ pub struct Meter<S> {
     metrics: Arc<Metrics>,
     hurry: Hurry,
     rules: Arc<Rules>,
+    recent: Recent,
 }
 
 impl<S> Meter<S> {
     /// As a layer.
-    pub fn layer(metrics: Arc<Metrics>, hurry: Hurry, rules: Arc<Rules>) -> impl Layer<S, Service = Meter<S>> + Clone {
-        layer_fn(move |inner| Meter { inner, metrics: metrics.clone(), hurry: hurry.clone(), rules: rules.clone() })
+    pub fn layer(
+        metrics: Arc<Metrics>,
+        hurry: Hurry,
+        rules: Arc<Rules>,
+        recent: Recent,
+    ) -> impl Layer<S, Service = Meter<S>> + Clone {
+        layer_fn(move |inner| Meter {
+            inner,
+            metrics: metrics.clone(),
+            hurry: hurry.clone(),
+            rules: rules.clone(),
+            recent: recent.clone(),
+        })
     }
 }
 
@@ -49,7 +62,7 @@ where
     }
 
     fn call(&mut self, (call, slot): (Call, OutcomeSlot)) -> Self::Future {
-        let mut ledger = Ledger::new(&call, self.metrics.clone(), self.rules.clone(), slot);
+        let mut ledger = Ledger::new(&call, self.metrics.clone(), self.rules.clone(), self.recent.clone(), slot);
         let (hurry, keep_alive) = (self.hurry.clone(), self.rules.keep_alive);
         let begun = self.inner.call(call);
         Box::pin(async move {
@@ -110,13 +123,15 @@ pub struct Ledger {
     asked: usize,
     metrics: Arc<Metrics>,
     rules: Arc<Rules>,
+    recent: Recent,
     slot: OutcomeSlot,
+    id: Arc<str>,
     _in_flight: InFlight,
     open: bool,
 }
 
 impl Ledger {
-    fn new(call: &Call, metrics: Arc<Metrics>, rules: Arc<Rules>, slot: OutcomeSlot) -> Self {
+    fn new(call: &Call, metrics: Arc<Metrics>, rules: Arc<Rules>, recent: Recent, slot: OutcomeSlot) -> Self {
         let outcome = Outcome {
             op: call.op,
             model: call.model.clone(),
@@ -136,7 +151,9 @@ impl Ledger {
             _in_flight: metrics.enter(),
             metrics,
             rules,
+            recent,
             slot,
+            id: call.id.clone(),
             open: true,
         }
     }
@@ -168,6 +185,7 @@ impl Ledger {
         let catalog = &self.rules.catalog;
         self.metrics.settle(&mut self.outcome, |route| price(catalog, route));
         self.slot.file(self.outcome.clone());
+        self.recent.push(Past { id: self.id.clone(), since: self.since, outcome: self.slot.clone() });
     }
 
     /// The client has left.

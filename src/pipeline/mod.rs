@@ -1,12 +1,14 @@
 //! What happens to a call: alias, plan, walk, and one outcome.
 
 pub mod engine;
+pub mod explain;
 pub mod gateway;
 mod hedged;
 pub mod hold;
 pub mod inherit;
 pub mod meter;
 pub mod metered;
+pub mod recent;
 pub mod walk;
 
 use std::collections::HashMap;
@@ -18,6 +20,7 @@ use tower::ServiceBuilder;
 use self::engine::Engine;
 pub use self::gateway::Gateway;
 use self::meter::Meter;
+use self::recent::Recent;
 use crate::catalog::Catalog;
 use crate::config::Config;
 use crate::routing::{Routing, Target};
@@ -57,7 +60,7 @@ pub struct Snapshot {
 
 impl Snapshot {
     /// Put the stack over the rules.
-    pub fn new(rules: Rules, metrics: &Arc<Metrics>, hurry: &Hurry) -> Self {
+    pub fn new(rules: Rules, metrics: &Arc<Metrics>, hurry: &Hurry, recent: &Recent) -> Self {
         let rules = Arc::new(rules);
         for target in &rules.targets {
             target.provider.watch(metrics);
@@ -67,7 +70,7 @@ impl Snapshot {
                 metrics.series(target.provider.spec.id, &target.name, &model);
             }
         }
-        let meter = Meter::layer(metrics.clone(), hurry.clone(), rules.clone());
+        let meter = Meter::layer(metrics.clone(), hurry.clone(), rules.clone(), recent.clone());
         let stack =
             ServiceBuilder::new().layer(meter).service(Engine { rules: rules.clone(), metrics: metrics.clone() });
         Self { rules, stack }

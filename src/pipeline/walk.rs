@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::hedged;
 use super::hold::{Held, Hold, verdict};
-use crate::call::{Call, Error, Fault, Route, Upstream};
+use crate::call::{Call, Error, Fault, Route, Tried, Upstream};
 use crate::providers::receive::Got;
 use crate::providers::tempo::Tempo;
 use crate::routing::breaker::Verdict;
@@ -179,7 +179,10 @@ pub async fn attempts(way: Way<'_, '_>, step: &Step<'_>, others: bool, route: &m
         if let Some(breaker) = &vitals.breaker {
             match breaker.enter(since) {
                 Ok(pass) => held.pass = Some((target.clone(), pass)),
-                Err(left) => return Err(last.map_or(Miss::Open(left), Miss::Failed)),
+                Err(left) => {
+                    route.tried.push(tried(step, "circuit_open", None, since));
+                    return Err(last.map_or(Miss::Open(left), Miss::Failed));
+                }
             }
         }
         if let Some(slots) = &vitals.slots {
@@ -189,9 +192,15 @@ pub async fn attempts(way: Way<'_, '_>, step: &Step<'_>, others: bool, route: &m
                     // while it waited, the circuit may have opened
                     Ok(slot) => match held.admit_anew(Instant::now()) {
                         Ok(()) => Some(slot),
-                        Err(left) => return Err(last.map_or(Miss::Open(left), Miss::Failed)),
+                        Err(left) => {
+                            route.tried.push(tried(step, "circuit_open", None, since));
+                            return Err(last.map_or(Miss::Open(left), Miss::Failed));
+                        }
                     },
-                    Err(_) => return Err(last.map_or(Miss::Saturated, Miss::Failed)),
+                    Err(_) => {
+                        route.tried.push(tried(step, "saturated", None, since));
+                        return Err(last.map_or(Miss::Saturated, Miss::Failed));
+                    }
                 },
             };
         }
@@ -237,6 +246,7 @@ pub async fn attempts(way: Way<'_, '_>, step: &Step<'_>, others: bool, route: &m
         if let Some(track) = track.filter(|_| !failed.fault.is_callers()) {
             track.fail(now);
         }
+        route.tried.push(tried(step, failed.fault.code(), failed.status, since));
         metrics.attempt_failed(route.provider, &route.target, failed.fault);
         if failed.fault == Fault::RateLimited {
             vitals.rest(failed.retry_after.unwrap_or(REST).min(LONGEST_REST), now);
@@ -276,6 +286,12 @@ impl Drop for Asking<'_, '_> {
             self.way.metrics.attempt_failed(self.target.provider.spec.id, &self.target.name, fault);
         }
     }
+}
+
+/// A step that did not answer.
+pub(super) fn tried(step: &Step<'_>, code: &'static str, status: Option<u16>, since: Instant) -> Tried {
+    let (target, model) = (step.candidate.target.name.clone(), step.candidate.model.clone());
+    Tried { target, model, code, status, took: since.elapsed() }
 }
 
 async fn rest(pause: Duration, call: &Call, failed: &Upstream) {

@@ -15,6 +15,7 @@ pub mod learned;
 pub mod notes;
 pub mod paths;
 pub mod predictions;
+pub mod preview;
 pub mod receive;
 pub mod rework;
 pub mod root;

@@ -22,6 +22,11 @@ pub struct Habits {
 }
 
 impl Habits {
+    /// The habit of a model, if it has one.
+    pub fn peek(&self, model: &str) -> Option<Arc<Habit>> {
+        self.models.load().get(model).cloned()
+    }
+
     /// The habit of a model.
     pub fn of(&self, model: &Arc<str>) -> Arc<Habit> {
         if let Some(known) = self.models.load().get(model) {

@@ -119,7 +119,7 @@ pub type Chance<'a> = &'a mut dyn FnMut() -> f64;
 
 impl Node {
     /// Every leaf below.
-    pub(super) fn leaves(&self, each: &mut dyn FnMut(u16)) {
+    pub fn leaves(&self, each: &mut dyn FnMut(u16)) {
         match self {
             Node::Leaf(leaf) => each(*leaf),
             Node::Group(group) => group.members.iter().for_each(|member| member.node.leaves(each)),

@@ -44,6 +44,8 @@ pub struct Route {
     pub goes_by: GoesBy,
     /// What was found for the models that were asked for.
     pub memo: Memo,
+    /// The targets that would be among the leaves if the configuration had not taken them out of service.
+    pub drained: Vec<Arc<str>>,
 }
 
 /// What strategies go by, so that nobody else pays for it.
@@ -98,17 +100,32 @@ impl Routing {
         if candidates.list.is_empty() {
             return;
         }
-        let mut order = Order::new();
         if candidates.list.len() == 1 && route.root.is_plain() {
-            order.push(PLAIN);
+            let order = Order::from_iter([PLAIN]);
             plan.legs.push(Leg { route, candidates, order, conversation: None });
             return;
         }
+        let (order, conversation) = self.ordered(route, facts, &candidates, moment, chance);
+        if !order.is_empty() {
+            plan.legs.push(Leg { route, candidates, order, conversation });
+        }
+    }
+
+    /// Who of a route's candidates is asked, in order, and the conversation that the request is part of.
+    pub fn ordered(
+        &self,
+        route: &Route,
+        facts: &Facts<'_>,
+        candidates: &Candidates,
+        moment: Moment,
+        chance: Chance<'_>,
+    ) -> (Order, Option<u64>) {
+        let mut order = Order::new();
         order.reserve(candidates.list.len());
         let several = candidates.list.len() > 1;
         let (conversation, warm) =
-            if several { self.warm(route, facts, &candidates, moment) } else { Default::default() };
-        let asked = Asked { facts, candidates: &candidates, moment, warm };
+            if several { self.warm(route, facts, candidates, moment) } else { Default::default() };
+        let asked = Asked { facts, candidates, moment, warm };
         route.root.order(&asked, None, chance, &mut order);
         if order.len() > 1 {
             let target = |at: u16| &candidates.list[usize::from(at)].target;
@@ -121,9 +138,7 @@ impl Routing {
                 whole.sort_by_key(|pick| rests(pick.at));
             }
         }
-        if !order.is_empty() {
-            plan.legs.push(Leg { route, candidates, order, conversation });
-        }
+        (order, conversation)
     }
 
     /// Every target that is asked when all goes well, once.

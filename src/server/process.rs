@@ -11,6 +11,7 @@ use crate::call::redact::Redactor;
 use crate::config::{Config, Env, Invalid};
 use crate::http::edge::{Edge, EdgeSettings};
 use crate::pipeline::gateway::Memory;
+use crate::pipeline::recent::Recent;
 use crate::pipeline::{Gateway, Hurry, Snapshot};
 use crate::providers::auth::Fetcher;
 use crate::providers::client::{self, Client, Egress};
@@ -175,9 +176,10 @@ impl Parts {
             warnings.push(format!("{provider} is left out: {}", wrong.to_string().trim()));
         }
         let hurry = Hurry((0..workers).map(|_| stop.hurry.child_token()).collect());
-        let snapshot = Snapshot::new(rules, &metrics, &hurry);
+        let recent = Recent::new(workers);
+        let snapshot = Snapshot::new(rules, &metrics, &hurry, &recent);
         let memory = Memory::new(body_memory());
-        let gateway = Arc::new(Gateway::new(snapshot, metrics, stop.draining.clone(), memory));
+        let gateway = Arc::new(Gateway::new(snapshot, metrics, stop.draining.clone(), memory, recent));
         let counted = gateway.metrics.clone();
         let edge = Edge::new(
             settings,

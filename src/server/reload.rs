@@ -179,7 +179,7 @@ impl Reloader {
         let Self { env, client, fetcher, .. } = self;
         let rules = build::succeed(&loaded.config, env, client, &redactor, fetcher, Some(&old.rules))
             .map_err(|invalid| loaded.source.blame(invalid.problems))?;
-        let snapshot = Snapshot::new(rules, &self.gateway.metrics, &self.hurry);
+        let snapshot = Snapshot::new(rules, &self.gateway.metrics, &self.hurry, &self.gateway.recent);
         Ok((loaded, snapshot))
     }
 

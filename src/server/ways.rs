@@ -79,6 +79,7 @@ struct Making {
     leaves: Vec<Arc<Target>>,
     labels: Vec<Arc<str>>,
     goes_by: GoesBy,
+    drained: Vec<Arc<str>>,
 }
 
 impl<'c> Ways<'c> {
@@ -112,6 +113,7 @@ impl<'c> Ways<'c> {
                 .map(|given| Hedge { after: given.after, budget: Budget::new(given.max_percent, 0.0, Instant::now()) }),
             goes_by: making.goes_by,
             memo: Memo::default(),
+            drained: making.drained,
         }
     }
 
@@ -188,7 +190,12 @@ impl<'c> Ways<'c> {
             let group = self.group(name, strategy, Mode::Fallback, &members, making);
             return (!group.members.is_empty()).then(|| Node::Group(Arc::new(group)));
         }
-        let target = *self.targets.get(name)?;
+        let Some(target) = self.targets.get(name).copied() else {
+            if !making.drained.iter().any(|known| **known == *name) {
+                making.drained.push(name.into());
+            }
+            return None;
+        };
         let known = making.leaves.iter().position(|leaf| leaf.name == target.name);
         let leaf = known.unwrap_or_else(|| {
             making.leaves.push(target.clone());

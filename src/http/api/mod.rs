@@ -2,6 +2,7 @@
 
 pub mod answer;
 pub mod capabilities;
+pub mod explain;
 pub mod models;
 pub mod pass;
 

@@ -88,6 +88,11 @@ impl Origin {
         &self.way.to.name
     }
 
+    /// The address of a path there.
+    pub fn address(&self, path: &PathAndQuery) -> String {
+        format!("{}://{}{path}", self.scheme, self.authority)
+    }
+
     /// The `Host` header of its requests, for those who prepare headers once.
     pub fn host(&self) -> &HeaderValue {
         &self.host
