@@ -1,6 +1,7 @@
 //! The command line: the real binary, in an empty folder and with an empty environment.
 
 mod catalog;
+mod explain;
 mod first_run;
 mod inspect;
 mod live;

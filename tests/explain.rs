@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{ASK, Reply, Say, TestGateway, Upstream, target};
+use crate::support::{ASK, Say, TestGateway, Upstream, target};
 
 const PATH: &str = "/v1/route/explain";
 
@@ -29,12 +29,9 @@ fn order(said: &Value) -> Vec<&str> {
 /// Of the first model, each target with whether it is in and the codes of its reasons.
 fn candidates(said: &Value) -> Vec<(&str, bool, Vec<&str>)> {
     let all = said["models"][0]["candidates"].as_array().unwrap().iter();
-    let codes = |one: &Value| -> Vec<String> {
-        one["reasons"].as_array().unwrap().iter().map(|reason| reason["code"].as_str().unwrap().to_owned()).collect()
-    };
     all.map(|one| {
-        let codes = codes(one).into_iter().map(|code| &*code.leak()).collect();
-        (one["target"].as_str().unwrap(), one["in"].as_bool().unwrap(), codes)
+        let codes = one["reasons"].as_array().unwrap().iter().map(|reason| reason["code"].as_str().unwrap());
+        (one["target"].as_str().unwrap(), one["in"].as_bool().unwrap(), codes.collect())
     })
     .collect()
 }
@@ -98,7 +95,7 @@ async fn the_first_route_that_takes_a_request_is_told_from_those_that_do_not() {
     assert_eq!(said["models"][0]["route"], Value::Null);
     assert_eq!(said["models"][0]["routes"][1]["objection"], "the header `x-team` is missing or another");
     assert_eq!(said["models"][0]["routes"][2]["objection"], "the surface is another");
-    assert_eq!((order(&said), said["models"][0]["strategy"]["mode"].as_str()), (vec!["t0"], Some("single")));
+    assert_eq!((order(&said), said["models"][0]["strategy"]["mode"].as_str()), (vec!["t0", "t1"], Some("single")));
 }
 
 #[tokio::test]
@@ -138,10 +135,143 @@ async fn every_target_is_in_or_out_for_a_reason() {
         explained(&gateway, &json!({"surface": "rerank", "request": {"model": "m", "query": "q", "documents": ["d"]}}))
             .await;
     assert_eq!(candidates(&said)[0], ("heavy", false, vec!["surface_not_supported"]));
-    let none = explained(&gateway, &json!({"surface": "embeddings", "request": {"model": "x", "input": "i"}})).await;
-    assert_eq!(
-        (order(&none), none.get("sent")),
-        (vec!["any"].into_iter().filter(|_| !order(&none).is_empty()).collect(), none.get("sent"))
-    );
     assert!(upstream.seen().is_empty());
+}
+
+#[tokio::test]
+async fn an_alias_for_several_models_is_explained_model_by_model() {
+    let upstream = mute().await;
+    let yaml = format!(
+        "strategy: {{ mode: fallback }}\ntargets:\n{}{}aliases: {{ smart: [first, second], lost: nobody }}\nroutes:\n  - name: \
+         seconds\n    match: {{ model: second }}\n    targets: [t1]\n",
+        target("t0", "openai", &upstream, "first", ""),
+        target("t1", "openai", &upstream, "second", "")
+    );
+    let gateway = TestGateway::configured(&yaml, &[]).await;
+    let said = explained(&gateway, &chat("smart")).await;
+    assert_eq!((&said["model"], &said["alias_of"]), (&json!("smart"), &json!(["first", "second"])));
+    let models: Vec<_> = said["models"].as_array().unwrap().iter().map(|one| (&one["model"], &one["route"])).collect();
+    assert_eq!(models, [(&json!("first"), &Value::Null), (&json!("second"), &json!("seconds"))]);
+    assert_eq!(order(&said), ["t0", "t1"]);
+    assert_eq!(said["sent"]["body"]["model"], "first");
+    let lost = explained(&gateway, &chat("lost")).await;
+    assert_eq!((order(&lost), &lost["error"]["code"]), (vec![], &json!("model_not_found")));
+    assert!(lost.get("sent").is_none() && upstream.seen().is_empty());
+}
+
+#[tokio::test]
+async fn rules_and_variants_are_told_as_they_decide() {
+    let upstream = mute().await;
+    let rules = "{ mode: conditional, conditions: [{ key: model, value: x, target_key: t0 }, { key: model_prefix, value: m, \
+                 target_key: duel }] }";
+    let yaml = format!(
+        "strategy: {rules}\ntargets:\n{}{}{}groups:\n  - name: duel\n    targets: [t1, t2]\n    strategy: {{ mode: ab-test, \
+         ab_variants: [{{ target_key: t1, weight: 1, label: a }}, {{ target_key: t2, weight: 3, label: b }}] }}\nroutes:\n  - \
+         name: all\n    match: {{ surface: chat }}\n    targets: [t0, duel]\n    strategy: {rules}\n",
+        target("t0", "openai", &upstream, "m", ""),
+        target("t1", "openai", &upstream, "m", ""),
+        target("t2", "openai", &upstream, "m", "")
+    );
+    let yaml = yaml.replacen(&format!("strategy: {rules}\n"), "strategy: { mode: fallback }\n", 1);
+    let gateway = TestGateway::configured(&yaml, &[]).await;
+    let said = explained(&gateway, &chat("m")).await;
+    let strategy = &said["models"][0]["strategy"];
+    assert_eq!((&strategy["mode"], &strategy["rule"]), (&json!("conditional"), &json!(1)));
+    let rules = json!([
+        {"index": 0, "target_key": "t0", "matched": false, "objection": "the model is another"},
+        {"index": 1, "target_key": "duel", "matched": true},
+    ]);
+    assert_eq!(strategy["rules"], rules);
+    let duel = &strategy["members"][1]["strategy"];
+    assert_eq!((&duel["mode"], &duel["members"][1]["variant"]), (&json!("ab-test"), &json!("b")));
+    let step = |at: usize| {
+        let step = &said["order"]["steps"][at];
+        (step["target"].as_str().unwrap(), step["share_percent"].as_f64().unwrap(), step["spare"].as_bool().unwrap())
+    };
+    assert_eq!([step(0), step(1), step(2)], [("t2", 75.0, false), ("t1", 25.0, false), ("t0", 0.0, true)]);
+    assert_eq!(candidates(&said)[0], ("t0", true, vec!["spare"]));
+}
+
+#[tokio::test]
+async fn open_circuits_and_pauses_are_among_the_reasons() {
+    let broken = Upstream::says([Say::json(500, "{}")]).await;
+    let busy = Upstream::says([Say::json(429, "{}").header("retry-after", "20")]).await;
+    let good = Upstream::says([Say::text("hi")]).await;
+    let breaker = "    circuit_breaker: { failure_threshold: 1, timeout: 60s }\n";
+    let gateway = TestGateway::with(&[&broken, &busy, &good], breaker, "").await;
+    assert_eq!(gateway.chat().await.status, 200);
+    [&broken, &busy, &good].map(Upstream::seen);
+    let said = explained(&gateway, &chat("m")).await;
+    let expected = [("t0", false, vec!["circuit_open"]), ("t1", true, vec!["cooling_down"]), ("t2", true, vec![])];
+    assert_eq!(candidates(&said), expected);
+    let left = |target, code| reason(&said, target, code)["for_ms"].as_u64().unwrap();
+    assert!((30_000..=60_000).contains(&left("t0", "circuit_open")), "{said}");
+    assert!((10_000..=20_000).contains(&left("t1", "cooling_down")), "{said}");
+    assert_eq!(order(&said), ["t0", "t2", "t1"]);
+    assert_eq!(said["order"]["steps"][0]["passed_over"], "circuit_open");
+    assert_eq!(said["sent"]["target"], "t2");
+    assert_eq!([&broken, &busy, &good].map(|upstream| upstream.seen().len()), [0, 0, 0]);
+}
+
+#[tokio::test]
+async fn a_call_that_is_over_is_found_by_its_id() {
+    let broken = Upstream::says([Say::json(503, "{}")]).await;
+    let good = Upstream::says([Say::text("hi")]).await;
+    let gateway = TestGateway::with(&[&broken, &good], "", "").await;
+    let asked = gateway.request("/v1/chat/completions", ASK).header("x-request-id", "call-7");
+    assert_eq!(gateway.send(asked).await.status, 200);
+    assert_eq!((broken.seen().len(), good.seen().len()), (1, 1));
+    let said = explained(&gateway, &json!({"id": "call-7"})).await;
+    let past = &said["recorded"];
+    let words = ["id", "target", "provider", "model", "attempts", "error"].map(|name| past[name].clone());
+    assert_eq!(words, [json!("call-7"), json!("t1"), json!("openai"), json!("m"), json!(2), Value::Null]);
+    assert_eq!(past["usage"]["prompt_tokens"], 5);
+    let tried = &past["tried"][0];
+    assert_eq!(
+        (&tried["target"], &tried["code"], &tried["status"]),
+        (&json!("t0"), &json!("upstream_overloaded"), &json!(503))
+    );
+    assert!(tried["took_ms"].as_f64().unwrap() > 0.0 && past["tried"].as_array().unwrap().len() == 1);
+    assert_eq!(candidates(&said).iter().map(|one| one.0).collect::<Vec<_>>(), ["t0", "t1"]);
+    assert!(said.get("order").is_none() && said.get("sent").is_none());
+    assert_eq!(gateway.get("/v1/route/explain?id=call-7").await.json()["recorded"], *past);
+    let unknown = gateway.get("/v1/route/explain?id=call-8").await;
+    assert_eq!((unknown.status, unknown.code().as_str()), (404, "resource_not_found"));
+    assert_eq!((broken.seen().len(), good.seen().len()), (0, 0));
+}
+
+#[tokio::test]
+async fn what_is_no_question_is_refused_with_its_place() {
+    let upstream = mute().await;
+    let gateway = TestGateway::fallback(&[&upstream]).await;
+    let check = async |body: Value, param: &str| {
+        let reply = gateway.post(PATH, body.to_string()).await;
+        assert_eq!((reply.status, reply.json()["error"]["param"].as_str()), (400, Some(param)), "{}", reply.body);
+    };
+    check(json!({}), "request").await;
+    check(json!({"surface": "chat"}), "request").await;
+    check(json!({"surface": "files", "request": {}}), "surface").await;
+    check(json!({"request": chat("m"), "at": "noon"}), "at").await;
+    check(json!({"request": chat("m"), "headers": {"x y": "z"}}), "headers.x y").await;
+    check(json!({"request": chat("m"), "headers": ["x"]}), "headers").await;
+    check(json!({"request": chat("m"), "id": "x"}), "id").await;
+    check(json!({"request": chat("m"), "surfaces": "chat"}), "surfaces").await;
+    check(json!({"request": {"model": "m"}}), "request.messages").await;
+    check(json!({"model": "m"}), "messages").await;
+    assert_eq!(gateway.post(PATH, "[]").await.status, 400);
+    let reply = gateway.get(PATH).await;
+    assert_eq!((reply.status, reply.json()["error"]["param"].as_str()), (400, Some("id")));
+    assert_eq!(gateway.send(gateway.http.delete(format!("{}{PATH}", gateway.url))).await.status, 405);
+    assert!(upstream.seen().is_empty());
+}
+
+#[tokio::test]
+async fn only_who_may_call_may_ask() {
+    let upstream = mute().await;
+    let yaml = format!("targets:\n{}", target("t0", "openai", &upstream, "m", ""));
+    let gateway = TestGateway::configured(&yaml, &[("MASTER_KEY", "fgw_0123456789abcdef0123456789abcdef")]).await;
+    assert_eq!(gateway.post(PATH, ASK).await.status, 401);
+    let asked = gateway.request(PATH, ASK).bearer_auth("fgw_0123456789abcdef0123456789abcdef");
+    let reply = gateway.send(asked).await;
+    assert_eq!((reply.status, reply.json()["sent"]["headers"]["authorization"].as_str()), (200, Some("***")));
 }
