@@ -60,7 +60,7 @@ enum Act {
 fn act(trouble: Trouble, number: usize) -> Act {
     match trouble {
         Trouble::Slow => Act::Answer,
-        Trouble::Limited if number % 3 == 0 => Act::Answer,
+        Trouble::Limited if number.is_multiple_of(3) => Act::Answer,
         Trouble::Limited => Act::Status(429, "retry-after-ms: 1100\r\n"),
         Trouble::Dying if number / 50 % 2 == 1 => Act::Answer,
         Trouble::Dying => match number % 6 {
