@@ -4,6 +4,7 @@ mod catalog;
 mod explain;
 mod first_run;
 mod inspect;
+mod keys;
 mod live;
 mod plan;
 mod providers;

@@ -115,13 +115,12 @@ fn every_missing_feature_has_its_path() {
 strategy: { mode: fallback }
 targets:
   - virtual_key: openai
-    api_key: [a, b]
   - virtual_key: groq
 routes: [{ name: a, match: { model: "*" }, targets: [openai], plugins: [] }, { name: b, match: { model: "*" }, targets: [groq], plugins: off }]
 observability: { tracing: { endpoint: "localhost:4317" }, exporters: [{ name: langfuse, enabled: true }] }
 "#,
     );
-    let expected = ["targets[0].api_key", "routes[1].plugins", "observability.tracing", "observability.exporters[0]"];
+    let expected = ["routes[1].plugins", "observability.tracing", "observability.exporters[0]"];
     assert_eq!(codes(&outcome), expected.map(|path| (path, "unsupported_config")));
 }
 

@@ -200,7 +200,9 @@ async fn open_circuits_and_pauses_are_among_the_reasons() {
     let breaker = "    circuit_breaker: { failure_threshold: 1, timeout: 60s }\n";
     let gateway = TestGateway::with(&[&broken, &busy, &good], breaker, "").await;
     assert_eq!(gateway.chat().await.status, 200);
-    [&broken, &busy, &good].map(Upstream::seen);
+    for upstream in [&broken, &busy, &good] {
+        upstream.seen();
+    }
     let said = explained(&gateway, &chat("m")).await;
     let expected = [("t0", false, vec!["circuit_open"]), ("t1", true, vec!["cooling_down"]), ("t2", true, vec![])];
     assert_eq!(candidates(&said), expected);

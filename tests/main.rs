@@ -16,6 +16,7 @@ mod edge;
 mod embed;
 mod explain;
 mod faults;
+mod keys;
 mod native_anthropic;
 mod native_bedrock;
 mod native_gemini;

@@ -17,6 +17,8 @@ pub struct Route {
     pub model: Arc<str>,
     /// The route that took it; `None` for the way of all others.
     pub name: Option<Arc<str>>,
+    /// The key of the target's pool that was used, by its place in the list; `None` where it has no choice.
+    pub key: Option<u8>,
     /// The variant of an experiment that was asked.
     pub label: Option<Arc<str>>,
     /// Attempts made over all targets, retries included.

@@ -10,6 +10,7 @@ use super::checks::{Checks, Mark};
 use crate::call::{Body, Call, Error, Fault, Op};
 use crate::providers::discover;
 use crate::providers::spec::{Discover, Spec};
+use crate::providers::trace::Trace;
 use crate::routing::Target;
 use crate::wire::Object;
 
@@ -70,14 +71,30 @@ async fn one(target: &Target, http: &reqwest::Client) -> (Mark, String) {
         Ok(model) => model,
         Err(why) => return (Mark::Warning, format!("not asked: {why}; name one in the target's `models`")),
     };
+    let Some(keys) = target.provider.keys() else { return with_key(target, op, &model, None).await };
+    let mut said = Vec::new();
+    for key in 0..keys.size() {
+        let (mark, detail) = with_key(target, op, &model, Some(key)).await;
+        said.push((mark, format!("key {key}: {detail}")));
+    }
+    // one that is good is worth no word where another is not
+    let worst = [Mark::Broken, Mark::Warning, Mark::Ok].into_iter().find(|mark| said.iter().any(|(of, _)| of == mark));
+    let worst = worst.unwrap_or(Mark::Skipped);
+    said.retain(|(mark, _)| *mark != Mark::Ok || worst == Mark::Ok);
+    (worst, said.into_iter().map(|(_, detail)| detail).collect::<Vec<_>>().join("\n"))
+}
+
+/// Ask for this model, with one key of a pool if there is one.
+async fn with_key(target: &Target, op: Op, model: &str, key: Option<u8>) -> (Mark, String) {
+    let spec = target.provider.spec;
     let since = Instant::now();
     // some models spend a token or two before they say anything, and refuse to be cut before
     let mut failed = None;
     for limit in [1, 16] {
-        match tokio::time::timeout(PATIENCE, request(target, op, &model, limit)).await {
+        match tokio::time::timeout(PATIENCE, request(target, op, model, key, limit)).await {
             Ok(Ok(())) => return (Mark::Ok, format!("{model} answers ({} ms)", since.elapsed().as_millis())),
             Ok(Err(error)) if limit == 1 && is_about_length(&error) => failed = Some(error),
-            Ok(Err(error)) => return judged(spec, &model, &failed.unwrap_or(error)),
+            Ok(Err(error)) => return judged(spec, model, &failed.unwrap_or(error)),
             Err(_elapsed) => {
                 let wait = PATIENCE.as_secs();
                 return (Mark::Broken, format!("{model}: no answer within {wait} s\n{}", advice(spec, Fault::Timeout)));
@@ -88,7 +105,7 @@ async fn one(target: &Target, http: &reqwest::Client) -> (Mark, String) {
 }
 
 /// Fails as a call does.
-async fn request(target: &Target, op: Op, model: &str, limit: u32) -> Result<(), Error> {
+async fn request(target: &Target, op: Op, model: &str, key: Option<u8>, limit: u32) -> Result<(), Error> {
     let name = serde_json::to_string(model).expect("a string always encodes");
     let body = match op {
         Op::Embed => format!(r#"{{"model":{name},"input":"ping"}}"#),
@@ -97,7 +114,13 @@ async fn request(target: &Target, op: Op, model: &str, limit: u32) -> Result<(),
     let body = Body::Json(Object::parse(Bytes::from(body))?);
     let call = Call::new(op, body, model.into(), "ferrogw-doctor".into(), Instant::now());
     let upstream = target.upstream_model(&call.model);
-    target.provider.ask(&call, &upstream, &mut Vec::new()).await.map(|_answer| ())
+    let mut warnings = Vec::new();
+    let mut trace = Trace::new(&mut warnings);
+    let answer = match key {
+        Some(key) => target.provider.ask_with_key(key, &call, &upstream, &mut trace).await,
+        None => target.provider.ask(&call, &upstream, &mut trace).await,
+    };
+    answer.map(|_answer| ())
 }
 
 fn is_about_length(error: &Error) -> bool {

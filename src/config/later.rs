@@ -10,8 +10,6 @@ use super::source::{item_path, member_path};
 enum When {
     /// It has content.
     Filled,
-    /// It is a list.
-    List,
     /// One of its entries is not `enabled: false`, which is also their default.
     Enabled,
     /// Tracing or an exporter is on.
@@ -20,7 +18,6 @@ enum When {
 
 /// Shape of the member's path, when it asks for something, and for what.
 static LATER: &[(&str, When, &str)] = &[
-    ("targets[].api_key", When::List, "pools of several keys"),
     ("routes[].plugins", When::Filled, "plugins"),
     ("plugins", When::Enabled, "plugins"),
     ("mcp_servers", When::Filled, "MCP tool servers"),
@@ -44,7 +41,7 @@ pub(super) fn judge(shape: &str, path: &str, node: &Node) -> Verdict {
     let refused = || Verdict::Refused(vec![refuse(path.to_owned(), node, what).help("remove it to go on without")]);
     match (when, &node.value) {
         (When::Filled, _) if node.is_empty() => Verdict::Ignored(None),
-        (When::Filled, _) | (When::List, Value::List(_)) => refused(),
+        (When::Filled, _) => refused(),
         (When::Enabled, _) if node.is_empty() => Verdict::Ignored(None),
         (When::Enabled, Value::List(entries)) => {
             let problems: Vec<Problem> = entries
@@ -63,7 +60,6 @@ pub(super) fn judge(shape: &str, path: &str, node: &Node) -> Verdict {
         }
         (When::Enabled, _) => refused(),
         (When::Observing, _) => observing(path, node, refuse),
-        _ => Verdict::Open,
     }
 }
 

@@ -121,6 +121,7 @@ fn target(target: &Target, path: &str, found: &mut Findings) {
     if let Some(fault) = target.base_url.as_ref().and_then(address_fault) {
         found.refuse(at("base_url"), fault);
     }
+    found.problems.extend(target.api_key.iter().flat_map(|keys| keys.problems(&at("api_key"))));
     let mut seen = HashSet::new();
     for (index, model) in target.models.iter().enumerate() {
         let fault = model_fault(model.strip_suffix('*').unwrap_or(model))
@@ -311,14 +312,15 @@ pub(super) fn undefined(config: &Config, env: &Env) -> Vec<Problem> {
     let mut problems = Vec::new();
     for (index, target) in config.targets.iter().enumerate() {
         let path = item_path("targets", index);
-        let single = [("base_url", &target.base_url), ("api_key", &target.api_key)];
-        let single = single.into_iter().filter_map(|(name, text)| Some((member_path(&path, name), text.as_ref()?)));
+        let address = target.base_url.iter().map(|text| (member_path(&path, "base_url"), text));
+        let at = member_path(&path, "api_key");
+        let keys = target.api_key.iter().flat_map(|keys| keys.places(&at));
         let named = [("headers", &target.headers), ("options", &target.options)];
         let named = named.into_iter().flat_map(|(name, map)| {
             let path = member_path(&path, name);
             map.iter().map(move |(key, text)| (member_path(&path, key), text))
         });
-        for (path, text) in single.chain(named) {
+        for (path, text) in address.chain(keys).chain(named) {
             let missing = text.missing(env);
             if !missing.is_empty() {
                 problems.push(text::undefined(&path, &missing));

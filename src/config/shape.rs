@@ -112,6 +112,9 @@ impl<'s> Walk<'s> {
                 self.text(node, text, wanted == "text", at)
             }
             ("string" | "text", _) => self.wrong(node, at, "a text"),
+            ("keys", Value::List(items)) => self.list(items, &schema["oneOf"][1], at),
+            ("keys", Value::Map(_)) => self.wrong(node, at, "a text or a list of texts"),
+            ("keys", _) => self.value(node, &schema["oneOf"][0], at),
             ("words", Value::Text(word)) => self.word(node, word, schema, at),
             // `off` without quotes is a word, too
             ("words", Value::Bool(_, word)) if self.format == Format::Yaml && words(schema).contains(&&**word) => {

@@ -10,6 +10,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::faults::Injection;
+use super::keys::Keys;
 use super::period;
 use super::resilience::{CircuitBreaker, Concurrency, MinThroughput};
 use super::text::{self, Text};
@@ -32,8 +33,10 @@ pub struct Target {
     pub base_url: Option<Text>,
     /// Credential, best as `${VAR}`. An empty one means that the provider needs none. Default: the provider's variable,
     /// as `OPENAI_API_KEY`; with a `base_url` there is no default, for the vendor's key must not reach another host.
+    /// A list is a pool, used in turn: a key that is limited (429) or refused (401, 403, out of money) rests for a while
+    /// and the others serve. Files, batches and stored responses are asked for with the first key alone.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub api_key: Option<Text>,
+    pub api_key: Option<Keys>,
     /// Ids of models this target serves, beside those the provider is known to have; `gpt-5*` is every id that begins so.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub models: Vec<String>,

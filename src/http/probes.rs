@@ -11,6 +11,7 @@ use http::header::CONTENT_TYPE;
 use serde_json::{Value, json};
 
 use crate::pipeline::Gateway;
+use crate::providers::keys::{Key, Pool};
 use crate::routing::Target;
 use crate::routing::breaker;
 use crate::telemetry::standings::Standing;
@@ -18,6 +19,11 @@ use crate::telemetry::standings::Standing;
 /// The circuit of a target; closed where it has no breaker.
 fn circuit(target: &Target, now: Instant) -> breaker::State {
     target.vitals.breaker.as_ref().map_or(breaker::State::Closed, |breaker| breaker.state(now))
+}
+
+/// How many keys of a pool cool down.
+fn cooling(pool: &Pool, now: Instant) -> usize {
+    pool.report(now).iter().filter(|key| key.cooling.is_some()).count()
 }
 
 fn standing(target: &Target, now: Instant) -> Standing<'_> {
@@ -28,6 +34,7 @@ fn standing(target: &Target, now: Instant) -> Standing<'_> {
         circuit: vitals.breaker.as_ref().map(|breaker| breaker.state(now) as i64),
         slots: vitals.slots.as_ref().map(|slots| (slots.in_use(), slots.waiting())),
         resting: vitals.rests(now).is_some(),
+        cooling: target.provider.keys().map(|pool| cooling(pool, now)),
     }
 }
 
@@ -58,10 +65,24 @@ pub async fn health(State(gateway): State<Arc<Gateway>>) -> impl IntoResponse {
                 shown["requests"] = slots.in_use().into();
                 shown["waiting"] = slots.waiting().into();
             }
+            if let Some(pool) = target.provider.keys() {
+                shown["keys"] = pool.report(now).iter().map(key).collect();
+            }
             shown
         })
         .collect();
     Json(json!({ "status": "ok", "version": env!("CARGO_PKG_VERSION"), "providers": providers }))
+}
+
+/// A key of a pool, by its place alone.
+fn key(key: &Key) -> Value {
+    match (key.cooling, key.reason) {
+        (Some(left), Some(reason)) => {
+            let millis = u64::try_from(left.as_millis()).unwrap_or(u64::MAX);
+            json!({ "key": key.index, "status": "cooling", "for_ms": millis, "reason": reason })
+        }
+        _ => json!({ "key": key.index, "status": "ok" }),
+    }
 }
 
 /// `GET /readyz`: whether calls should be sent here.

@@ -10,6 +10,7 @@ use super::hold::{Held, Hold, verdict};
 use crate::call::{Call, Error, Fault, Route, Tried, Upstream};
 use crate::providers::receive::Got;
 use crate::providers::tempo::Tempo;
+use crate::providers::trace::Trace;
 use crate::routing::breaker::Verdict;
 use crate::routing::pace::Track;
 use crate::routing::{Plan, Step, Target, random};
@@ -216,7 +217,9 @@ pub async fn attempts(way: Way<'_, '_>, step: &Step<'_>, others: bool, route: &m
         route.retries += u32::from(made > 1);
         route.warnings.clear();
         let mut asking = Asking { way, target, track, held, since };
-        let asked = target.provider.ask(call, &candidate.model, &mut route.warnings).await;
+        let mut trace = Trace { metrics: Some(metrics), prefer: step.key(), ..Trace::new(&mut route.warnings) };
+        let asked = target.provider.ask(call, &candidate.model, &mut trace).await;
+        route.key = trace.key;
         let mut held = std::mem::take(&mut asking.held);
         let now = Instant::now();
         let took = now.saturating_duration_since(since);

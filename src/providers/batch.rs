@@ -8,7 +8,9 @@ use super::Provider;
 use super::fault;
 use super::receive::Got;
 use super::spec::Spec;
+use super::trace::Trace;
 use crate::call::{Body, Call, Error, Fault, Op};
+use crate::telemetry::Metrics;
 use crate::wire::openai::usage;
 use crate::wire::{Malformed, Object};
 
@@ -49,11 +51,14 @@ pub fn split(spec: &Spec, call: &Call, model: &str) -> Result<Option<Vec<Call>>,
 }
 
 /// Ask for the parts, a few at a time, and put the answers together. The first failure is the whole call's.
-pub async fn ask(provider: &Provider, parts: &[Call], model: &str, warnings: &mut Vec<String>) -> Result<Got, Error> {
+pub async fn ask(provider: &Provider, parts: &[Call], model: &str, trace: &mut Trace<'_>) -> Result<Got, Error> {
+    let (prefer, metrics) = (trace.prefer, trace.metrics);
     let mut answers = Vec::with_capacity(parts.len());
     let mut size = 0;
     for some in parts.chunks(AT_ONCE) {
-        for (answer, said) in try_join_all(some.iter().map(|part| one(provider, part, model))).await? {
+        for (answer, said, key) in
+            try_join_all(some.iter().map(|part| one(provider, part, model, (prefer, metrics)))).await?
+        {
             size += answer.len();
             if size > LONGEST {
                 let message = format!("the answers of all parts are longer than {LONGEST} bytes");
@@ -61,7 +66,8 @@ pub async fn ask(provider: &Provider, parts: &[Call], model: &str, warnings: &mu
             }
             if answers.is_empty() {
                 // each part has the same
-                *warnings = said;
+                *trace.warnings = said;
+                trace.key = key;
             }
             answers.push(answer);
         }
@@ -73,9 +79,21 @@ pub async fn ask(provider: &Provider, parts: &[Call], model: &str, warnings: &mu
     Ok(Got::Whole(whole.encode(), usage))
 }
 
-async fn one(provider: &Provider, part: &Call, model: &str) -> Result<(Bytes, Vec<String>), Error> {
+/// The answer to a part, what could not be sent, and the key that was used.
+async fn one(
+    provider: &Provider,
+    part: &Call,
+    model: &str,
+    (prefer, metrics): (Option<u8>, Option<&Metrics>),
+) -> Result<(Bytes, Vec<String>, Option<u8>), Error> {
     let mut warnings = Vec::new();
-    let answer = match Box::pin(provider.ask_whole(part, model, &mut warnings)).await? {
+    let mut trace = Trace { prefer, metrics, ..Trace::new(&mut warnings) };
+    let asked = match &provider.keys {
+        Some(keys) => Box::pin(keys.ask(provider, part, model, &mut trace)).await,
+        None => Box::pin(provider.ask_with(&provider.ready, part, model, trace.warnings)).await,
+    };
+    let key = trace.key;
+    let answer = match asked? {
         Got::Whole(answer, _) => answer,
         Got::Long(mut long) => {
             let mut answer = BytesMut::new();
@@ -92,7 +110,7 @@ async fn one(provider: &Provider, part: &Call, model: &str) -> Result<(Bytes, Ve
             return Err(fault::ours(provider, Fault::Server, message).into());
         }
     };
-    Ok((answer, warnings))
+    Ok((answer, warnings, key))
 }
 
 /// One answer of several: the first one's members, everybody's vectors, numbered anew, and the sum of what was used.

@@ -51,7 +51,7 @@ pub async fn models(provider: &Provider, http: &reqwest::Client) -> Result<Optio
             (format!("{host}{}", fill(path)?), member, name)
         }
     };
-    let mut headers: HeaderMap = provider.headers.clone();
+    let mut headers: HeaderMap = provider.ready.headers.clone();
     for of_calls in [CONTENT_TYPE, HOST] {
         headers.remove(of_calls);
     }

@@ -186,7 +186,7 @@ fn headers(provider: &Provider, wanted: &[(&'static str, String)]) -> Result<Vec
     let mut headers = Vec::with_capacity(wanted.len());
     for (name, value) in wanted {
         let name = HeaderName::from_static(name);
-        let own = provider.headers.get(&name).filter(|_| name != ACCEPT).and_then(|own| own.to_str().ok());
+        let own = provider.ready.headers.get(&name).filter(|_| name != ACCEPT).and_then(|own| own.to_str().ok());
         let value = own.map_or_else(|| value.clone(), |own| format!("{own},{value}"));
         let value = HeaderValue::try_from(value).map_err(|_| {
             let message = format!("the header `{name}`, which follows from this request, would not be one");

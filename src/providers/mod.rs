@@ -5,13 +5,16 @@ pub mod batch;
 pub mod capabilities;
 pub mod client;
 pub mod content;
+mod cooling;
 pub mod demo;
 pub mod discover;
 pub mod encode;
 pub mod fault;
 pub mod faults;
 pub mod inbound;
+pub mod keys;
 pub mod learned;
+mod lines;
 pub mod notes;
 pub mod paths;
 pub mod predictions;
@@ -28,12 +31,13 @@ pub mod surface;
 pub mod table;
 pub mod tape;
 pub mod tempo;
+pub mod trace;
 pub mod units;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use http::header::{ACCEPT, HOST, HeaderMap, HeaderName, HeaderValue};
+use http::header::{HOST, HeaderMap, HeaderName, HeaderValue};
 use http::{StatusCode, Uri};
 
 use self::auth::{Credential, Fetcher};
@@ -41,7 +45,9 @@ use self::client::{Client, Lines, Origin, Outgoing, Timeouts};
 use self::encode::Sent;
 use self::faults::Faults;
 use self::inbound::Response;
+use self::keys::Pool;
 use self::learned::Learned;
+use self::lines::Ready;
 use self::paths::Paths;
 use self::predictions::Predictions;
 use self::predictions::promised::Promises;
@@ -50,13 +56,13 @@ use self::settings::Settings;
 use self::spec::{Exchange, Notes, Place, Policy, Root, Spec};
 use self::stage::{Ask, Stage};
 use self::tape::Tape;
+use self::trace::Trace;
 use crate::call::redact::Redactor;
 use crate::call::{Call, Error, Op, Upstream};
 use crate::catalog::Catalog;
 use crate::catalog::known::Owner;
-use crate::config::Invalid;
+use crate::config::{Invalid, Secret};
 use crate::telemetry::Metrics;
-use crate::wire::Dialect;
 
 /// One provider as one target uses it.
 pub struct Provider {
@@ -69,9 +75,9 @@ pub struct Provider {
     redactor: Arc<Redactor>,
     link: Link,
     paths: Paths,
-    headers: HeaderMap,
-    lines: Ready,
+    ready: Ready,
     credential: Credential,
+    keys: Option<Box<Pool>>,
     place: Option<Place>,
     learned: Arc<Learned>,
     total: Duration,
@@ -100,6 +106,8 @@ pub struct Setup {
     pub target: Arc<str>,
     /// The resolved settings.
     pub settings: Settings,
+    /// The keys of a target that has several, the one among the settings first; else none.
+    pub pool: Vec<Secret>,
     /// Headers of every request.
     pub headers: HeaderMap,
     /// Time limits; the row's where the target has none.
@@ -131,10 +139,9 @@ impl Provider {
         };
         let base = place.as_ref().map_or("", |place| &place.base);
         let stage = Stage::of(spec.id, base, &mut setup, client);
-        let Setup { target, settings, headers: own, timeouts, policy, redactor, fetcher, catalog, .. } = setup;
+        let Setup { target, settings, pool, headers: own, timeouts, policy, redactor, fetcher, catalog, .. } = setup;
         let total = timeouts.total.unwrap_or(spec.pace.total());
         let Some(place) = place else {
-            let (paths, headers, credential) = (Paths::default(), HeaderMap::new(), Credential::None);
             return Ok(Self {
                 spec,
                 target,
@@ -142,10 +149,10 @@ impl Provider {
                 policy,
                 redactor,
                 link: Link::Inside,
-                paths,
-                headers,
-                lines: Ready::default(),
-                credential,
+                paths: Paths::default(),
+                ready: Ready::default(),
+                credential: Credential::None,
+                keys: None,
                 place: None,
                 learned: Arc::default(),
                 total,
@@ -185,7 +192,10 @@ impl Provider {
             Ok((*base, origin))
         });
         let elsewhere = elsewhere.collect::<Result<Vec<_>, Invalid>>()?;
-        let (link, lines) = (Link::Net(origin, elsewhere), Ready::new(&headers, spec.dialect));
+        // who plays a recording needs no key
+        let pool = if is_taped { Vec::new() } else { pool };
+        let keys = Pool::build(spec, &settings, &pool, &place, &headers, &fetcher)?.map(Box::new);
+        let (link, ready) = (Link::Net(origin, elsewhere), Ready::new(headers, spec.dialect));
         let (place, learned) = (Some(place), Arc::default());
         Ok(Self {
             spec,
@@ -195,9 +205,9 @@ impl Provider {
             redactor,
             link,
             paths,
-            headers,
-            lines,
+            ready,
             credential,
+            keys,
             place,
             learned,
             total,
@@ -230,24 +240,46 @@ impl Provider {
         self.stage.iter().for_each(|stage| stage.watch(metrics));
     }
 
-    /// Ask the provider once. `model` is its own name for the model; what can't be sent as asked is added to `warnings`.
-    /// An answer that is streamed is returned with its first content, so that every failure before it can still be
-    /// answered by somebody else. A refusal that teaches something about the model is asked again at once; a list of
-    /// inputs that is too long is asked for in parts.
-    pub async fn ask(&self, call: &Call, model: &str, warnings: &mut Vec<String>) -> Result<Got, Error> {
-        if let Course::Predictions(predictions) = &self.course {
-            return Box::pin(predictions::ask(self, predictions, call, model, warnings)).await;
-        }
-        if let Some(parts) = batch::split(self.spec, call, model)? {
-            return Box::pin(batch::ask(self, &parts, model, warnings)).await;
-        }
-        self.ask_whole(call, model, warnings).await
+    /// The keys of a target that has several.
+    pub fn keys(&self) -> Option<&Pool> {
+        self.keys.as_deref()
     }
 
-    async fn ask_whole(&self, call: &Call, model: &str, warnings: &mut Vec<String>) -> Result<Got, Error> {
+    /// Ask the provider once. `model` is its own name for the model; what can't be sent as asked is in the `trace`.
+    /// An answer that is streamed is returned with its first content, so that every failure before it can still be
+    /// answered by somebody else. A refusal that teaches something about the model is asked again at once, and one that
+    /// is the key's with another key; a list of inputs that is too long is asked for in parts.
+    pub async fn ask(&self, call: &Call, model: &str, trace: &mut Trace<'_>) -> Result<Got, Error> {
+        if let Some(parts) = batch::split(self.spec, call, model)? {
+            return Box::pin(batch::ask(self, &parts, model, trace)).await;
+        }
+        match &self.keys {
+            // what an account keeps is found with its key alone
+            Some(keys) if !call.op.is_passed() => Box::pin(keys.ask(self, call, model, trace)).await,
+            _ => self.ask_with(&self.ready, call, model, trace.warnings).await,
+        }
+    }
+
+    /// The same with one key of a pool alone, whether it cools down or not.
+    pub async fn ask_with_key(&self, key: u8, call: &Call, model: &str, trace: &mut Trace<'_>) -> Result<Got, Error> {
+        let ready = self.keys.as_ref().and_then(|keys| keys.ready(key)).unwrap_or(&self.ready);
+        self.ask_with(ready, call, model, trace.warnings).await
+    }
+
+    /// Ask with one credential, which is in `ready`.
+    async fn ask_with(
+        &self,
+        ready: &Ready,
+        call: &Call,
+        model: &str,
+        warnings: &mut Vec<String>,
+    ) -> Result<Got, Error> {
+        if let Course::Predictions(predictions) = &self.course {
+            return Box::pin(predictions::ask(self, predictions, ready, call, model, warnings)).await;
+        }
         let sent = encode::encode(self, call, model, warnings)?;
         let (name, body) = (sent.model.clone(), sent.body.clone());
-        let asked = self.exchange(call, sent, model).await;
+        let asked = self.exchange(ready, call, sent, model).await;
         let Err(Error::Upstream(failed)) = &asked else { return asked };
         let name = name.as_deref().unwrap_or(model);
         let Outgoing::Whole(body) = body else { return asked };
@@ -258,10 +290,10 @@ impl Provider {
         warnings.clear();
         let sent = encode::encode(self, call, model, warnings)?;
         // boxed, as everything rare is: each request's future is moved, and pays for the largest path it might take
-        Box::pin(self.exchange(call, sent, model)).await
+        Box::pin(self.exchange(ready, call, sent, model)).await
     }
 
-    async fn exchange(&self, call: &Call, sent: Sent, model: &str) -> Result<Got, Error> {
+    async fn exchange(&self, ready: &Ready, call: &Call, sent: Sent, model: &str) -> Result<Got, Error> {
         let Sent { op, body, back, model: name, path, headers: mut more } = sent;
         let response = match &self.link {
             Link::Inside => match &body {
@@ -287,7 +319,7 @@ impl Provider {
                         // a signature covers the whole body, and what is only read while it is sent is never whole
                         let Outgoing::Whole(body) = &body else { return Err(Error::NoTarget(call.model.clone())) };
                         let method = surface::method(call);
-                        let signed = Box::pin(signer.sign(method, &path, &self.headers, body)).await;
+                        let signed = Box::pin(signer.sign(method, &path, &ready.headers, body)).await;
                         more.extend(signed.map_err(|error| fault::ours(self, error.fault(), error.to_string()))?);
                     }
                     Credential::Fixed(..) | Credential::None => {}
@@ -296,15 +328,15 @@ impl Provider {
                 own.text(REQUEST_ID, &call.id);
                 let stream = call.stream || back.fold;
                 let replaced = match call.op {
-                    Op::Chat | Op::Complete | Op::Embed => self.lines.add(&self.headers, more, stream, &mut own),
-                    _ => Some(surface::lines(&self.headers, origin.host(), more, call)),
+                    Op::Chat | Op::Complete | Op::Embed => ready.add(more, stream, &mut own),
+                    _ => Some(surface::lines(&ready.headers, origin.host(), more, call)),
                 };
-                let ready = replaced.as_ref().unwrap_or(self.lines.of(stream));
+                let lines = replaced.as_ref().unwrap_or(ready.of(stream));
                 let method = surface::method(call);
                 let answer = match &self.stage {
-                    None => origin.ask(method, &path, ready, &own, body).await.map(Response::from),
+                    None => origin.ask(method, &path, lines, &own, body).await.map(Response::from),
                     Some(stage) => {
-                        let ask = Ask { op, model, stream, method, path: &path, ready, more: &own, body };
+                        let ask = Ask { op, model, stream, method, path: &path, ready: lines, more: &own, body };
                         Box::pin(stage.ask(origin, ask)).await
                     }
                 };
@@ -314,7 +346,7 @@ impl Provider {
                 }
                 match &self.course {
                     Course::Promised(promises) if answer.status == StatusCode::ACCEPTED => {
-                        Box::pin(promises.keep(self, (call, model), answer)).await?
+                        Box::pin(promises.keep(self, ready, (call, model), answer)).await?
                     }
                     _ => answer,
                 }
@@ -350,48 +382,3 @@ impl Provider {
 }
 
 const REQUEST_ID: &str = "x-client-request-id";
-
-/// The fields of every request of a provider, as they are sent.
-#[derive(Default)]
-struct Ready {
-    whole: Lines,
-    streamed: Lines,
-}
-
-impl Ready {
-    fn new(headers: &HeaderMap, dialect: Dialect) -> Self {
-        let mut streamed = headers.clone();
-        let kind = match dialect {
-            Dialect::OpenAi => "text/event-stream",
-            Dialect::Native(native) => native.stream_type(),
-        };
-        streamed.insert(ACCEPT, HeaderValue::from_static(kind));
-        Self { whole: Lines::from(headers), streamed: Lines::from(&streamed) }
-    }
-
-    fn of(&self, stream: bool) -> &Lines {
-        if stream { &self.streamed } else { &self.whole }
-    }
-
-    /// Adds the fields of one request to its `own`; returns those of every request anew if one of them is replaced.
-    fn add(
-        &self,
-        headers: &HeaderMap,
-        more: Vec<(HeaderName, HeaderValue)>,
-        stream: bool,
-        own: &mut Lines,
-    ) -> Option<Lines> {
-        if !more.iter().any(|(name, _)| headers.contains_key(name)) {
-            more.iter().for_each(|(name, value)| own.push(name, value));
-            return None;
-        }
-        let mut headers = headers.clone();
-        if stream {
-            headers.insert(ACCEPT, HeaderValue::from_static("text/event-stream"));
-        }
-        for (name, value) in more {
-            headers.insert(name, value);
-        }
-        Some(Lines::from(&headers))
-    }
-}

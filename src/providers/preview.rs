@@ -63,7 +63,7 @@ impl Provider {
         let origin = elsewhere.iter().find(begins).map_or(origin, |(_, origin)| origin);
         let path = self.paths.find(op, path, name.as_deref().unwrap_or(model));
         let path = path.ok_or_else(|| Error::NoTarget(call.model.clone()))?;
-        let mut headers = self.headers.clone();
+        let mut headers = self.ready.headers.clone();
         if !matches!(call.op, Op::Chat | Op::Complete | Op::Embed) {
             headers.insert(HOST, origin.host().clone());
         }

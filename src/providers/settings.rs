@@ -6,7 +6,7 @@ use super::spec::Spec;
 use crate::config::{Env, Invalid, Secret, Text};
 
 /// The resolved settings of one target. No `Debug`: some of them are secrets.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Settings {
     values: BTreeMap<&'static str, Secret>,
     /// Those that the target gives itself.
@@ -127,6 +127,14 @@ impl Settings {
     /// The setting `max_tokens`: what an answer may have where the request does not say, tokens.
     pub fn usual_output(&self) -> Option<u64> {
         self.get("max_tokens")?.parse().ok()
+    }
+
+    /// The same with another key.
+    pub(super) fn with_key(&self, key: &Secret) -> Self {
+        let mut settings = self.clone();
+        settings.values.insert("api_key", key.clone());
+        settings.own.insert("api_key");
+        settings
     }
 
     /// Whether the target names AWS keys of its own, and no API key: one of the environment is not meant for it then.

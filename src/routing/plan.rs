@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
+use super::affinity::Warm;
 use super::candidates::{Candidate, Candidates};
 use super::order::{Order, Pick};
 use super::route::Route;
@@ -16,8 +17,17 @@ pub struct Leg<'r> {
     pub candidates: Arc<Candidates>,
     /// In which order.
     pub order: Order,
-    /// The conversation that the call is part of, where requests of one stay together.
-    pub conversation: Option<u64>,
+    /// The conversation that the call is part of, where requests of one stay together, and where it is cached.
+    pub conversation: Conversation,
+}
+
+/// What a request belongs to.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Conversation {
+    /// The conversation, if it is known.
+    pub known: Option<u64>,
+    /// Where its prompt is cached, if that would answer.
+    pub warm: Option<Warm>,
 }
 
 /// Who is asked for a call: a leg for each model it may be asked of.
@@ -36,9 +46,16 @@ pub struct Step<'p> {
     pub route: &'p Route,
     /// How.
     pub pick: Pick,
+    /// Where the conversation is cached.
+    pub warm: Option<Warm>,
 }
 
 impl Step<'_> {
+    /// The key of the target with which the conversation is cached.
+    pub fn key(&self) -> Option<u8> {
+        self.warm.filter(|warm| warm.target == self.candidate.target.tag).map(|warm| warm.key)
+    }
+
     /// The name of the variant it is, if it is one.
     pub fn label(&self) -> Option<&Arc<str>> {
         self.route.labels.get(usize::from(self.pick.label).checked_sub(1)?)
@@ -49,7 +66,7 @@ impl<'r> Plan<'r> {
     /// A plan of one target.
     pub fn only(route: &'r Route, candidates: Candidates) -> Self {
         let order = SmallVec::from_slice(&[Pick { at: 0, spare: false, label: 0 }]);
-        let leg = Leg { route, candidates: Arc::new(candidates), order, conversation: None };
+        let leg = Leg { route, candidates: Arc::new(candidates), order, conversation: Conversation::default() };
         Self { legs: SmallVec::from_iter([leg]) }
     }
 
@@ -60,6 +77,7 @@ impl<'r> Plan<'r> {
                 candidate: &leg.candidates.list[usize::from(pick.at)],
                 route: leg.route,
                 pick: *pick,
+                warm: leg.conversation.warm,
             })
         })
     }

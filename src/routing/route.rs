@@ -13,7 +13,7 @@ use super::facts::{Facts, Wanted};
 use super::hedge::Hedge;
 use super::matcher::Matcher;
 use super::order::{Asked, Chance, Group, Order, PLAIN, Strategy};
-use super::plan::{Leg, Plan};
+use super::plan::{Conversation, Leg, Plan};
 use super::retry::Failover;
 use super::target::Target;
 use crate::call::{self, Body, Op};
@@ -100,9 +100,9 @@ impl Routing {
         if candidates.list.is_empty() {
             return;
         }
-        if candidates.list.len() == 1 && route.root.is_plain() {
+        if candidates.list.len() == 1 && route.root.is_plain() && candidates.list[0].target.provider.keys().is_none() {
             let order = Order::from_iter([PLAIN]);
-            plan.legs.push(Leg { route, candidates, order, conversation: None });
+            plan.legs.push(Leg { route, candidates, order, conversation: Conversation::default() });
             return;
         }
         let (order, conversation) = self.ordered(route, facts, &candidates, moment, chance);
@@ -119,13 +119,11 @@ impl Routing {
         candidates: &Candidates,
         moment: Moment,
         chance: Chance<'_>,
-    ) -> (Order, Option<u64>) {
+    ) -> (Order, Conversation) {
         let mut order = Order::new();
         order.reserve(candidates.list.len());
-        let several = candidates.list.len() > 1;
-        let (conversation, warm) =
-            if several { self.warm(route, facts, candidates, moment) } else { Default::default() };
-        let asked = Asked { facts, candidates, moment, warm };
+        let conversation = self.conversation(route, facts, candidates, moment);
+        let asked = Asked { facts, candidates, moment, warm: conversation.warm.map(|warm| warm.target) };
         route.root.order(&asked, None, chance, &mut order);
         if order.len() > 1 {
             let target = |at: u16| &candidates.list[usize::from(at)].target;
@@ -191,33 +189,30 @@ impl Routing {
     /// A call was answered: where, is where its conversation goes on.
     pub fn served(&self, plan: &Plan<'_>, route: &call::Route) {
         let Some(affinity) = &self.affinity else { return };
-        if plan.legs.iter().all(|leg| leg.conversation.is_none()) {
+        if plan.legs.iter().all(|leg| leg.conversation.known.is_none()) {
             return;
         }
         let served = plan.legs.iter().find_map(|leg| {
             let mut list = leg.candidates.list.iter();
             let one = list.find(|one| one.target.name == route.target && one.model == route.model)?;
-            Some((leg.conversation?, one.target.tag))
+            Some((leg.conversation.known?, one.target.tag))
         });
         if let Some((conversation, target)) = served {
-            affinity.note(conversation, Warm { target, key: 0 }, Instant::now());
+            affinity.note(conversation, Warm { target, key: route.key.unwrap_or(0) }, Instant::now());
         }
     }
 
-    /// The conversation of a request, and the target that has it in its cache and would answer.
-    fn warm(
-        &self,
-        route: &Route,
-        facts: &Facts<'_>,
-        candidates: &Candidates,
-        moment: Moment,
-    ) -> (Option<u64>, Option<u16>) {
-        let (Some(how), Some(affinity)) = (route.goes_by.affinity, &self.affinity) else { return (None, None) };
-        let Some((known, goes_on)) = known(how, facts) else { return (None, None) };
+    /// The conversation of a request, and the target and key that have it in their cache, if that target would answer.
+    fn conversation(&self, route: &Route, facts: &Facts<'_>, candidates: &Candidates, moment: Moment) -> Conversation {
+        let (Some(how), Some(affinity)) = (route.goes_by.affinity, &self.affinity) else {
+            return Conversation::default();
+        };
+        let Some((known, goes_on)) = known(how, facts) else { return Conversation::default() };
         let now = moment.now();
-        let warm = affinity.find(known, now).filter(|_| goes_on).map(|warm| warm.target);
-        let answers = |tag: &u16| candidates.list.iter().any(|one| one.target.tag == *tag && one.target.is_ready(now));
-        (Some(known), warm.filter(answers))
+        let answers =
+            |warm: &Warm| candidates.list.iter().any(|one| one.target.tag == warm.target && one.target.is_ready(now));
+        let warm = affinity.find(known, now).filter(|_| goes_on).filter(answers);
+        Conversation { known: Some(known), warm }
     }
 }
 

@@ -10,7 +10,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use super::ways;
 use crate::call::redact::Redactor;
 use crate::catalog::Catalog;
-use crate::config::{self, Config, Env, Invalid, Mode, OnUnsupported, Text};
+use crate::config::{self, Config, Env, Invalid, Mode, OnUnsupported, Secret, Text};
 use crate::pipeline::{Rules, inherit};
 use crate::providers::auth::Fetcher;
 use crate::providers::client::{Client, Timeouts};
@@ -161,8 +161,10 @@ impl Around<'_> {
         let Self { config, env, client, redactor, fetcher, catalog, told } = *self;
         let id = given.provider();
         let spec = spec(id).ok_or_else(|| Invalid::at("provider", format!("there is no provider `{id}`")))?;
+        let pool = pool(given, env)?;
         let mut texts: BTreeMap<String, Text> = given.options.clone();
-        for (setting, text) in [("base_url", &given.base_url), ("api_key", &given.api_key)] {
+        let key = given.api_key.as_ref().and_then(|keys| keys.texts().first());
+        for (setting, text) in [("base_url", given.base_url.as_ref()), ("api_key", key)] {
             if let Some(text) = text {
                 texts.insert(setting.to_owned(), text.clone());
             }
@@ -182,6 +184,7 @@ impl Around<'_> {
         let setup = Setup {
             target: name.clone(),
             settings,
+            pool,
             headers: headers(given, env)?,
             timeouts: Timeouts {
                 connect: limits.connect.unwrap_or(Timeouts::default().connect),
@@ -269,6 +272,27 @@ fn tape(given: &config::Target, spec: &Spec, env: &Env) -> Result<Option<Tape>, 
     Tape::open(folder, &given.virtual_key, spec.id, given.replay_speed.unwrap_or(1.0)).map(Some)
 }
 
+/// The keys of a target that has several; none of one that has none or one. Fails, naming the entry, on one that is no
+/// key or is there twice.
+fn pool(given: &config::Target, env: &Env) -> Result<Vec<Secret>, Invalid> {
+    let Some(keys @ config::Keys::Pool(_)) = &given.api_key else { return Ok(Vec::new()) };
+    let mut pool: Vec<Secret> = Vec::new();
+    for (path, text) in keys.places("api_key") {
+        let key = text.resolve(env).map_err(|invalid| invalid.under(&path))?;
+        if key.expose().trim().is_empty() {
+            return Err(Invalid::at(path, "is empty: a list needs a key in each entry"));
+        }
+        if HeaderValue::from_str(key.expose()).is_err() {
+            return Err(Invalid::at(path, "has characters that a header cannot carry; is it cut or quoted?"));
+        }
+        if let Some(first) = pool.iter().position(|known| known.expose() == key.expose()) {
+            return Err(Invalid::at(path, format!("is the key of `api_key[{first}]` again")));
+        }
+        pool.push(key);
+    }
+    Ok(pool)
+}
+
 fn headers(given: &config::Target, env: &Env) -> Result<HeaderMap, Invalid> {
     let mut headers = HeaderMap::new();
     for (name, text) in &given.headers {
@@ -292,7 +316,8 @@ pub fn redactor(config: &Config, env: &Env) -> Redactor {
         // a scheme, as `Bearer`, is no secret
         Some((name.clone(), resolved(text)?.expose().rsplit(' ').next()?.to_owned()))
     });
-    let keys = config.targets.iter().filter_map(|target| resolved(target.api_key.as_ref()?));
+    let keys = config.targets.iter().flat_map(|target| target.api_key.iter().flat_map(config::Keys::texts));
+    let keys = keys.filter_map(resolved);
     let variables = env.iter().map(|(name, value)| (name.to_owned(), value.to_owned()));
     keys.fold(Redactor::new(variables.chain(named)), |redactor, key| redactor.with_secret(key.expose()))
 }

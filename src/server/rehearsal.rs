@@ -75,7 +75,8 @@ pub fn rehearse(config: &Config, env: &Env, client: &Client, fetcher: &Fetcher) 
 /// The part of the environment that a target reads, with `stand_in` for what it needs and nobody has set.
 fn completed(given: &config::Target, env: &Env, stand_in: &str) -> Env {
     let nothing = Env::default();
-    let texts = given.base_url.iter().chain(&given.api_key).chain(given.headers.values()).chain(given.options.values());
+    let keys = given.api_key.iter().flat_map(config::Keys::texts);
+    let texts = given.base_url.iter().chain(keys).chain(given.headers.values()).chain(given.options.values());
     let needed = texts.flat_map(|text| text.missing(&nothing)).map(|name| (name, true));
     let spec = build::spec(given.provider());
     let vars = spec.map_or(&[][..], |spec| spec.vars);

@@ -153,7 +153,10 @@ impl<'c> Ways<'c> {
             Mode::AbTest => self.test(given, leave(true), making),
         };
         let warm = warm.filter(|_| matches!(mode, Mode::Loadbalance | Mode::LeastLatency | Mode::CostOptimized));
-        making.goes_by.affinity = making.goes_by.affinity.or(warm);
+        // a pool of keys is accounts, each with a cache of its own, whatever the strategy
+        let pools = making.leaves.iter().any(|target| target.provider.keys().is_some());
+        let accounts = Some(given.affinity).filter(|how| pools && *how != Affinity::Off);
+        making.goes_by.affinity = making.goes_by.affinity.or(warm).or(accounts);
         Group { name: name.into(), members, strategy, warms: warm.is_some() }
     }
 

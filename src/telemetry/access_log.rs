@@ -131,6 +131,9 @@ fn call(out: &mut Members<'_>, outcome: &Outcome) {
                 out.text(name, text);
             }
         }
+        if let Some(key) = route.key {
+            out.number("target_key", u64::from(key));
+        }
         out.number("attempts", u64::from(route.attempts));
         out.millis("upstream_ms", route.upstream);
     }

@@ -7,6 +7,7 @@ use prometheus::{
     CounterVec, Histogram, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
 };
 
+use super::keys::Keys;
 use super::standings::Standings;
 
 /// Upper bounds in seconds of whole calls and of the wait for the first token; reasoning models take minutes.
@@ -31,6 +32,7 @@ pub(super) struct Families {
     pub(super) request_errors: IntCounterVec,
     pub(super) provider_errors: IntCounterVec,
     pub(super) attempt_failures: IntCounterVec,
+    pub(super) keys: Keys,
     pub(super) init_failures: IntCounterVec,
     pub(super) rate_limited: IntCounterVec,
     pub(super) injected: IntCounterVec,
@@ -106,6 +108,7 @@ impl Families {
                 "Failed attempts, those that a retry or another target made good included.",
                 &failure,
             ),
+            keys: Keys::new(new),
             init_failures: new.counters(
                 "gateway_provider_init_failures_total",
                 "Providers that could not be set up.",
@@ -166,6 +169,7 @@ impl Families {
                     "1 while a target has asked to be left alone, and others come before it.",
                     &target,
                 ),
+                cooling: new.gauges("gateway_keys_cooling", "Keys of a pool that cool down now.", &target),
                 showing: Mutex::new(()),
             },
             in_flight: new

@@ -26,7 +26,7 @@ pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 #[derive(Debug)]
 pub struct Metrics {
     registry: Registry,
-    families: Families,
+    pub(super) families: Families,
     surfaces: Surfaces,
     connections: States,
     /// What became of the configuration's file.

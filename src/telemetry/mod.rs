@@ -5,6 +5,7 @@ mod calendar;
 pub mod connections;
 mod families;
 mod json;
+mod keys;
 pub mod logs;
 mod members;
 pub mod metrics;

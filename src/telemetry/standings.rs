@@ -17,6 +17,8 @@ pub struct Standing<'a> {
     pub slots: Option<(usize, usize)>,
     /// Whether it has asked to be left alone.
     pub resting: bool,
+    /// How many of its keys cool down, if it has a pool of them.
+    pub cooling: Option<usize>,
 }
 
 /// The gauges of all targets.
@@ -26,6 +28,7 @@ pub(super) struct Standings {
     pub(super) in_use: IntGaugeVec,
     pub(super) waiting: IntGaugeVec,
     pub(super) resting: IntGaugeVec,
+    pub(super) cooling: IntGaugeVec,
     /// One scrape at a time, so that none shows half of the targets.
     pub(super) showing: Mutex<()>,
 }
@@ -34,7 +37,7 @@ impl Standings {
     /// Shows these targets, and no others.
     pub(super) fn show<'a>(&self, targets: impl Iterator<Item = Standing<'a>>) {
         let _showing = self.showing.lock().unwrap_or_else(PoisonError::into_inner);
-        for gauges in [&self.circuits, &self.in_use, &self.waiting, &self.resting] {
+        for gauges in [&self.circuits, &self.in_use, &self.waiting, &self.resting, &self.cooling] {
             gauges.reset();
         }
         let count = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
@@ -46,6 +49,9 @@ impl Standings {
             if let Some((in_use, waiting)) = target.slots {
                 self.in_use.with_label_values(&labels).set(count(in_use));
                 self.waiting.with_label_values(&labels).set(count(waiting));
+            }
+            if let Some(cooling) = target.cooling {
+                self.cooling.with_label_values(&labels).set(count(cooling));
             }
             self.resting.with_label_values(&labels).set(target.resting.into());
         }

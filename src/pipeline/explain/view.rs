@@ -52,7 +52,7 @@ impl<'v> View<'v> {
         };
         let (order, conversation) = rules.routing.ordered(route, facts, &candidates, moment, &mut chance);
         let candidates = Arc::new(candidates);
-        Self { rules, route, facts, candidates, order, drawn, conversation, moment }
+        Self { rules, route, facts, candidates, order, drawn, conversation: conversation.known, moment }
     }
 
     /// The moment, for what fades.

@@ -67,9 +67,12 @@ pub struct Learned {
 }
 
 impl Provider {
-    /// Take over what `old`, the same provider at the same place, has learned of its models.
+    /// Take over what `old`, the same provider at the same place, has learned of its models and of keys that both have.
     pub fn inherit(&mut self, old: &Provider) {
         self.learned = old.learned.clone();
+        if let (Some(keys), Some(old)) = (&mut self.keys, &old.keys) {
+            keys.inherit(old);
+        }
     }
 }
 

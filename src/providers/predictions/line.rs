@@ -10,6 +10,7 @@ use http::{Method, StatusCode};
 use crate::call::{Call, Op, Upstream};
 use crate::providers::client::{Fields, Lines, Origin, SendError, Timeouts};
 use crate::providers::inbound::{Gathered, Response};
+use crate::providers::lines::Ready;
 use crate::providers::stage::{Ask, Stage};
 use crate::providers::{Provider, REQUEST_ID};
 
@@ -42,10 +43,11 @@ impl Line {
     pub(super) async fn new(
         origin: Arc<Origin>,
         provider: &Provider,
+        ready: &Ready,
         call: &Call,
         model: &str,
     ) -> Result<Self, Box<Upstream>> {
-        let mut headers = provider.headers.clone();
+        let mut headers = ready.headers.clone();
         headers.extend(provider.token().await?);
         if let Ok(id) = HeaderValue::from_str(&call.id) {
             headers.insert(REQUEST_ID, id);

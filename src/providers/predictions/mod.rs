@@ -27,6 +27,7 @@ use super::client::{Client, Fields, Lines};
 use super::encode::Back;
 use super::fault;
 use super::inbound::{Inbound, Response};
+use super::lines::Ready;
 use super::receive::{self, Got};
 use super::stream::Flow;
 use crate::call::{Call, Error, Fault, Op, Upstream, Usage};
@@ -81,9 +82,10 @@ struct Desk<'a> {
 
 /// Ask for a prediction, and answer with it. Fails as [`Provider::ask`] does. When the future or the stream it returns
 /// is dropped before its end, the prediction is cancelled.
-pub async fn ask(
+pub(super) async fn ask(
     provider: &Provider,
     predictions: &Predictions,
+    ready: &Ready,
     call: &Call,
     model: &str,
     warnings: &mut Vec<String>,
@@ -98,7 +100,7 @@ pub async fn ask(
         );
         return Err(fault::ours(provider, Fault::NotFound, message).into());
     };
-    let line = Line::new(origin.clone(), provider, call, model).await?;
+    let line = Line::new(origin.clone(), provider, ready, call, model).await?;
     let desk = Desk { provider, predictions, place, line, deadline: Instant::now() + provider.total };
     let known = predictions.models.of(&desk.line, &desk.place, &name, model).await;
     let (asked, made) = desk.begin(call, &name, (model, &known), warnings).await?;

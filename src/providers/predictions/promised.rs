@@ -12,6 +12,7 @@ use super::{FIRST_PAUSE, LONGEST_PAUSE};
 use crate::call::{Call, Fault, Upstream};
 use crate::providers::client::{Client, Lines, Origin, Timeouts};
 use crate::providers::inbound::Response;
+use crate::providers::lines::Ready;
 use crate::providers::{Provider, fault};
 
 /// The field that names a promised answer.
@@ -37,9 +38,10 @@ impl Promises {
 
     /// The answer that was promised. Fails if it does not come in the time that a whole answer may take, or if nothing
     /// says which one it is.
-    pub async fn keep(
+    pub(in crate::providers) async fn keep(
         &self,
         provider: &Provider,
+        ready: &Ready,
         (call, model): (&Call, &str),
         promise: Response,
     ) -> Result<Response, Box<Upstream>> {
@@ -51,7 +53,7 @@ impl Promises {
         };
         // its body says nothing, and its connection is needed no more
         drop(promise);
-        let mut line = Line::new(self.origin.clone(), provider, call, model).await?;
+        let mut line = Line::new(self.origin.clone(), provider, ready, call, model).await?;
         line.unname();
         if call.stream {
             line.set(http::header::ACCEPT, "text/event-stream");
