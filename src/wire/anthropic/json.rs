@@ -1,48 +1,8 @@
-//! JSON written by hand: what is JSON already is copied, not decoded.
+//! Strings of JSON that are looked at without being decoded.
 
 use std::borrow::Cow;
 
-pub(super) use crate::wire::native::json::{compact, quoted};
-
-/// A comma, unless something has just begun.
-pub(super) fn comma(out: &mut Vec<u8>) {
-    if !matches!(out.last(), None | Some(b'{' | b'[' | b':')) {
-        out.push(b',');
-    }
-}
-
-/// The name of a member whose value follows.
-pub(super) fn key(out: &mut Vec<u8>, name: &'static str) {
-    comma(out);
-    out.push(b'"');
-    out.extend_from_slice(name.as_bytes());
-    out.extend_from_slice(b"\":");
-}
-
-/// A member whose value is JSON already.
-pub(super) fn put(out: &mut Vec<u8>, name: &'static str, value: &[u8]) {
-    key(out, name);
-    out.extend_from_slice(value);
-}
-
-/// A member that is a text.
-pub(super) fn put_text(out: &mut Vec<u8>, name: &'static str, value: &str) {
-    key(out, name);
-    text(out, value);
-}
-
-/// A text, quoted and escaped.
-pub(super) fn text(out: &mut Vec<u8>, value: &str) {
-    serde_json::to_writer(out, value).expect("a string always encodes");
-}
-
-/// A member that is a text, of which the inside is JSON already.
-pub(super) fn put_inside(out: &mut Vec<u8>, name: &'static str, inside: &[u8]) {
-    key(out, name);
-    out.push(b'"');
-    out.extend_from_slice(inside);
-    out.push(b'"');
-}
+pub(super) use crate::wire::native::json::{comma, compact, decoded, key, put, put_inside, put_text, quoted, text};
 
 /// Whether a value is a string.
 pub(super) fn is_string(value: &[u8]) -> bool {
@@ -65,16 +25,6 @@ pub(super) fn inside(value: &[u8]) -> Option<Cow<'_, [u8]>> {
     plain.pop();
     plain.remove(0);
     Some(Cow::Owned(plain))
-}
-
-/// A string without its escapes. `None` if the value is no string, or none that can be decoded.
-pub(super) fn decoded(value: &[u8]) -> Option<Cow<'_, str>> {
-    match value {
-        [b'"', inner @ .., b'"'] if memchr::memchr(b'\\', inner).is_none() => {
-            std::str::from_utf8(inner).ok().map(Cow::Borrowed)
-        }
-        _ => serde_json::from_slice::<String>(value).ok().map(Cow::Owned),
-    }
 }
 
 /// How many characters a string has, counted without decoding it.

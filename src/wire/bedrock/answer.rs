@@ -27,7 +27,7 @@ pub fn answer(body: Bytes, back: &Back) -> Translated {
     let finish = finish(&native, said.calls > 0, !said.is_empty()).ok_or_else(|| nonsense(&native))?;
     let tokens: Tokens = whole.raw("usage").and_then(|raw| json::parse(raw).ok()).unwrap_or_default();
 
-    let mut out = Json::sized(body.len() + 512);
+    let mut out = Json::with_capacity(body.len() + 512);
     out.open(b'{');
     out.member_text("id", &back.id);
     out.member("object", r#""chat.completion""#);
@@ -49,12 +49,12 @@ pub fn answer(body: Bytes, back: &Back) -> Translated {
     if let Some(tier) = whole.object("serviceTier").and_then(|tier| tier.raw("type")) {
         out.member("service_tier", tier);
     }
-    let blocks = (!said.others.is_empty()).then(|| String::from_utf8_lossy(said.others.bytes()).into_owned());
+    let blocks = (!said.others.is_empty()).then(|| String::from_utf8_lossy(&said.others.0).into_owned());
     if let Some(metadata) = metadata(&whole, blocks.as_deref()) {
         out.member("provider_metadata", &metadata);
     }
     out.close(b'}');
-    Object::parse(out.done().into()).map_err(Broken::Malformed)
+    Object::parse(out.0.into()).map_err(Broken::Malformed)
 }
 
 /// The member `output`, read in one pass down to the members of the blocks.
@@ -125,12 +125,12 @@ pub(super) fn metadata(whole: &Members<'_>, blocks: Option<&str>) -> Option<Stri
     if let Some(blocks) = blocks {
         out.name("content_blocks");
         out.open(b'[');
-        out.splice(blocks.as_bytes());
+        out.item(blocks.as_bytes());
         out.close(b']');
     }
     out.close(b'}');
     out.close(b'}');
-    any.then(|| String::from_utf8(out.done()).unwrap_or_default())
+    any.then(|| String::from_utf8(out.0).unwrap_or_default())
 }
 
 /// What the model said, block by block. Texts are the insides of JSON strings.
@@ -201,7 +201,7 @@ impl<'a> Said<'a> {
         out.name("function");
         out.open(b'{');
         out.member_text("name", back.tool(&name));
-        out.member_of_json("arguments", input);
+        out.name("arguments").text_of_json(input);
         out.close(b'}');
         out.close(b'}');
     }
@@ -237,7 +237,7 @@ impl<'a> Said<'a> {
             // what it said beside the answer is not the answer
             out.text(&self.shaped.concat());
         } else if self.text.is_empty() && self.calls > 0 {
-            out.raw("null");
+            out.item("null");
         } else {
             out.joined(self.text.iter().copied());
         }
@@ -255,7 +255,7 @@ impl<'a> Said<'a> {
             if !list.is_empty() {
                 out.name(name);
                 out.open(b'[');
-                out.splice(list.bytes());
+                out.item(&list.0);
                 out.close(b']');
             }
         }

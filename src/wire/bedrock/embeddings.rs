@@ -24,7 +24,7 @@ pub fn request(ask: &Object, terms: &Terms<'_>) -> Result<Request, Refused> {
     let mut lose = |name: &str| losses.push(Loss { param: name.to_owned(), action: "dropped" });
     let dimensions = json::raw(ask, "dimensions");
     let (vendor, name) = models::base(terms.model).split_once('.').unwrap_or_default();
-    let mut out = Json::sized(ask.size() + 256);
+    let mut out = Json::with_capacity(ask.size() + 256);
     out.open(b'{');
     let extras: &[&str] = match (vendor, name) {
         ("cohere", name) => {
@@ -33,7 +33,7 @@ pub fn request(ask: &Object, terms: &Terms<'_>) -> Result<Request, Refused> {
             }
             out.name("texts");
             out.open(b'[');
-            texts.iter().for_each(|text| out.raw(text));
+            texts.iter().for_each(|text| out.item(text));
             out.close(b']');
             out.member("input_type", json::raw(ask, "input_type").unwrap_or(r#""search_document""#));
             if let Some(truncate) = json::raw(ask, "truncate") {
@@ -92,7 +92,7 @@ pub fn request(ask: &Object, terms: &Terms<'_>) -> Result<Request, Refused> {
             lose(name);
         }
     }
-    Ok(Request { body: out.done().into(), headers: Vec::new(), losses, back: Back::new(terms) })
+    Ok(Request { body: out.0.into(), headers: Vec::new(), losses, back: Back::new(terms) })
 }
 
 /// The texts, as JSON strings.
@@ -123,7 +123,7 @@ pub fn answer(body: Bytes, back: &Back) -> Translated {
         let nothing = said == Complaint::default();
         if nothing { Broken::Malformed(Malformed::new("an answer without embeddings")) } else { Broken::Said(said) }
     })?;
-    let mut out = Json::sized(body.len() + 256);
+    let mut out = Json::with_capacity(body.len() + 256);
     out.open(b'{');
     out.member("object", r#""list""#);
     out.name("data");
@@ -147,7 +147,7 @@ pub fn answer(body: Bytes, back: &Back) -> Translated {
         out.member("usage", &format!(r#"{{"prompt_tokens":{tokens},"total_tokens":{tokens}}}"#));
     }
     out.close(b'}');
-    Object::parse(out.done().into()).map_err(Broken::Malformed)
+    Object::parse(out.0.into()).map_err(Broken::Malformed)
 }
 
 /// The vectors, each as the array it came as.

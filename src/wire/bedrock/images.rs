@@ -20,7 +20,7 @@ pub fn request(ask: &Object, terms: &Terms<'_>) -> Result<Request, Refused> {
     let size = size(ask)?;
     let mut losses = Vec::new();
     let mut lose = |name: &str| losses.push(Loss { param: name.to_owned(), action: "dropped" });
-    let mut out = Json::sized(prompt.len() + 256);
+    let mut out = Json::with_capacity(prompt.len() + 256);
     out.open(b'{');
     let copied = |out: &mut Json, from: &str, to: &str| {
         if let Some(raw) = json::raw(ask, from) {
@@ -91,7 +91,7 @@ pub fn request(ask: &Object, terms: &Terms<'_>) -> Result<Request, Refused> {
             lose(name);
         }
     }
-    Ok(Request { body: out.done().into(), headers: Vec::new(), losses, back: Back::new(terms) })
+    Ok(Request { body: out.0.into(), headers: Vec::new(), losses, back: Back::new(terms) })
 }
 
 /// Width and height in pixels; `None` where the model may choose.
@@ -161,7 +161,7 @@ pub fn answer(body: Bytes, back: &Back) -> Translated {
             },
         });
     }
-    let mut out = Json::sized(body.len() + 128);
+    let mut out = Json::with_capacity(body.len() + 128);
     out.open(b'{');
     out.member("created", &back.created.to_string());
     out.name("data");
@@ -173,5 +173,5 @@ pub fn answer(body: Bytes, back: &Back) -> Translated {
     }
     out.close(b']');
     out.close(b'}');
-    Object::parse(out.done().into()).map_err(Broken::Malformed)
+    Object::parse(out.0.into()).map_err(Broken::Malformed)
 }

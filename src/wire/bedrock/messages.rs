@@ -36,7 +36,7 @@ impl Turns<'_> {
             // the user begins
             self.begin(Role::User);
             let lead = std::mem::take(&mut self.lead);
-            if lead.is_empty() { self.out.raw(PLACEHOLDER) } else { self.out.splice(lead.bytes()) }
+            if lead.is_empty() { self.out.item(PLACEHOLDER) } else { self.out.item(lead.0) }
         }
         if self.role != Some(role) {
             self.end();
@@ -57,7 +57,7 @@ impl Turns<'_> {
     fn end(&mut self) {
         if self.role.is_some() {
             if self.has_document && !self.has_text {
-                self.out.raw(PLACEHOLDER);
+                self.out.item(PLACEHOLDER);
             }
             self.out.close(b']');
             self.out.close(b'}');
@@ -91,7 +91,7 @@ pub(super) fn system(messages: &[Members<'_>], hints: &[String], scene: &mut Sce
         if !message.text("role").is_some_and(|role| leads(&role)) {
             continue;
         }
-        let (before, mut marked) = (out.bytes().len(), false);
+        let (before, mut marked) = (out.0.len(), false);
         for (part, mark) in content(message, at, scene)? {
             match part {
                 Some(block @ (Block::Text(_) | Block::Own("guardContent", _))) => {
@@ -102,14 +102,14 @@ pub(super) fn system(messages: &[Members<'_>], hints: &[String], scene: &mut Sce
             }
             marked = mark.is_some();
             if let Some(point) = mark.filter(|_| !out.is_empty()) {
-                out.raw(point);
+                out.item(point);
             }
         }
-        if out.bytes().len() > before
+        if out.0.len() > before
             && !marked
             && let Some(point) = scene.mark(message)
         {
-            out.raw(point);
+            out.item(point);
         }
     }
     for hint in hints {
@@ -148,12 +148,12 @@ pub(super) fn turns(
     }
     if turns.role.is_none() {
         turns.block(Role::User);
-        if turns.out.bytes().ends_with(b"[") {
-            turns.out.raw(PLACEHOLDER);
+        if turns.out.0.ends_with(b"[") {
+            turns.out.item(PLACEHOLDER);
         }
     }
     if let Some(point) = whole.and_then(|control| scene.point(control)) {
-        turns.out.raw(point);
+        turns.out.item(point);
     }
     turns.end();
     Ok(())
@@ -217,14 +217,14 @@ fn user(turns: &mut Turns<'_>, message: &Members<'_>, at: usize, scene: &mut Sce
         }
         marked = mark.is_some();
         if let Some(point) = mark {
-            turns.block(Role::User).raw(point);
+            turns.block(Role::User).item(point);
         }
     }
     if said
         && !marked
         && let Some(point) = scene.mark(message)
     {
-        turns.block(Role::User).raw(point);
+        turns.block(Role::User).item(point);
     }
     Ok(())
 }
@@ -258,7 +258,7 @@ fn assistant(
         said = true;
         marked = mark.is_some();
         if let Some(point) = mark {
-            turns.block(Role::Assistant).raw(point);
+            turns.block(Role::Assistant).item(point);
         }
     }
     if let Some(refusal) = message.raw("refusal").filter(|text| text.starts_with('"') && !json::blank(text)) {
@@ -277,7 +277,7 @@ fn assistant(
         && !marked
         && let Some(point) = scene.mark(message)
     {
-        turns.block(Role::Assistant).raw(point);
+        turns.block(Role::Assistant).item(point);
     }
     Ok(())
 }
@@ -324,8 +324,8 @@ fn result(turns: &mut Turns<'_>, message: &Members<'_>, at: usize, scene: &mut S
                     None => {}
                 }
             }
-            if out.bytes().ends_with(b"[") {
-                out.raw(PLACEHOLDER);
+            if out.0.ends_with(b"[") {
+                out.item(PLACEHOLDER);
             }
         }
     }
@@ -337,7 +337,7 @@ fn result(turns: &mut Turns<'_>, message: &Members<'_>, at: usize, scene: &mut S
     out.close(b'}');
     let mark = parts.iter().find_map(|(_, mark)| *mark).or_else(|| scene.mark(message));
     if let Some(point) = mark {
-        turns.block(Role::User).raw(point);
+        turns.block(Role::User).item(point);
     }
     Ok(())
 }

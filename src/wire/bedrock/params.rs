@@ -117,9 +117,9 @@ pub(super) fn inference(
     }
     stops(ask, scene, &mut inner)?;
     inner.close(b'}');
-    if inner.bytes() != b"{}" {
+    if inner.0 != b"{}" {
         out.name("inferenceConfig");
-        out.splice(inner.bytes());
+        out.item(inner.0);
     }
     Ok(plan)
 }
@@ -181,7 +181,7 @@ fn stops(ask: &Object, scene: &mut Scene, inner: &mut Json) -> Result<(), Refuse
     if full.peek().is_some() {
         inner.name("stopSequences");
         inner.open(b'[');
-        full.for_each(|stop| inner.raw(stop));
+        full.for_each(|stop| inner.item(stop));
         inner.close(b']');
     }
     Ok(())
@@ -249,7 +249,7 @@ pub(super) fn rest(ask: &Object, stream: bool, scene: &mut Scene, out: &mut Json
                 members.for_each(|(name, value)| out.foreign(name, value));
                 out.close(b'}');
             }
-            _ => out.raw(raw),
+            _ => out.item(raw),
         }
     }
     for (name, raw) in [

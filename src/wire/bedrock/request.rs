@@ -71,13 +71,13 @@ pub fn request(ask: &Object, terms: &Terms<'_>) -> Result<Request, Refused> {
     };
     let system = messages::system(&list, &shape.hints, &mut scene)?;
 
-    let mut out = Json::sized(raw.len() + config.as_ref().map_or(0, |config| config.bytes().len()) + GROWTH);
+    let mut out = Json::with_capacity(raw.len() + config.as_ref().map_or(0, |config| config.0.len()) + GROWTH);
     out.open(b'{');
     let aside = scene.model.system;
     if aside && !system.is_empty() {
         out.name("system");
         out.open(b'[');
-        out.splice(system.bytes());
+        out.item(&system.0);
         out.close(b']');
     }
     out.name("messages");
@@ -88,7 +88,7 @@ pub fn request(ask: &Object, terms: &Terms<'_>) -> Result<Request, Refused> {
     let plan = params::inference(ask, terms, plan, &mut scene, &mut out)?;
     if let Some(config) = config {
         out.name("toolConfig");
-        out.splice(config.bytes());
+        out.item(&config.0);
     }
     if let Some(held) = &shape.held {
         out.member("outputConfig", held);
@@ -97,7 +97,7 @@ pub fn request(ask: &Object, terms: &Terms<'_>) -> Result<Request, Refused> {
     params::rest(ask, terms.stream, &mut scene, &mut out);
     out.close(b'}');
     let Scene { losses, back, .. } = scene;
-    Ok(Request { body: out.done().into(), headers: Vec::new(), losses, back })
+    Ok(Request { body: out.0.into(), headers: Vec::new(), losses, back })
 }
 
 /// What is known of the model; where its id tells nothing, `base_model` may.
@@ -177,7 +177,7 @@ fn shape(ask: &Object, tools: &Tools<'_>, plan: Plan, scene: &mut Scene) -> Resu
             out.member_text("description", &description);
         }
         out.close(b'}');
-        let inner = String::from_utf8(out.done()).unwrap_or_default();
+        let inner = String::from_utf8(out.0).unwrap_or_default();
         shape.held = Some(format!(r#"{{"textFormat":{{"type":"json_schema","structure":{{"jsonSchema":{inner}}}}}}}"#));
         return Ok(shape);
     }

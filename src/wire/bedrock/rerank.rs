@@ -21,7 +21,7 @@ pub fn invoked(ask: &Object, terms: &Terms<'_>) -> Result<Request, Refused> {
         Some(raw) => json::parse(raw).map_err(|_| invalid("documents", "must be an array"))?,
         None => return Err(invalid("documents", "missing")),
     };
-    let mut out = Json::sized(ask.size() + 64);
+    let mut out = Json::with_capacity(ask.size() + 64);
     out.open(b'{');
     out.member("query", query);
     out.name("documents");
@@ -30,10 +30,10 @@ pub fn invoked(ask: &Object, terms: &Terms<'_>) -> Result<Request, Refused> {
         let raw = document.get();
         let text = json::parse::<Members<'_>>(raw).ok().and_then(|members| members.raw("text"));
         match text.filter(|text| text.starts_with('"')) {
-            Some(text) => out.raw(text),
-            None if raw.starts_with('"') => out.raw(raw),
+            Some(text) => out.item(text),
+            None if raw.starts_with('"') => out.item(raw),
             // what has no text of its own is read as it is written
-            None if raw.starts_with('{') => out.text(raw),
+            None if raw.starts_with('{') => _ = out.text(raw),
             None => return Err(invalid(format!("documents[{at}]"), "must be a text or an object")),
         }
     }
@@ -45,7 +45,7 @@ pub fn invoked(ask: &Object, terms: &Terms<'_>) -> Result<Request, Refused> {
         out.member("api_version", "2");
     }
     out.close(b'}');
-    Ok(Request { body: out.done().into(), headers: Vec::new(), losses: losses(ask), back: Back::new(terms) })
+    Ok(Request { body: out.0.into(), headers: Vec::new(), losses: losses(ask), back: Back::new(terms) })
 }
 
 /// Members that have no counterpart there.
@@ -65,7 +65,7 @@ pub fn request(ask: &Object, terms: &Terms<'_>, region: &str) -> Result<Request,
         Some(raw) => json::parse(raw).map_err(|_| invalid("documents", "must be an array"))?,
         None => return Err(invalid("documents", "missing")),
     };
-    let mut out = Json::sized(ask.size() * 2);
+    let mut out = Json::with_capacity(ask.size() * 2);
     out.open(b'{');
     out.name("queries");
     out.open(b'[');
@@ -115,7 +115,7 @@ pub fn request(ask: &Object, terms: &Terms<'_>, region: &str) -> Result<Request,
     out.close(b'}');
     out.close(b'}');
     out.close(b'}');
-    Ok(Request { body: out.done().into(), headers: Vec::new(), losses: losses(ask), back: Back::new(terms) })
+    Ok(Request { body: out.0.into(), headers: Vec::new(), losses: losses(ask), back: Back::new(terms) })
 }
 
 fn document_text(out: &mut Json, raw: &str) {
@@ -146,7 +146,7 @@ pub fn answer(body: Bytes, back: &Back) -> Translated {
     };
     let mut results: Vec<(f64, String, String)> = results.iter().filter_map(scored).collect();
     results.sort_by(|(one, ..), (other, ..)| other.total_cmp(one));
-    let mut out = Json::sized(body.len() + 128);
+    let mut out = Json::with_capacity(body.len() + 128);
     out.open(b'{');
     out.member_text("id", &format!("rerank-{}", back.id.trim_start_matches("chatcmpl-")));
     out.name("results");
@@ -159,5 +159,5 @@ pub fn answer(body: Bytes, back: &Back) -> Translated {
     }
     out.close(b']');
     out.close(b'}');
-    Object::parse(out.done().into()).map_err(Broken::Malformed)
+    Object::parse(out.0.into()).map_err(Broken::Malformed)
 }

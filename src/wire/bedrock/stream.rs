@@ -126,7 +126,7 @@ impl Decoder {
         head.member("object", r#""chat.completion.chunk""#);
         head.member("created", &back.created.to_string());
         head.member_text("model", &back.model);
-        let head = [b"data: ", head.bytes(), b",\"choices\":["].concat();
+        let head = [b"data: ", &head.0[..], b",\"choices\":["].concat();
         Self {
             back,
             frames: Frames::default(),
@@ -249,12 +249,12 @@ impl Decoder {
         } else if let Some(citation) = &piece.citation {
             let mut list = Json::default();
             answer::annotation(citation, &mut list);
-            self.chunk(&[b"{\"annotations\":[", list.bytes(), b"]}"], out);
+            self.chunk(&[b"{\"annotations\":[", &list.0, b"]}"], out);
         } else if let Some(image) = &piece.image {
             let mut list = Json::default();
             answer::picture(image, &mut list);
             self.said = true;
-            self.chunk(&[b"{\"images\":[", list.bytes(), b"]}"], out);
+            self.chunk(&[b"{\"images\":[", &list.0, b"]}"], out);
         }
     }
 

@@ -99,7 +99,7 @@ impl<'a> Tools<'a> {
         if self.list.is_empty() && schema.is_none() {
             return Ok(None);
         }
-        let mut out = Json::sized(1024);
+        let mut out = Json::with_capacity(1024);
         out.open(b'{');
         out.name("tools");
         out.open(b'[');
@@ -148,7 +148,7 @@ impl<'a> Tools<'a> {
         spec(out, &sent, description, &parameters, strict && scene.model.schema);
         let point = scene.mark(tool).or_else(|| scene.mark(&function));
         if let Some(point) = point.filter(|_| scene.model.caching == Caching::Everywhere) {
-            out.raw(point);
+            out.item(point);
         }
         Ok(())
     }
