@@ -4,6 +4,11 @@ use std::borrow::Cow;
 
 use bytes::{Bytes, BytesMut};
 
+use super::Malformed;
+
+/// The longest frame of a chat that is waited for, bytes: images and audio come in one.
+pub const LONGEST: usize = 32 << 20;
+
 /// Cuts pushed chunks at the end of their last whole frame. Lines may end in LF, CRLF or CR.
 #[derive(Default)]
 pub struct Frames {
@@ -27,6 +32,15 @@ impl Frames {
         let (end, line) = scan(&self.tail, self.line);
         self.line = line - end;
         self.tail.split_to(end).freeze()
+    }
+
+    /// The same. Fails if the frame that is not whole yet is longer than this, bytes.
+    pub fn within(&mut self, longest: usize, chunk: Bytes) -> Result<Bytes, Malformed> {
+        let whole = self.push(chunk);
+        match self.pending() > longest {
+            true => Err(Malformed::new(format!("an event of more than {longest} bytes"))),
+            false => Ok(whole),
+        }
     }
 
     /// The length of the frame that is not whole yet.

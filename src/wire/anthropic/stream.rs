@@ -9,10 +9,7 @@ use super::usage::Usage;
 use super::{errors, json};
 use crate::wire::native::Back;
 use crate::wire::openai::stream::{Broken, DONE};
-use crate::wire::{Malformed, sse};
-
-/// The longest event that is waited for, bytes.
-const LONGEST: usize = 32 << 20;
+use crate::wire::sse;
 
 /// The state of one stream.
 pub struct Decoder {
@@ -83,11 +80,7 @@ impl Decoder {
 
     /// Take what arrived, and append the chunks that are whole now. When it fails, what was appended before still counts.
     pub fn push(&mut self, chunk: Bytes, out: &mut BytesMut) -> Result<(), Broken> {
-        let whole = self.frames.push(chunk);
-        if self.frames.pending() > LONGEST {
-            return Err(Broken::Malformed(Malformed::new(format!("an event of more than {LONGEST} bytes"))));
-        }
-        for frame in sse::split(whole) {
+        for frame in sse::split(self.frames.within(sse::LONGEST, chunk)?) {
             if let Some(data) = sse::data(&frame) {
                 self.event(&data, out)?;
             }
@@ -100,10 +93,7 @@ impl Decoder {
         let rest = self.frames.end();
         if let Some(data) = sse::data(&rest).filter(|_| !self.done) {
             // a last frame may lack its blank line, but not its end
-            self.event(&data, out).map_err(|broken| match broken {
-                Broken::Malformed(_) => Broken::Truncated,
-                said => said,
-            })?;
+            self.event(&data, out).map_err(Broken::at_the_end)?;
         }
         match (self.done, &self.reason) {
             (true, _) => {}

@@ -99,11 +99,7 @@ impl Decoder {
 
     /// Append the events that are whole now. Fails on what is no event, and with what the provider reports.
     pub fn push(&mut self, chunk: Bytes, out: &mut BytesMut) -> Result<(), Broken> {
-        let whole = self.frames.push(chunk);
-        for frame in sse::split(whole) {
-            self.frame(&frame, out)?;
-        }
-        Ok(())
+        sse::split(self.frames.within(sse::LONGEST, chunk)?).try_for_each(|frame| self.frame(&frame, out))
     }
 
     /// The stream has been closed; fails if its end mark never came.
@@ -111,10 +107,7 @@ impl Decoder {
         let mut last = BytesMut::from(&self.frames.end()[..]);
         if !self.ended && !last.trim_ascii().is_empty() {
             last.put_slice(b"\n\n");
-            self.frame(&last.freeze(), out).map_err(|broken| match broken {
-                Broken::Malformed(_) => Broken::Truncated,
-                said => said,
-            })?;
+            self.frame(&last.freeze(), out).map_err(Broken::at_the_end)?;
         }
         if self.ended { Ok(()) } else { Err(Broken::Truncated) }
     }

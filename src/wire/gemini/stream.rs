@@ -12,10 +12,7 @@ use super::usage;
 use crate::wire::native::Back;
 use crate::wire::openai::errors;
 use crate::wire::openai::stream::{Broken, DONE};
-use crate::wire::{Malformed, sse};
-
-/// The longest frame that is waited for, bytes: images and audio come in one.
-const LONGEST: usize = 32 << 20;
+use crate::wire::sse;
 
 /// The most candidates of an answer.
 const MOST: usize = 64;
@@ -60,14 +57,7 @@ impl Decoder {
     /// Take what arrived, and append the events it comes to. Fails where the provider reports a failure, or sends what is
     /// no event of its; what was appended before is good.
     pub fn push(&mut self, chunk: Bytes, out: &mut BytesMut) -> Result<(), Broken> {
-        let whole = self.frames.push(chunk);
-        if self.frames.pending() > LONGEST {
-            return Err(Broken::Malformed(Malformed::new(format!("an event of more than {LONGEST} bytes"))));
-        }
-        for frame in sse::split(whole) {
-            self.frame(&frame, out)?;
-        }
-        Ok(())
+        sse::split(self.frames.within(sse::LONGEST, chunk)?).try_for_each(|frame| self.frame(&frame, out))
     }
 
     /// The provider has closed the stream: append what is left. Fails if the answer was not finished.
@@ -75,10 +65,7 @@ impl Decoder {
         let rest = self.frames.end();
         if !rest.trim_ascii().is_empty() {
             // a last frame may lack its blank line, but not its end
-            self.frame(&rest, out).map_err(|broken| match broken {
-                Broken::Malformed(_) => Broken::Truncated,
-                said => said,
-            })?;
+            self.frame(&rest, out).map_err(Broken::at_the_end)?;
         }
         self.refusal(out);
         if self.choices.is_empty() {

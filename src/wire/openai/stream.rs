@@ -13,9 +13,6 @@ use super::errors::{self, Complaint};
 use super::think::{Event, Thoughts};
 use crate::wire::{Malformed, Object, Usage, sse};
 
-/// The longest frame that is waited for, bytes: images and audio come in one.
-const LONGEST: usize = 32 << 20;
-
 /// What a frame of one line has around its payload, bytes: `data: ` and two line ends.
 const ONE_LINE: usize = 10;
 
@@ -67,6 +64,19 @@ pub enum Broken {
     Truncated,
 }
 
+impl From<Malformed> for Broken {
+    fn from(malformed: Malformed) -> Self {
+        Broken::Malformed(malformed)
+    }
+}
+
+impl Broken {
+    /// The same of a last frame that lacks its blank line: what can't be read in it was cut off.
+    pub(in crate::wire) fn at_the_end(self) -> Self {
+        if matches!(self, Broken::Malformed(_)) { Broken::Truncated } else { self }
+    }
+}
+
 /// The state of one stream.
 pub struct Events {
     manner: Manner,
@@ -114,10 +124,7 @@ impl Events {
     /// Take what arrived; returns what the caller shall have of it: whole frames, or nothing yet.
     /// Fails when the provider reports a failure, or sends what is no event of this dialect.
     pub fn push(&mut self, chunk: Bytes) -> Result<Bytes, Broken> {
-        let whole = self.frames.push(chunk);
-        if self.frames.pending() > LONGEST {
-            return Err(Broken::Malformed(Malformed::new(format!("an event of more than {LONGEST} bytes"))));
-        }
+        let whole = self.frames.within(sse::LONGEST, chunk)?;
         self.pass(whole)
     }
 
@@ -130,10 +137,7 @@ impl Events {
             // a last frame may lack its blank line, but not its end
             let mut last = BytesMut::from(&rest[..]);
             last.extend_from_slice(b"\n\n");
-            let passed = self.pass(last.freeze()).map_err(|broken| match broken {
-                Broken::Malformed(_) => Broken::Truncated,
-                said => said,
-            })?;
+            let passed = self.pass(last.freeze()).map_err(Broken::at_the_end)?;
             out.extend_from_slice(&passed);
         }
         match (self.done, self.finished) {

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use super::errors;
 use super::stream::Broken;
 use super::usage;
-use crate::wire::{Malformed, Object, Usage, sse};
+use crate::wire::{Object, Usage, sse};
 
 /// The longest frame that is waited for, bytes: images come in one.
 const LONGEST: usize = 64 << 20;
@@ -47,10 +47,7 @@ impl Typed {
     /// Take what arrived; returns the frames that are whole now, as they came. Fails when the provider reports a failure
     /// before it has said anything, or in an event that says nothing else.
     pub fn push(&mut self, chunk: Bytes) -> Result<Bytes, Broken> {
-        let whole = self.frames.push(chunk);
-        if self.frames.pending() > LONGEST {
-            return Err(Broken::Malformed(Malformed::new(format!("an event of more than {LONGEST} bytes"))));
-        }
+        let whole = self.frames.within(LONGEST, chunk)?;
         self.pass(whole)
     }
 

@@ -7,10 +7,7 @@ use super::answer::{Counted, Prediction};
 use crate::wire::native::Back;
 use crate::wire::openai::errors::{self, Complaint};
 use crate::wire::openai::stream::{Broken, DONE};
-use crate::wire::{Malformed, Usage, sse};
-
-/// The longest event that is waited for, bytes: pictures come in one.
-const LONGEST: usize = 32 << 20;
+use crate::wire::{Usage, sse};
 
 /// The state of one stream.
 pub struct Decoder {
@@ -42,11 +39,7 @@ impl Decoder {
     /// Take what arrived; whole events are appended to `out` as OpenAI's.
     /// Fails when the provider reports a failure; what is in `out` already is valid all the same.
     pub fn push(&mut self, chunk: Bytes, out: &mut BytesMut) -> Result<(), Broken> {
-        let whole = self.frames.push(chunk);
-        if self.frames.pending() > LONGEST {
-            return Err(Broken::Malformed(Malformed::new(format!("an event of more than {LONGEST} bytes"))));
-        }
-        sse::split(whole).try_for_each(|frame| self.event(&frame, out))
+        sse::split(self.frames.within(sse::LONGEST, chunk)?).try_for_each(|frame| self.event(&frame, out))
     }
 
     /// The end mark has been seen: the provider has nothing more to say.
