@@ -106,6 +106,7 @@ pub(super) async fn first<'p>(
                 }
                 Both::FirstEnded(miss) => {
                     count("lost");
+                    stopped(&second);
                     (own, answered(Err(miss), &step, more, met))
                 }
                 Both::FirstFailed(miss, ended) => {
