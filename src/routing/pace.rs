@@ -25,8 +25,8 @@ const FALL: f64 = 1.0 / 16.0;
 /// callers see; yet one long prompt, whose first token takes ten times as long, does not drive everybody away, as a
 /// jump to the peak would.
 const RISE: f64 = 1.0 / 2.0;
-/// The finest that ages are kept in, in milliseconds.
-const TICK: u128 = 10;
+/// The finest that ages are kept in, in milliseconds; it divides a second.
+const TICK: u32 = 10;
 
 /// The measures of one target.
 #[derive(Debug)]
@@ -211,7 +211,8 @@ impl Track {
 
     /// Ticks go round in sixteen months: only differences mean anything. They begin at 1, as 0 is none.
     fn tick(&self, now: Instant) -> u32 {
-        let ticks = now.saturating_duration_since(self.epoch).as_millis() / TICK;
+        let since = now.saturating_duration_since(self.epoch);
+        let ticks = since.as_secs() * u64::from(1000 / TICK) + u64::from(since.subsec_millis() / TICK);
         (ticks as u32).wrapping_add(1).max(1)
     }
 }
@@ -220,7 +221,7 @@ impl Track {
 fn age(tick: u32, earlier: u32) -> Duration {
     let ticks = tick.wrapping_sub(earlier);
     let ahead = earlier.wrapping_sub(tick);
-    if ahead < 6_000 { Duration::ZERO } else { Duration::from_millis(u64::from(ticks) * TICK as u64) }
+    if ahead < 6_000 { Duration::ZERO } else { Duration::from_millis(u64::from(ticks) * u64::from(TICK)) }
 }
 
 /// A call under way; over when it is dropped.

@@ -125,7 +125,7 @@ impl<'c> Ways<'c> {
             let weight = own.or_else(|| self.weight(member)).unwrap_or(1.0);
             Some(Member { node, weight })
         });
-        let members = members.collect();
+        let members: Vec<Member> = members.collect();
         let leave = |usual| given.on_failure.map_or(usual, |word| word == OnFailure::Leave);
         let warm = Some(given.affinity).filter(|how| *how != Affinity::Off);
         let strategy = match mode {
@@ -133,7 +133,8 @@ impl<'c> Ways<'c> {
             Mode::Fallback => Strategy::Fallback,
             Mode::Loadbalance => Strategy::Weighted,
             Mode::LeastLatency => {
-                making.goes_by.pace = true;
+                // nobody asks how fast a target is that stands alone
+                making.goes_by.pace |= members.len() > 1;
                 Strategy::Fastest
             }
             Mode::CostOptimized => {
@@ -152,7 +153,8 @@ impl<'c> Ways<'c> {
             }
             Mode::AbTest => self.test(given, leave(true), making),
         };
-        let warm = warm.filter(|_| matches!(mode, Mode::Loadbalance | Mode::LeastLatency | Mode::CostOptimized));
+        let chooses = matches!(mode, Mode::Loadbalance | Mode::LeastLatency | Mode::CostOptimized) && members.len() > 1;
+        let warm = warm.filter(|_| chooses);
         // a pool of keys is accounts, each with a cache of its own, whatever the strategy
         let pools = making.leaves.iter().any(|target| target.provider.keys().is_some());
         let accounts = Some(given.affinity).filter(|how| pools && *how != Affinity::Off);
