@@ -16,6 +16,8 @@ pub struct Test {
     pub sticky: Option<(StickyBy, Option<HeaderName>)>,
     /// Whether a failure moves on.
     pub leave: bool,
+    /// What tells it from other experiments, so that each splits the same callers in its own way.
+    pub salt: u64,
 }
 
 /// One side of an experiment.
@@ -80,15 +82,21 @@ impl Test {
             StickyBy::Header => facts.header(header.as_ref()?.as_str()).map(str::to_owned),
         };
         let name = name.filter(|name| !name.is_empty())?;
-        Some((fnv(name.as_bytes()) >> 11) as f64 / (1_u64 << 53) as f64)
+        Some((fnv(self.salt, name.as_bytes()) >> 11) as f64 / (1_u64 << 53) as f64)
+    }
+}
+
+impl Test {
+    /// The salt of an experiment with these variants.
+    pub fn salt<'v>(labels: impl Iterator<Item = &'v str>) -> u64 {
+        labels.fold(0, |salt, label| fnv(salt, label.as_bytes()))
     }
 }
 
 /// FNV-1a with a last mix: the same on every machine and in every version, so that replicas agree.
-fn fnv(bytes: &[u8]) -> u64 {
-    let hash = bytes
-        .iter()
-        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3));
+fn fnv(salt: u64, bytes: &[u8]) -> u64 {
+    let start = 0xcbf2_9ce4_8422_2325_u64 ^ salt;
+    let hash = bytes.iter().fold(start, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3));
     let mixed = (hash ^ (hash >> 33)).wrapping_mul(0xff51_afd7_ed55_8ccd);
     mixed ^ (mixed >> 33)
 }

@@ -174,7 +174,8 @@ impl<'c> Ways<'c> {
             let header = sticky.header.as_ref().filter(|_| sticky.by == StickyBy::Header);
             (sticky.by, header.and_then(|name| HeaderName::from_bytes(name.as_bytes()).ok()))
         });
-        Strategy::Test(Test { variants, sticky, leave })
+        let salt = Test::salt(given.ab_variants.iter().map(config::Variant::label));
+        Strategy::Test(Test { variants, sticky, leave, salt })
     }
 
     fn rule(&self, when: Matcher, to: &str, making: &mut Making) -> Option<Rule> {
