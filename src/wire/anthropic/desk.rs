@@ -4,7 +4,8 @@ use std::borrow::Cow;
 
 use super::hosting::Hosting;
 use super::models::Model;
-use crate::wire::native::{Back, Loss, Refused, Terms};
+pub(super) use crate::wire::native::invalid;
+use crate::wire::native::{Back, Loss, Terms, hash};
 
 /// The longest name of a tool.
 const LONGEST_NAME: usize = 64;
@@ -56,21 +57,13 @@ pub(super) fn call_id(id: &str) -> Cow<'_, str> {
     if !id.is_empty() && id.bytes().all(plain) { Cow::Borrowed(id) } else { Cow::Owned(mangled(id, usize::MAX)) }
 }
 
-/// What is wrong with a member, and what would be right.
-pub(super) fn invalid(param: impl Into<String>, message: impl Into<String>) -> Refused {
-    Refused::Invalid { param: param.into(), message: message.into() }
-}
-
 fn plain(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-')
 }
 
 /// Only characters that are allowed, and six that tell what was replaced.
 fn mangled(own: &str, longest: usize) -> String {
-    // FNV-1a: it has to be the same in every process, not hard to turn round
-    let hash = own
-        .bytes()
-        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
+    let hash = hash(own);
     let kept = own.chars().map(|c| if c.is_ascii() && plain(c as u8) { c } else { '_' });
     let kept: String = kept.take(longest.saturating_sub(7)).collect();
     format!("{kept}_{:06x}", (hash ^ hash >> 32) & 0xff_ffff)

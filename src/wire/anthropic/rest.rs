@@ -5,17 +5,14 @@ use super::desk::{Desk, invalid};
 use super::json;
 use crate::wire::Object;
 use crate::wire::native::Refused;
+use crate::wire::native::params::{DELIVERY, OF_MESSAGES, says_nothing};
 
 /// Members that the API knows by the same name.
 const SAME: [&str; 7] =
     ["container", "context_management", "mcp_servers", "inference_geo", "cache_control", "speed", "diagnostics"];
 
-/// Members that are translated elsewhere, or that only say how the answer is delivered or where a prompt is cached.
-const READ: [&str; 31] = [
-    "model",
-    "messages",
-    "stream",
-    "stream_options",
+/// Members that are translated elsewhere.
+const READ: [&str; 24] = [
     "max_tokens",
     "max_completion_tokens",
     "temperature",
@@ -40,9 +37,6 @@ const READ: [&str; 31] = [
     "service_tier",
     "betas",
     "anthropic_beta",
-    "prompt_cache_key",
-    "prompt_cache_retention",
-    "prompt_cache_options",
 ];
 
 /// Write what is passed on, and report what is not.
@@ -69,7 +63,8 @@ pub(super) fn write(desk: &mut Desk<'_>, ask: &Object, out: &mut Vec<u8>) -> Res
         }
     }
     for (name, value) in ask.members() {
-        if !READ.contains(&name) && !SAME.contains(&name) && !says_nothing(name, value) {
+        let known = DELIVERY.contains(&name) || READ.contains(&name) || SAME.contains(&name);
+        if !(known || says_nothing(name, value)) {
             desk.lose(name, "dropped");
         }
     }
@@ -96,50 +91,12 @@ fn asks(desk: &mut Desk<'_>, name: &str, value: &[u8]) {
     }
 }
 
-/// Whether a parameter has the value it would have if it were absent.
-fn says_nothing(name: &str, value: &[u8]) -> bool {
-    let neutral = match name {
-        "n" => value == b"1",
-        "presence_penalty" | "frequency_penalty" => matches!(value, b"0" | b"0.0"),
-        "logprobs" | "store" => value == b"false",
-        "logit_bias" => value == b"{}",
-        "top_logprobs" => value == b"0",
-        "modalities" => value == br#"["text"]"#,
-        _ => false,
-    };
-    neutral || value == b"null"
-}
-
-/// Members of messages that are read, or that say nothing to the API.
-const KNOWN: [&str; 20] = [
-    "role",
-    "content",
-    "cache_control",
-    "prompt_cache_breakpoint",
-    "tool_calls",
-    "tool_call_id",
-    "function_call",
-    "refusal",
-    "is_error",
-    "reasoning_content",
-    "reasoning",
-    "reasoning_details",
-    "thinking_blocks",
-    // what SDKs send back of an answer
-    "annotations",
-    "extra_content",
-    "provider_metadata",
-    "provider_specific_fields",
-    "images",
-    "id",
-    "status",
-];
-
 /// Report what is lost of a message.
 pub(super) fn of_message(desk: &mut Desk<'_>, message: &Object, path: Path) {
     let function = matches!(message.raw("role"), Some(br#""function""# | br#""tool""#));
     for (name, value) in message.members() {
-        if value != b"null" && !KNOWN.contains(&name) && !(function && name == "name") {
+        let known = OF_MESSAGES.contains(&name) || name == "status" || (function && name == "name");
+        if !known && value != b"null" {
             desk.lose(format!("{path}.{name}"), "dropped");
         }
     }

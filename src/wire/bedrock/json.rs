@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use crate::wire::native::Refused;
+pub(super) use crate::wire::native::invalid;
 pub(super) use crate::wire::native::json::{Json, compacted as compact, unquoted as text};
 use crate::wire::{Malformed, Object};
 
@@ -109,9 +109,4 @@ pub(super) fn either<'a>(body: &'a Object, ours: &str, theirs: &str) -> Option<&
 /// A text as a JSON string.
 pub(super) fn quoted(text: &str) -> String {
     serde_json::to_string(text).expect("a string always encodes")
-}
-
-/// A member is not what it must be.
-pub(super) fn invalid(param: impl Into<String>, message: impl Into<String>) -> Refused {
-    Refused::Invalid { param: param.into(), message: message.into() }
 }

@@ -6,6 +6,7 @@ use super::reasoning;
 use super::scene::Scene;
 use super::tools;
 use crate::wire::native::Refused;
+use crate::wire::native::params::OF_MESSAGES;
 
 /// What stands where Converse demands a text and there is none.
 const PLACEHOLDER: &str = r#"{"text":"."}"#;
@@ -161,28 +162,10 @@ pub(super) fn turns(
 
 /// Members of a message that Converse has no word for.
 fn strangers(message: &Members<'_>, at: usize, role: &str, scene: &mut Scene) {
-    const KNOWN: &[&str] = &[
-        "role",
-        "content",
-        "tool_calls",
-        "tool_call_id",
-        "function_call",
-        "refusal",
-        "reasoning_content",
-        "reasoning",
-        "reasoning_details",
-        "thinking_blocks",
-        "cache_control",
-        "prompt_cache_breakpoint",
-        "is_error",
-    ];
-    // what answers have and clients send back as they got it: nothing of it is asked for
-    const ECHOED: &[&str] =
-        &["annotations", "provider_metadata", "provider_specific_fields", "extra_content", "images", "id", "prefix"];
     for (name, value) in message.iter() {
         let of_result = name == "name" && matches!(role, "tool" | "function");
         let idle = matches!(value, "null" | "[]" | "{}");
-        if !(idle || of_result || KNOWN.contains(&name) || ECHOED.contains(&name)) {
+        if !(idle || of_result || OF_MESSAGES.contains(&name) || name == "prefix") {
             scene.lose(format!("messages[{at}].{name}"), "dropped");
         }
     }

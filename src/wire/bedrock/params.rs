@@ -6,6 +6,7 @@ use super::reasoning::Plan;
 use super::scene::Scene;
 use super::tools::Tools;
 use crate::wire::Object;
+use crate::wire::native::params::{DELIVERY, says_nothing};
 use crate::wire::native::{Refused, Terms};
 
 /// What a Claude may say beside its thoughts, where nobody says how much, tokens.
@@ -13,10 +14,6 @@ const SPEECH: u64 = 8192;
 
 /// Members that are read by name somewhere in this folder, or can be left out without a word.
 const KNOWN: &[&str] = &[
-    "model",
-    "messages",
-    "stream",
-    "stream_options",
     "tools",
     "tool_choice",
     "functions",
@@ -51,24 +48,12 @@ const KNOWN: &[&str] = &[
     "additionalModelRequestFields",
     "additional_model_response_field_paths",
     "additionalModelResponseFieldPaths",
-    "prompt_cache_key",
-    "prompt_cache_retention",
-    "prompt_cache_options",
 ];
 
 /// Report every member that is not carried over.
 pub(super) fn strangers(ask: &Object, scene: &mut Scene) {
     for (name, value) in ask.members() {
-        let idle = match name {
-            "n" => value == b"1",
-            "presence_penalty" | "frequency_penalty" => matches!(value, b"0" | b"0.0"),
-            "logprobs" | "store" => value == b"false",
-            "logit_bias" => value == b"{}",
-            "top_logprobs" => value == b"0",
-            "modalities" => value == br#"["text"]"#,
-            _ => false,
-        };
-        if !(idle || value == b"null" || KNOWN.contains(&name)) {
+        if !(DELIVERY.contains(&name) || KNOWN.contains(&name) || says_nothing(name, value)) {
             scene.lose(name, "dropped");
         }
     }

@@ -9,7 +9,7 @@ use super::models::{Caching, Family, Model};
 use super::scene::Scene;
 use super::schema;
 use crate::wire::Object;
-use crate::wire::native::{Back, Refused};
+use crate::wire::native::{self, Back, Refused};
 
 /// The name of the tool that stands for a JSON schema.
 const ANSWER: &str = "json_output";
@@ -278,10 +278,9 @@ pub(super) fn id<'a>(id: &'a str, model: &Model) -> Cow<'a, str> {
     Cow::Owned(digits.collect())
 }
 
-/// FNV-1a, with the finaliser of MurmurHash3: its own low bits are weak.
+/// With the finaliser of MurmurHash3: FNV's own low bits are weak.
 fn hash(text: &str) -> u64 {
-    let mix = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
-    let hash = text.bytes().fold(0xcbf2_9ce4_8422_2325, mix);
+    let hash = native::hash(text);
     let hash = (hash ^ (hash >> 33)).wrapping_mul(0xff51_afd7_ed55_8ccd);
     hash ^ (hash >> 33)
 }

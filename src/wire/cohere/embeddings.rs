@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::wire::Object;
-use crate::wire::native::{Back, Loss, Refused, Request, Terms, Translated};
+use crate::wire::native::{Back, Loss, Refused, Request, Terms, Translated, invalid};
 use crate::wire::openai::errors;
 use crate::wire::openai::stream::Broken;
 
@@ -37,7 +37,7 @@ pub fn request(ask: &Object, terms: &Terms<'_>) -> Result<Request, Refused> {
 
 /// The inputs, and what the member is called: texts, or objects of text and images as Cohere has them.
 fn input(given: &[u8]) -> Result<(&'static str, Bytes), Refused> {
-    let refused = |message: &str| Refused::Invalid { param: "input".to_owned(), message: message.to_owned() };
+    let refused = |message: &str| invalid("input", message);
     let first = given.strip_prefix(b"[").map(<[u8]>::trim_ascii_start).and_then(<[u8]>::first);
     match (given.first(), first) {
         (Some(b'"'), _) => Ok(("texts", [b"[", given, b"]"].concat().into())),

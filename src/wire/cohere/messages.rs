@@ -3,7 +3,7 @@
 use bytes::{BufMut, Bytes, BytesMut};
 
 use super::FORMAT;
-use crate::wire::native::{Loss, Refused};
+use crate::wire::native::{Loss, Refused, invalid};
 use crate::wire::{Malformed, Object};
 
 /// The array of messages. With `thoughts`, those of earlier turns are sent back. Fails on content that Cohere has no word
@@ -29,8 +29,8 @@ pub(super) fn messages(ask: &Object, thoughts: bool, losses: &mut Vec<Loss>) -> 
             Some("tool") => one.result(message.raw("tool_call_id").unwrap_or(b"null"), &mut out)?,
             Some("function") => one.result(&json(&called), &mut out)?,
             _ => {
-                let message = "the role must be system, developer, user, assistant or tool".to_owned();
-                return Err(Refused::Invalid { param: format!("messages[{at}].role"), message });
+                let message = "the role must be system, developer, user, assistant or tool";
+                return Err(invalid(format!("messages[{at}].role"), message));
             }
         }
     }
@@ -83,8 +83,7 @@ impl Message<'_> {
 
     fn part(&self, at: usize, part: &Object, images: bool, out: &mut BytesMut) -> Result<(), Refused> {
         let path = || format!("messages[{}].content[{at}]", self.at);
-        let missing =
-            |member: &str| Refused::Invalid { param: format!("{}.{member}", path()), message: "missing".into() };
+        let missing = |member: &str| invalid(format!("{}.{member}", path()), "missing");
         match part.get::<String>("type")?.as_deref() {
             Some("text") => {
                 out.put_slice(br#"{"type":"text","text":"#);

@@ -5,8 +5,9 @@ use serde_json::value::RawValue;
 
 use super::{messages, thinks};
 use crate::wire::Object;
+use crate::wire::native::params::DELIVERY;
 use crate::wire::native::schema::{AS_IT_IS, Profile};
-use crate::wire::native::{Back, Loss, Refused, Request, Terms};
+use crate::wire::native::{Back, Loss, Refused, Request, Terms, invalid};
 
 /// What answers are not held to: <https://docs.cohere.com/docs/structured-outputs>.
 const PROFILE: Profile = Profile {
@@ -31,15 +32,8 @@ const STOPS: usize = 5;
 /// Members that are Cohere's own, and go as they came.
 const OWN: &[&str] = &["documents", "citation_options", "safety_mode", "priority", "strict_tools"];
 
-/// Hints that nothing but speed depends on, and members that are said elsewhere.
+/// Members that are said elsewhere.
 const SILENT: &[&str] = &[
-    "model",
-    "messages",
-    "stream",
-    "stream_options",
-    "prompt_cache_key",
-    "prompt_cache_retention",
-    "prompt_cache_options",
     "max_tokens",
     "max_completion_tokens",
     "tools",
@@ -65,7 +59,7 @@ pub fn request(ask: &Object, terms: &Terms<'_>) -> Result<Request, Refused> {
     writing.tools()?;
     writing.thinking(terms.model)?;
     for (name, value) in ask.members() {
-        if value != b"null" && !SILENT.contains(&name) {
+        if value != b"null" && !DELIVERY.contains(&name) && !SILENT.contains(&name) {
             writing.param(name, value)?;
         }
     }
@@ -159,10 +153,8 @@ impl Writing<'_> {
             "json_object" => {}
             "json_schema" => {
                 let schema = format.object("json_schema")?.and_then(|given| given.raw("schema").map(<[u8]>::to_vec));
-                let schema = schema.ok_or_else(|| Refused::Invalid {
-                    param: "response_format.json_schema.schema".to_owned(),
-                    message: "a JSON schema is missing here".to_owned(),
-                })?;
+                let schema = schema
+                    .ok_or_else(|| invalid("response_format.json_schema.schema", "a JSON schema is missing here"))?;
                 let fitted = PROFILE.fit(&schema)?;
                 if fitted.as_ref().is_some_and(|fitted| fitted.told) {
                     self.lose("response_format", "converted");
@@ -186,7 +178,7 @@ impl Writing<'_> {
         for (param, function) in wrapped.chain(bare) {
             let Some(function) = function? else { return Err(Refused::Unsupported { param }) };
             let Some(name) = function.get::<String>("name")? else {
-                return Err(Refused::Invalid { param: format!("{param}.name"), message: "a tool needs a name".into() });
+                return Err(invalid(format!("{param}.name"), "a tool needs a name"));
             };
             strict |= function.raw("strict") == Some(b"true");
             let mut told = Object::default();

@@ -5,7 +5,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::{made, read, request};
-use crate::wire::native::{Back, Refused, Request, Terms, Translated};
+use crate::wire::native::{Back, Refused, Request, Terms, Translated, invalid};
 use crate::wire::openai::errors;
 use crate::wire::openai::stream::Broken;
 use crate::wire::{Malformed, Object};
@@ -49,7 +49,7 @@ pub fn ollama(ask: &Object, terms: &Terms<'_>) -> Result<Request, Refused> {
 
 /// The inputs, each a text. Fails on token numbers: other tokenizers read other words out of them.
 fn texts(ask: &Object) -> Result<Vec<&RawValue>, Refused> {
-    let wrong = |param: String| Refused::Invalid { param, message: "must be a text, not token numbers".to_owned() };
+    let wrong = |param: String| invalid(param, "must be a text, not token numbers");
     let all: Vec<&RawValue> = match ask.raw("input").unwrap_or_default() {
         [b'[', ..] => ask.get("input")?.unwrap_or_default(),
         _ => ask.get("input")?.into_iter().collect(),

@@ -4,14 +4,14 @@ use bytes::Bytes;
 use serde::Serialize;
 
 use super::{base64, made, read, request, text};
-use crate::wire::native::{Back, Refused, Request, Terms, Translated};
+use crate::wire::native::{Back, Refused, Request, Terms, Translated, invalid};
 use crate::wire::openai::errors::Complaint;
 use crate::wire::openai::stream::Broken;
 use crate::wire::{Malformed, Object};
 
 /// The width and height of a `size` such as `1024x1536`; `None` for `auto` and where none is given. Fails on others.
 pub fn size(ask: &Object) -> Result<Option<(u32, u32)>, Refused> {
-    let wrong = || Refused::Invalid { param: "size".to_owned(), message: "must look like 1024x1024".to_owned() };
+    let wrong = || invalid("size", "must look like 1024x1024");
     match ask.get::<String>("size").map_err(|_| wrong())?.as_deref() {
         None | Some("auto") => Ok(None),
         Some(size) => {

@@ -5,7 +5,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::{made, read, request, text};
-use crate::wire::native::{Back, Loss, Refused, Request, Terms, Translated};
+use crate::wire::native::{Back, Loss, Refused, Request, Terms, Translated, invalid};
 use crate::wire::openai::stream::Broken;
 use crate::wire::{Malformed, Object};
 
@@ -19,10 +19,7 @@ struct Asked {
 impl Asked {
     /// Read it. Fails on documents that are no texts.
     fn of(ask: &Object) -> Result<Self, Refused> {
-        let wrong = |at: usize| Refused::Invalid {
-            param: format!("documents[{at}]"),
-            message: "must be a text, or an object with a `text`".to_owned(),
-        };
+        let wrong = |at: usize| invalid(format!("documents[{at}]"), "must be a text, or an object with a `text`");
         let raw: Vec<&RawValue> = ask.get("documents")?.unwrap_or_default();
         let mut documents = Vec::with_capacity(raw.len());
         for (at, document) in raw.iter().enumerate() {

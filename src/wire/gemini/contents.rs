@@ -11,6 +11,7 @@ use super::model::Model;
 use super::replay::{Kept, signature_in};
 use super::tools::Names;
 use crate::wire::Object;
+use crate::wire::native::params::OF_MESSAGES;
 use crate::wire::native::{Loss, Refused};
 
 /// Stands for a signature that is lost, or that never was because another model made the call.
@@ -19,31 +20,6 @@ const LOST: &[u8] = br#""skip_thought_signature_validator""#;
 
 /// What a history without a beginning begins with: the first turn is the user's.
 const OPENING: &[u8] = br#"{"text":"."}"#;
-
-/// Members of messages that are read, or that only an answer needs.
-const KNOWN: [&str; 21] = [
-    "role",
-    "content",
-    "tool_calls",
-    "tool_call_id",
-    "function_call",
-    "refusal",
-    "reasoning",
-    "reasoning_content",
-    "reasoning_details",
-    "thinking_blocks",
-    "provider_metadata",
-    "provider_specific_fields",
-    "extra_content",
-    "annotations",
-    "images",
-    "cache_control",
-    "prompt_cache_breakpoint",
-    "id",
-    "type",
-    "status",
-    "is_error",
-];
 
 /// The contents of a request as they grow.
 pub(super) struct Contents<'a> {
@@ -93,7 +69,7 @@ impl<'a> Contents<'a> {
             return invalid(format!("messages[{at}].role"), "must be a text");
         };
         for (name, value) in message.members() {
-            if !KNOWN.contains(&name) && !is_null(value) {
+            if !(OF_MESSAGES.contains(&name) || matches!(name, "type" | "status") || is_null(value)) {
                 let own = name == "name" && matches!(role.as_ref(), "tool" | "function");
                 if !own {
                     self.losses.push(Loss { param: format!("messages[{at}].{name}"), action: "dropped" });

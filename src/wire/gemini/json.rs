@@ -1,8 +1,8 @@
 //! JSON that is read and passed on without being decoded.
 
 use crate::wire::Malformed;
-use crate::wire::native::Refused;
 pub(super) use crate::wire::native::json::{Json, compacted as compact, decoded as text};
+use crate::wire::native::{self, Refused};
 
 /// What stands between the quotes of a JSON string; `None` if it is none.
 pub(super) fn inside(raw: &[u8]) -> Option<&[u8]> {
@@ -19,7 +19,7 @@ pub(super) fn is_null(raw: &[u8]) -> bool {
 
 /// A member is not what it must be.
 pub(super) fn invalid<T>(param: impl Into<String>, message: impl Into<String>) -> Result<T, Refused> {
-    Err(Refused::Invalid { param: param.into(), message: message.into() })
+    Err(native::invalid(param, message))
 }
 
 /// There is no word for a member.

@@ -9,6 +9,7 @@ use super::media::Detail;
 use super::model::Model;
 use super::tools::{self, Names, Tools};
 use super::{schema, thinking};
+use crate::wire::native::params::DELIVERY;
 use crate::wire::native::{Back, Loss, Refused, Request, Terms};
 use crate::wire::{Malformed, Object};
 
@@ -16,11 +17,7 @@ use crate::wire::{Malformed, Object};
 const STOPS: usize = 5;
 
 /// Members that are read elsewhere, or that say nothing to the model.
-const HANDLED: [&str; 21] = [
-    "model",
-    "messages",
-    "stream",
-    "stream_options",
+const HANDLED: [&str; 17] = [
     "max_tokens",
     "max_completion_tokens",
     "tools",
@@ -137,7 +134,7 @@ impl Asked<'_> {
     }
 
     fn member(&mut self, name: &str, value: &[u8], tools: &Tools, system: &mut Json) -> Result<(), Refused> {
-        if HANDLED.contains(&name) || says_nothing(name, value) {
+        if DELIVERY.contains(&name) || HANDLED.contains(&name) || says_nothing(name, value) {
             return Ok(());
         }
         match name {
@@ -386,7 +383,7 @@ fn says_nothing(name: &str, value: &[u8]) -> bool {
             value.iter().filter(|byte| !byte.is_ascii_whitespace()).eq(br#"{"type":"text"}"#)
         }
         // caching happens by itself
-        "prompt_cache_key" | "prompt_cache_retention" | "prompt_cache_options" | "cache_control" => true,
+        "cache_control" => true,
         _ => false,
     };
     neutral || is_null(value)

@@ -9,7 +9,7 @@ use super::json::{Json, invalid, is_null, text};
 use super::model::Model;
 use super::schema;
 use crate::wire::Object;
-use crate::wire::native::{Loss, Refused};
+use crate::wire::native::{Loss, Refused, hash};
 
 /// The longest name of a tool, bytes.
 const LONGEST: usize = 64;
@@ -36,11 +36,6 @@ impl Names {
         self.0.push((told.clone(), own.to_owned()));
         Cow::Owned(told)
     }
-}
-
-/// FNV-1a.
-fn hash(text: &str) -> u64 {
-    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
 /// The members `tools` and `toolConfig`.

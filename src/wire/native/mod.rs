@@ -5,6 +5,7 @@
 
 pub mod finish;
 pub(in crate::wire) mod json;
+pub(in crate::wire) mod params;
 pub mod schema;
 
 use bytes::{Bytes, BytesMut};
@@ -232,8 +233,18 @@ pub enum Refused {
 impl Refused {
     /// An operation that the format does not have.
     fn none(op: Op) -> Self {
-        Refused::Invalid { param: "model".to_owned(), message: format!("this provider has no {}", op.name()) }
+        invalid("model", format!("this provider has no {}", op.name()))
     }
+}
+
+/// A member is not what it must be: its path, and what would be right.
+pub(in crate::wire) fn invalid(param: impl Into<String>, message: impl Into<String>) -> Refused {
+    Refused::Invalid { param: param.into(), message: message.into() }
+}
+
+/// FNV-1a: the same in every process, so that histories stay the same; not hard to turn round.
+pub(in crate::wire) fn hash(text: &str) -> u64 {
+    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
 impl From<Malformed> for Refused {

@@ -3,6 +3,7 @@
 use super::model::{Input, Inputs, Kind};
 use crate::wire::Object;
 use crate::wire::native::Loss;
+use crate::wire::native::params::{DELIVERY, says_nothing};
 
 /// Inputs in the making: each has its name once.
 pub(super) struct Sheet {
@@ -45,18 +46,6 @@ impl Sheet {
         body.extend_from_slice(if self.names.is_empty() { b"{}" } else { b"}" });
     }
 }
-
-/// Members that are carried elsewhere, or that mean nothing to a prediction: nothing is lost without them.
-const ELSEWHERE: &[&str] = &[
-    "model",
-    "messages",
-    "stream",
-    "stream_options",
-    "provider_options",
-    "prompt_cache_key",
-    "prompt_cache_retention",
-    "prompt_cache_options",
-];
 
 /// What can't be had whatever the model takes: the answer would not come back in OpenAI's form.
 const BEYOND: &[&str] = &[
@@ -102,7 +91,7 @@ pub(super) fn carry(ask: &Object, inputs: Option<&Inputs>, sheet: &mut Sheet, lo
     let said = |name: &str| ask.raw(name).is_some_and(|value| value != b"null");
     let limit = if said("max_completion_tokens") { "max_completion_tokens" } else { "max_tokens" };
     for (name, value) in ask.members() {
-        if ELSEWHERE.contains(&name) || says_nothing(name, value) {
+        if DELIVERY.contains(&name) || name == "provider_options" || idle(name, value) {
             continue;
         }
         let done = match name {
@@ -182,19 +171,15 @@ fn number(input: &Input, value: &[u8], sheet: &mut Sheet) -> Fit {
 }
 
 /// Whether a parameter has the value it would have if it were absent.
-fn says_nothing(name: &str, value: &[u8]) -> bool {
-    match name {
-        _ if value == b"null" => true,
-        "n" => value == b"1",
-        "presence_penalty" | "frequency_penalty" | "top_logprobs" => matches!(value, b"0" | b"0.0"),
-        "logprobs" | "store" => value == b"false",
-        "logit_bias" | "metadata" => value == b"{}",
+fn idle(name: &str, value: &[u8]) -> bool {
+    let neutral = match name {
+        "metadata" => value == b"{}",
         "tools" | "functions" | "stop" => value == b"[]",
         "parallel_tool_calls" => value == b"true",
         "tool_choice" | "service_tier" => value == br#""auto""# || value == br#""none""#,
         "function_call" => value == br#""none""#,
-        "modalities" => value == br#"["text"]"#,
         "response_format" => value == br#"{"type":"text"}"#,
         _ => false,
-    }
+    };
+    neutral || says_nothing(name, value)
 }

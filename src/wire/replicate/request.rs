@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 
 use super::model::{Input, Inputs, Kind};
 use super::params::{self, Sheet};
-use crate::wire::native::{Back, Loss, Refused, Request, Terms};
+use crate::wire::native::{Back, Loss, Refused, Request, Terms, invalid};
 use crate::wire::{Malformed, Object};
 
 /// Inputs that take pictures: their addresses, or data URLs.
@@ -130,7 +130,7 @@ impl<'a> Talk<'a> {
                 "tool" | "function" => return Err(Refused::Unsupported { param: format!("messages[{at}]") }),
                 other => {
                     let message = format!("`{other}` is no role: system, user and assistant are");
-                    return Err(Refused::Invalid { param: format!("messages[{at}].role"), message });
+                    return Err(invalid(format!("messages[{at}].role"), message));
                 }
             };
             talk.developer |= message.role == "developer";
@@ -157,9 +157,8 @@ impl<'a> Talk<'a> {
             texts.push(text);
             return Ok(());
         }
-        let wrong = |place: String, message: &str| Refused::Invalid { param: place, message: message.to_owned() };
         if !content.get().starts_with('[') {
-            return Err(wrong(format!("messages[{at}].content"), "must be a text or an array of parts"));
+            return Err(invalid(format!("messages[{at}].content"), "must be a text or an array of parts"));
         }
         let parts: Vec<Part<'a>> = serde_json::from_str(content.get()).map_err(Malformed::from)?;
         for (index, part) in parts.iter().enumerate() {
@@ -167,7 +166,7 @@ impl<'a> Talk<'a> {
             match part.kind.as_ref() {
                 "text" | "refusal" => {
                     let text = part.text.or(part.refusal).and_then(|text| inner(text.get()));
-                    texts.push(text.ok_or_else(|| wrong(format!("{}.text", place()), "must be a text"))?);
+                    texts.push(text.ok_or_else(|| invalid(format!("{}.text", place()), "must be a text"))?);
                 }
                 "image_url" => {
                     let url = part.image_url.map(RawValue::get).unwrap_or_default();
@@ -175,7 +174,7 @@ impl<'a> Talk<'a> {
                         true => serde_json::from_str::<Image<'a>>(url).map_err(Malformed::from)?.url.get(),
                         false => url,
                     };
-                    inner(url).ok_or_else(|| wrong(format!("{}.image_url", place()), "must have a `url`"))?;
+                    inner(url).ok_or_else(|| invalid(format!("{}.image_url", place()), "must have a `url`"))?;
                     self.images.push((url, at, index));
                 }
                 // what a model thought is its own: models there do not take it back
