@@ -1,6 +1,7 @@
 //! Wire formats, and nothing else: functions from bytes to bytes that have never heard of a socket or a clock.
 
 pub mod anthropic;
+mod base64;
 pub mod bedrock;
 pub mod cohere;
 pub mod extras;

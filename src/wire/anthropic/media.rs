@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use super::json;
+use crate::wire::base64::{Head, digit, head, unbase64, unpercent};
 
 /// Where a medium is.
 pub(super) enum Source<'a> {
@@ -34,11 +35,7 @@ impl<'a> Source<'a> {
             let base64 = !inside.is_empty() && inside.iter().all(|byte| digit(*byte).is_some() || *byte == b'=');
             return base64.then_some(Source::Data(Data { inside, at: 0, media: String::new(), base64 }));
         }
-        let at = memchr::memchr(b',', &inside)? + 1;
-        let head = std::str::from_utf8(&inside[5..at - 1]).ok()?;
-        let mut parts = head.split(';').map(str::trim);
-        let media = parts.next().unwrap_or_default().to_ascii_lowercase();
-        let base64 = parts.any(|part| part.eq_ignore_ascii_case("base64"));
+        let Head { media, base64, end: at } = head(&inside)?;
         Some(Source::Data(Data { inside, at, media, base64 }))
     }
 }
@@ -58,51 +55,6 @@ impl Data<'_> {
 
 fn starts(text: &[u8], with: &[u8]) -> bool {
     text.get(..with.len()).is_some_and(|head| head.eq_ignore_ascii_case(with))
-}
-
-/// The value of a digit of base64, in either alphabet.
-fn digit(byte: u8) -> Option<u32> {
-    Some(match byte {
-        b'A'..=b'Z' => u32::from(byte - b'A'),
-        b'a'..=b'z' => u32::from(byte - b'a') + 26,
-        b'0'..=b'9' => u32::from(byte - b'0') + 52,
-        b'+' | b'-' => 62,
-        b'/' | b'_' => 63,
-        _ => return None,
-    })
-}
-
-fn unbase64(text: &[u8]) -> Option<Vec<u8>> {
-    let end = text.iter().rposition(|byte| *byte != b'=').map_or(0, |last| last + 1);
-    let mut out = Vec::with_capacity(end / 4 * 3 + 3);
-    for four in text[..end].chunks(4) {
-        let mut bits = 0;
-        for byte in four {
-            bits = bits << 6 | digit(*byte)?;
-        }
-        let [_, bytes @ ..] = (bits << (6 * (4 - four.len()))).to_be_bytes();
-        out.extend_from_slice(bytes.get(..four.len() - 1).filter(|_| four.len() > 1)?);
-    }
-    Some(out)
-}
-
-fn unpercent(text: &[u8]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(text.len());
-    let mut rest = text;
-    while let [byte, behind @ ..] = rest {
-        let hex = (*byte == b'%').then(|| std::str::from_utf8(behind.get(..2)?).ok()).flatten();
-        match hex.and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
-            Some(byte) => {
-                out.push(byte);
-                rest = &behind[2..];
-            }
-            None => {
-                out.push(*byte);
-                rest = behind;
-            }
-        }
-    }
-    out
 }
 
 #[cfg(test)]

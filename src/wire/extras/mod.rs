@@ -12,7 +12,8 @@ pub mod transcripts;
 use bytes::Bytes;
 use serde::Serialize;
 
-use super::native::{Back, Loss, Refused, Request, Terms, Translated};
+pub(crate) use super::base64::{base64, unbase64};
+use super::native::{Back, Loss, Refused, Request, Terms, Translated, invalid};
 use super::openai::stream::Broken;
 use super::{Malformed, Object};
 
@@ -106,7 +107,7 @@ fn request(ask: &Object, terms: &Terms<'_>, body: &impl Serialize, known: &[&str
 /// A text that must be there.
 pub(super) fn text(ask: &Object, param: &str) -> Result<String, Refused> {
     let found = ask.get::<String>(param).ok().flatten().filter(|text| !text.is_empty());
-    found.ok_or_else(|| Refused::Invalid { param: param.to_owned(), message: format!("`{param}` must be a text") })
+    found.ok_or_else(|| invalid(param, format!("`{param}` must be a text")))
 }
 
 /// The vendor's answer, if it is an object and no error.
@@ -121,57 +122,4 @@ fn read(body: Bytes) -> Result<Object, Broken> {
 fn made(value: &impl Serialize) -> Translated {
     let body = serde_json::to_vec(value).expect("texts, numbers and JSON are always JSON");
     Object::parse(body.into()).map_err(Broken::Malformed)
-}
-
-/// Standard base64 with padding (RFC 4648, section 4).
-pub(crate) fn base64(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut out = String::with_capacity(bytes.len().div_ceil(3) * 4);
-    for group in bytes.chunks(3) {
-        let word = group.iter().chain([0, 0].iter()).take(3).fold(0_u32, |word, byte| word << 8 | u32::from(*byte));
-        for digit in 0..4 {
-            let value = (word >> (18 - 6 * digit)) as usize & 63;
-            out.push(if digit <= group.len() { char::from(DIGITS[value]) } else { '=' });
-        }
-    }
-    out
-}
-
-/// What base64 stands for; line ends and padding do not matter. `None` if it is something else.
-pub(crate) fn unbase64(text: &str) -> Option<Vec<u8>> {
-    let mut out = Vec::with_capacity(text.len() / 4 * 3);
-    let (mut word, mut bits) = (0_u32, 0);
-    for byte in text.bytes() {
-        let value = match byte {
-            b'A'..=b'Z' => byte - b'A',
-            b'a'..=b'z' => byte - b'a' + 26,
-            b'0'..=b'9' => byte - b'0' + 52,
-            b'+' | b'-' => 62,
-            b'/' | b'_' => 63,
-            b'=' | b'\r' | b'\n' => continue,
-            _ => return None,
-        };
-        word = word << 6 | u32::from(value);
-        bits += 6;
-        if bits >= 8 {
-            bits -= 8;
-            out.push((word >> bits) as u8);
-        }
-    }
-    Some(out)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn base64_goes_both_ways() {
-        for bytes in [&b""[..], b"a", b"ab", b"abc", b"\xff\xfe\xfd\x00"] {
-            assert_eq!(unbase64(&base64(bytes)).as_deref(), Some(bytes));
-        }
-        assert_eq!(base64(b"ab"), "YWI=");
-        assert_eq!(unbase64("YWI\n="), Some(b"ab".to_vec()));
-        assert_eq!(unbase64("not base64!"), None);
-    }
 }
