@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use serde_json::{Map, Value};
 
 use crate::wire::Malformed;
+use crate::wire::native::schema::{BOUNDS, is_object, words};
 
 /// How deep a schema may go.
 const DEEPEST: usize = 64;
@@ -13,27 +14,8 @@ const DEEPEST: usize = 64;
 const FORMATS: [&str; 10] =
     ["date-time", "time", "date", "duration", "email", "hostname", "uri", "ipv4", "ipv6", "uuid"];
 
-/// Bounds that can't be enforced: they are told to the model in words.
-const BOUNDS: [&str; 18] = [
-    "minimum",
-    "maximum",
-    "exclusiveMinimum",
-    "exclusiveMaximum",
-    "multipleOf",
-    "minLength",
-    "maxLength",
-    "pattern",
-    "minItems",
-    "maxItems",
-    "uniqueItems",
-    "contains",
-    "minContains",
-    "maxContains",
-    "minProperties",
-    "maxProperties",
-    "patternProperties",
-    "propertyNames",
-];
+/// Rules that can't be enforced, beside bounds: they are told to the model in words too.
+const RULES: [&str; 5] = ["contains", "minContains", "maxContains", "patternProperties", "propertyNames"];
 
 /// A schema that can be enforced; `None` if it is one that can't be: one that refers to itself, or goes too deep.
 pub(super) fn enforced(raw: &[u8]) -> Result<Option<Vec<u8>>, Malformed> {
@@ -97,12 +79,7 @@ fn rework(schema: &mut Value, depth: usize) -> bool {
         members.entry("anyOf").or_insert(one);
     }
     describe(members);
-    let is_object = match members.get("type") {
-        Some(Value::String(kind)) => kind == "object",
-        Some(Value::Array(kinds)) => kinds.iter().any(|kind| kind == "object"),
-        _ => members.contains_key("properties"),
-    };
-    if is_object {
+    if is_object(members) {
         members.insert("additionalProperties".to_owned(), Value::Bool(false));
     }
     members.iter_mut().all(|(name, value)| match (name.as_str(), value) {
@@ -119,23 +96,15 @@ fn rework(schema: &mut Value, depth: usize) -> bool {
 
 /// Move bounds and unknown formats into the description.
 fn describe(members: &mut Map<String, Value>) {
-    let mut words: Vec<String> = Vec::new();
-    for name in BOUNDS {
-        // an array of at least one is enforced
-        let stays = name == "minItems" && members.get(name).is_some_and(|value| matches!(value.as_u64(), Some(0 | 1)));
-        if let Some(value) = Some(name).filter(|_| !stays).and_then(|name| members.shift_remove(name)) {
-            words.push(format!("{name}: {value}"));
-        }
-    }
+    // an array of at least one is enforced
+    let stays = members.get("minItems").is_some_and(|value| matches!(value.as_u64(), Some(0 | 1)));
     let odd = |value: &Value| value.as_str().is_some_and(|format| !FORMATS.contains(&format));
-    if members.get("format").is_some_and(odd) {
-        let format = members.shift_remove("format").unwrap_or_default();
-        words.push(format!("format: {format}"));
-    }
+    let odd = members.get("format").is_some_and(odd);
+    let bounds = BOUNDS.iter().copied().filter(|name| *name != "format" && !(stays && *name == "minItems"));
+    let words = words(members, bounds.chain(RULES).chain(odd.then_some("format")));
     if words.is_empty() {
         return;
     }
-    let words = words.join(", ");
     let text = match members.get("description").and_then(Value::as_str) {
         Some(text) if !text.is_empty() => format!("{text} ({words})"),
         _ => words,

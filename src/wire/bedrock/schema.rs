@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::json::{self, Members};
 use super::models::{Family, Model};
+use crate::wire::native::schema::{BOUNDS, is_object, tell};
 
 /// A schema is not followed deeper than this.
 const DEEPEST: usize = 32;
@@ -53,21 +54,6 @@ pub(super) fn of_answer(raw: &str) -> Option<String> {
     Some(schema.to_string())
 }
 
-const BOUNDS: &[&str] = &[
-    "minimum",
-    "maximum",
-    "exclusiveMinimum",
-    "exclusiveMaximum",
-    "multipleOf",
-    "minLength",
-    "maxLength",
-    "pattern",
-    "maxItems",
-    "uniqueItems",
-    "minProperties",
-    "maxProperties",
-];
-
 fn close(schema: &mut Value, depth: usize) {
     if depth > DEEPEST {
         return;
@@ -78,32 +64,18 @@ fn close(schema: &mut Value, depth: usize) {
         }
         return;
     };
-    let mut told: Vec<String> = Vec::new();
-    for bound in BOUNDS {
+    let bound = |name: &&str| match *name {
+        "format" | "minItems" => false,
         // a property may well be called so: then it is an object
-        if object.get(*bound).is_some_and(|value| !value.is_object())
-            && let Some(value) = object.shift_remove(*bound)
-        {
-            told.push(format!("{bound}: {value}"));
-        }
-    }
-    if let Some(least) = object.get("minItems").and_then(Value::as_u64).filter(|least| *least > 1) {
-        object.shift_remove("minItems");
-        told.push(format!("minItems: {least}"));
-    }
-    if !told.is_empty() {
-        let description = object.get("description").and_then(Value::as_str).unwrap_or_default();
-        let gap = if description.is_empty() { "" } else { " " };
-        let description = format!("{description}{gap}({})", told.join(", "));
-        object.insert("description".to_owned(), Value::from(description));
-    }
+        name => object.get(name).is_some_and(|value| !value.is_object()),
+    };
+    let several = object.get("minItems").and_then(Value::as_u64).is_some_and(|least| least > 1);
+    let told: Vec<&str> = BOUNDS.iter().copied().filter(bound).chain(several.then_some("minItems")).collect();
+    tell(object, told.into_iter());
     if let Some(choices) = object.shift_remove("oneOf") {
         object.entry("anyOf").or_insert(choices);
     }
-    let is_object = object.get("type").is_some_and(|kind| {
-        kind == "object" || kind.as_array().is_some_and(|kinds| kinds.iter().any(|kind| kind == "object"))
-    });
-    if is_object || (object.contains_key("properties") && !object.contains_key("type")) {
+    if is_object(object) {
         object.insert("additionalProperties".to_owned(), Value::Bool(false));
     }
     for (name, inner) in object.iter_mut() {

@@ -95,13 +95,7 @@ impl Profile {
         for name in self.gone {
             changed |= object.shift_remove(*name).is_some();
         }
-        let rules: Vec<String> =
-            self.told.iter().filter_map(|name| Some(format!("{name}: {}", object.shift_remove(*name)?))).collect();
-        if !rules.is_empty() {
-            let description = object.get("description").and_then(Value::as_str).unwrap_or_default();
-            let gap = if description.is_empty() { "" } else { " " };
-            let description = format!("{description}{gap}({})", rules.join(", "));
-            object.insert("description".to_owned(), description.into());
+        if tell(object, self.told.iter().copied()) {
             (changed, *told) = (true, true);
         }
         if self.types_in_branches && object.get("anyOf").is_some_and(Value::is_array) {
@@ -130,7 +124,26 @@ impl Profile {
     }
 }
 
-fn is_object(schema: &Map<String, Value>) -> bool {
+/// Rules as words, which are rules no more; empty if there are none of these names.
+pub(in crate::wire) fn words<'a>(object: &mut Map<String, Value>, names: impl Iterator<Item = &'a str>) -> String {
+    let rules = names.filter_map(|name| Some(format!("{name}: {}", object.shift_remove(name)?)));
+    rules.collect::<Vec<_>>().join(", ")
+}
+
+/// Move rules of these names into the description; says whether there were any.
+pub(in crate::wire) fn tell<'a>(object: &mut Map<String, Value>, names: impl Iterator<Item = &'a str>) -> bool {
+    let words = words(object, names);
+    if !words.is_empty() {
+        let description = object.get("description").and_then(Value::as_str).unwrap_or_default();
+        let gap = if description.is_empty() { "" } else { " " };
+        let description = format!("{description}{gap}({words})");
+        object.insert("description".to_owned(), description.into());
+    }
+    !words.is_empty()
+}
+
+/// Whether a schema is that of an object.
+pub(in crate::wire) fn is_object(schema: &Map<String, Value>) -> bool {
     match schema.get("type") {
         Some(Value::String(kind)) => kind == "object",
         Some(Value::Array(kinds)) => kinds.iter().any(|kind| kind == "object"),
