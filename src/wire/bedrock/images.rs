@@ -7,10 +7,14 @@ use bytes::Bytes;
 
 use super::json::{self, Json, Members, invalid};
 use super::models;
+use crate::wire::extras::images::nearest;
 use crate::wire::native::{Back, Loss, Refused, Request, Terms, Translated};
 use crate::wire::openai::errors::{self, Complaint};
 use crate::wire::openai::stream::Broken;
 use crate::wire::{Malformed, Object};
+
+/// What Stability's models draw.
+const SHAPES: &[&str] = &["21:9", "16:9", "3:2", "5:4", "1:1", "4:5", "2:3", "9:16", "9:21"];
 
 /// Translate a request for images (OpenAI's `images/generations`). Fails on models that draw nothing, and without a
 /// prompt.
@@ -76,7 +80,7 @@ pub fn request(ask: &Object, terms: &Terms<'_>) -> Result<Request, Refused> {
             out.member("prompt", prompt);
             out.member("mode", r#""text-to-image""#);
             let ratio = json::raw(ask, "aspect_ratio").map(str::to_owned);
-            if let Some(ratio) = ratio.or(size.map(|(width, height)| json::quoted(nearest(width, height)))) {
+            if let Some(ratio) = ratio.or(size.map(|size| json::quoted(nearest(size, SHAPES)))) {
                 out.member("aspect_ratio", &ratio);
             }
             ["output_format", "seed", "negative_prompt"].iter().for_each(|name| copied(&mut out, name, name));
@@ -105,24 +109,6 @@ fn size(ask: &Object) -> Result<Option<(u32, u32)>, Refused> {
         Some((width, height)) if width > 0 && height > 0 => Ok(Some((width, height))),
         _ => Err(invalid("size", r#"must look like "1024x1024", or be "auto""#)),
     }
-}
-
-/// The aspect ratio that comes closest.
-fn nearest(width: u32, height: u32) -> &'static str {
-    const RATIOS: &[(&str, f64)] = &[
-        ("21:9", 21.0 / 9.0),
-        ("16:9", 16.0 / 9.0),
-        ("3:2", 1.5),
-        ("5:4", 1.25),
-        ("1:1", 1.0),
-        ("4:5", 0.8),
-        ("2:3", 2.0 / 3.0),
-        ("9:16", 9.0 / 16.0),
-        ("9:21", 9.0 / 21.0),
-    ];
-    let asked = (f64::from(width) / f64::from(height)).ln();
-    let off = |ratio: f64| (ratio.ln() - asked).abs();
-    RATIOS.iter().min_by(|(_, one), (_, other)| off(*one).total_cmp(&off(*other))).map_or("1:1", |(name, _)| name)
 }
 
 /// Translate an answer: pictures in base64. Fails if there is none, because it was filtered or the answer is an error.

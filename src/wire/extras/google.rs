@@ -89,7 +89,8 @@ fn gemini(ask: &Object, terms: &Terms<'_>) -> Result<Request, Refused> {
     Ok(request(ask, terms, &body, &["prompt", "n", "size"]))
 }
 
-fn refusal(what: &str, reason: &str) -> Broken {
+/// An answer that was held back.
+pub(super) fn refusal(what: &str, reason: &str) -> Broken {
     let (message, code) = (Some(format!("{what}: {reason}")), Some("content_filter".to_owned()));
     Broken::Said(Complaint { message, code, status: Some(400), ..Complaint::default() })
 }
@@ -101,6 +102,24 @@ pub(super) fn blocked(answer: &Object, what: &str) -> Option<Broken> {
     let reason = candidates.iter().filter_map(finished).find(|reason| reason != "STOP" && reason != "MAX_TOKENS");
     let of_prompt = || answer.object("promptFeedback").ok().flatten()?.get("blockReason").ok().flatten();
     reason.or_else(of_prompt).map(|reason| refusal(what, &reason))
+}
+
+/// The tokens of an answer.
+#[derive(Serialize)]
+pub(super) struct Tokens {
+    input_tokens: u64,
+    output_tokens: u64,
+    total_tokens: u64,
+}
+
+impl Tokens {
+    /// Those in `usageMetadata`, if it is there.
+    pub(super) fn of(answer: &Object) -> Option<Self> {
+        let usage = answer.object("usageMetadata").ok()??;
+        let count = |name: &str| usage.get::<u64>(name).ok().flatten().unwrap_or_default();
+        let (input_tokens, output_tokens) = (count("promptTokenCount"), count("candidatesTokenCount"));
+        Some(Self { input_tokens, output_tokens, total_tokens: input_tokens.saturating_add(output_tokens) })
+    }
 }
 
 /// The images of either. Fails with what keeps them back if there is none.
@@ -126,16 +145,8 @@ pub fn drawn(body: Bytes, back: &Back) -> Translated {
         blocked.map_or(Ok(()), Err)?;
     }
     let mut answered = images(found, back)?;
-    if let Some(usage) = answer.object("usageMetadata").ok().flatten() {
-        let count = |name: &str| usage.get::<u64>(name).ok().flatten().unwrap_or_default();
-        #[derive(Serialize)]
-        struct Tokens {
-            input_tokens: u64,
-            output_tokens: u64,
-            total_tokens: u64,
-        }
-        let (input_tokens, output_tokens) = (count("promptTokenCount"), count("candidatesTokenCount"));
-        answered.set("usage", &Tokens { input_tokens, output_tokens, total_tokens: input_tokens + output_tokens });
+    if let Some(tokens) = Tokens::of(&answer) {
+        answered.set("usage", &tokens);
     }
     Ok(answered)
 }

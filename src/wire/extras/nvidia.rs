@@ -3,11 +3,11 @@
 use bytes::Bytes;
 use serde::Serialize;
 
+use super::google::refusal;
 use super::images::{Image, images, nearest, only_one, size};
 use super::{read, request, text};
 use crate::wire::Object;
 use crate::wire::native::{Back, Refused, Request, Terms, Translated};
-use crate::wire::openai::errors::Complaint;
 use crate::wire::openai::stream::Broken;
 
 /// <https://docs.api.nvidia.com/nim/reference/visual-models-apis>. Stable Diffusion takes a shape, FLUX a size.
@@ -54,8 +54,7 @@ pub fn drawn(body: Bytes, back: &Back) -> Translated {
     let artifacts = answer.objects("artifacts").map_err(Broken::Malformed)?;
     let filtered = |artifact: &Object| artifact.raw("finishReason") == Some(br#""CONTENT_FILTERED""#);
     if !artifacts.is_empty() && artifacts.iter().all(filtered) {
-        let (message, code) = (Some("no image: CONTENT_FILTERED".to_owned()), Some("content_filter".to_owned()));
-        return Err(Broken::Said(Complaint { message, code, status: Some(400), ..Complaint::default() }));
+        return Err(refusal("no image", "CONTENT_FILTERED"));
     }
     let good = artifacts.iter().filter(|artifact| !filtered(artifact));
     images(good.filter_map(|artifact| artifact.get("base64").ok().flatten()).map(Image::of).collect(), back)

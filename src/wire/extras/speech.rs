@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use serde::Serialize;
 
-use super::google::blocked;
+use super::google::{Tokens, blocked};
 use super::{made, read, request, text};
 use crate::wire::native::{Back, Refused, Request, Terms, Translated};
 use crate::wire::openai::stream::Broken;
@@ -74,12 +74,6 @@ pub fn google(ask: &Object, terms: &Terms<'_>) -> Result<Request, Refused> {
 /// The samples, in base64, and how many a second they are. Fails with what keeps them back.
 pub fn of_google(body: Bytes, _: &Back) -> Translated {
     #[derive(Serialize)]
-    struct Tokens {
-        input_tokens: u64,
-        output_tokens: u64,
-        total_tokens: u64,
-    }
-    #[derive(Serialize)]
     struct Spoken {
         audio: String,
         pcm_rate: u32,
@@ -94,12 +88,7 @@ pub fn of_google(body: Bytes, _: &Back) -> Translated {
             let Some(audio) = data.get("data").map_err(Broken::Malformed)? else { continue };
             let kind: String = data.get("mimeType").ok().flatten().unwrap_or_default();
             let rate = kind.split("rate=").nth(1).and_then(|rate| rate.split(';').next()?.trim().parse().ok());
-            let usage = answer.object("usageMetadata").ok().flatten().map(|usage| {
-                let count = |name: &str| usage.get::<u64>(name).ok().flatten().unwrap_or_default();
-                let (input_tokens, output_tokens) = (count("promptTokenCount"), count("candidatesTokenCount"));
-                Tokens { input_tokens, output_tokens, total_tokens: input_tokens.saturating_add(output_tokens) }
-            });
-            return made(&Spoken { audio, pcm_rate: rate.unwrap_or(RATE), usage });
+            return made(&Spoken { audio, pcm_rate: rate.unwrap_or(RATE), usage: Tokens::of(&answer) });
         }
     }
     Err(blocked(&answer, "no speech").unwrap_or_else(|| Broken::Malformed(Malformed::new("the answer has no sound"))))
