@@ -8,6 +8,7 @@ import pytest
 from openai import AsyncOpenAI, OpenAI
 
 import harness
+from recorder import Recorder
 
 BASE_URL = os.environ["CLIENTS_BASE_URL"]
 API_KEY = os.environ["CLIENTS_API_KEY"]
@@ -60,3 +61,27 @@ def gateway():
     yield start
     for one in started:
         one.stop()
+
+
+@pytest.fixture(scope="module")
+def recorder(request):
+    """In the vendor's place: what it is asked is kept, and the module's `vendor(body)` answers."""
+    with Recorder(request.module.vendor) as recorder:
+        yield recorder
+
+
+@pytest.fixture
+def recorded(recorder):
+    """The same, as if nothing had been asked before."""
+    recorder.sent.clear()
+    return recorder
+
+
+@pytest.fixture(scope="module")
+def sdk(request, recorder):
+    """OpenAI's SDK through a gateway whose one target is the recorder, as the module's `ROW`, with its `KEY`."""
+    target = {"virtual_key": request.module.ROW, "base_url": recorder.url, "api_key": "${KEY}"}
+    config = {"strategy": {"mode": "single"}, "targets": [target]}
+    with harness.Gateway(os.environ["CLIENTS_BINARY"], config, {"KEY": request.module.KEY}) as gateway:
+        with OpenAI(base_url=gateway.base_url, api_key=harness.MASTER_KEY, max_retries=0, timeout=20) as client:
+            yield client

@@ -4,16 +4,13 @@ the gateway, and both requests must be one; answers and streams are made of its 
 from __future__ import annotations
 
 import json
-import os
 
 import cohere
 import pytest
 from cohere import types
 from cohere.v2 import types as v2
-from openai import OpenAI
 from pydantic import BaseModel, TypeAdapter
 
-from harness import MASTER_KEY, Gateway
 from recorder import Recorder, differences
 from test_openai import HELLO, PIXEL, WEATHER
 
@@ -22,7 +19,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:The `__fields__` attribute"),  # in the SDK itself
 ]
 
-KEY = "co-of-the-test"
+ROW, KEY = "cohere", "co-of-the-test"
 PLAIN, THINKER = "command-a-03-2025", "command-a-reasoning-08-2025"
 SCHEMA = {"type": "object", "properties": {"port": {"type": "string"}}, "required": ["port"]}
 
@@ -99,30 +96,9 @@ def vendor(body: dict) -> object:
     return "".join(frames).encode()
 
 
-@pytest.fixture(scope="module")
-def recorder():
-    with Recorder(vendor) as recorder:
-        yield recorder
-
-
-@pytest.fixture(scope="module")
-def sdk(recorder):
-    target = {"virtual_key": "cohere", "base_url": recorder.url, "api_key": "${KEY}"}
-    config = {"strategy": {"mode": "single"}, "targets": [target]}
-    with Gateway(os.environ["CLIENTS_BINARY"], config, {"KEY": KEY}) as gateway:
-        with OpenAI(base_url=gateway.base_url, api_key=MASTER_KEY, max_retries=0, timeout=20) as client:
-            yield client
-
-
 @pytest.fixture
-def upstream(recorder):
-    recorder.sent.clear()
-    return recorder
-
-
-@pytest.fixture
-def theirs(upstream):
-    return cohere.ClientV2(KEY, base_url=upstream.url, max_retries=0, timeout=20)
+def theirs(recorded):
+    return cohere.ClientV2(KEY, base_url=recorded.url, max_retries=0, timeout=20)
 
 
 # ---- requests -----------------------------------------------------------------------------------------------------------
@@ -200,15 +176,15 @@ ASKED = {
 }
 
 
-def same(upstream: Recorder) -> None:
+def same(recorded: Recorder) -> None:
     """The two requests that came are one, but for the name that the gateway gives itself."""
-    first, second = upstream.sent
+    first, second = recorded.sent
     assert differences(first, second) == {"header x-client-name": (None, "ferrogw")}
 
 
 @pytest.mark.parametrize("streamed", [False, True], ids=["whole", "streamed"])
 @pytest.mark.parametrize("case", ASKED)
-def test_the_sdk_sends_the_same(case, streamed, theirs, sdk, upstream):
+def test_the_sdk_sends_the_same(case, streamed, theirs, sdk, recorded):
     ours, own = ASKED[case]
     asks = theirs.chat_stream if streamed else theirs.chat
     told = asks(**{"model": PLAIN, "messages": [USER], **own})
@@ -217,10 +193,10 @@ def test_the_sdk_sends_the_same(case, streamed, theirs, sdk, upstream):
     reply = sdk.chat.completions.create(**{"model": PLAIN, "messages": HELLO, "stream": streamed, **ours})
     if streamed:
         list(reply)
-    same(upstream)
+    same(recorded)
 
 
-def test_the_sdk_embeds_the_same(theirs, sdk, upstream):
+def test_the_sdk_embeds_the_same(theirs, sdk, recorded):
     theirs.embed(
         model="embed-v4.0", texts=["a", "b"], input_type="search_document", embedding_types=["float"], output_dimension=256
     )
@@ -228,15 +204,15 @@ def test_the_sdk_embeds_the_same(theirs, sdk, upstream):
         model="embed-v4.0", input=["a", "b"], dimensions=256, encoding_format="float",
         extra_body={"input_type": "search_document"},
     )
-    same(upstream)
+    same(recorded)
     assert [one.embedding for one in reply.data] == [pytest.approx([0.6, 0.8])] * 2
 
 
-def test_the_sdk_ranks_the_same(theirs, sdk, upstream):
+def test_the_sdk_ranks_the_same(theirs, sdk, recorded):
     ask = {"model": "rerank-v3.5", "query": "tide", "documents": ["a", "b"], "top_n": 1, "max_tokens_per_doc": 512}
     told = theirs.rerank(**ask)
     reply = sdk.post("/rerank", body=ask, cast_to=object)
-    same(upstream)
+    same(recorded)
     assert [(one.index, one.relevance_score) for one in told.results] == [(1, 0.9)]
     assert reply["results"] == [{"index": 1, "relevance_score": 0.9}]
 

@@ -4,20 +4,17 @@ gateway, and both requests must be one; answers and streams are made of its mode
 from __future__ import annotations
 
 import json
-import os
 
 import pytest
 from mistralai.client import Mistral, models
-from openai import OpenAI
 from pydantic import BaseModel
 
-from harness import MASTER_KEY, Gateway
 from recorder import Recorder, differences
 from test_openai import HELLO, PIXEL, WEATHER
 
 pytestmark = pytest.mark.gateway
 
-KEY = "mistral-of-the-test"
+ROW, KEY = "mistral", "mistral-of-the-test"
 PLAIN, THINKER = "mistral-large-2512", "magistral-medium-latest"
 SCHEMA = {"type": "object", "properties": {"port": {"type": "string"}}, "required": ["port"], "additionalProperties": False}
 
@@ -83,30 +80,9 @@ def vendor(body: dict) -> object:
     return "".join([*frames, "data: [DONE]\n\n"]).encode()
 
 
-@pytest.fixture(scope="module")
-def recorder():
-    with Recorder(vendor) as recorder:
-        yield recorder
-
-
-@pytest.fixture(scope="module")
-def sdk(recorder):
-    target = {"virtual_key": "mistral", "base_url": recorder.url, "api_key": "${KEY}"}
-    config = {"strategy": {"mode": "single"}, "targets": [target]}
-    with Gateway(os.environ["CLIENTS_BINARY"], config, {"KEY": KEY}) as gateway:
-        with OpenAI(base_url=gateway.base_url, api_key=MASTER_KEY, max_retries=0, timeout=20) as client:
-            yield client
-
-
 @pytest.fixture
-def upstream(recorder):
-    recorder.sent.clear()
-    return recorder
-
-
-@pytest.fixture
-def theirs(upstream):
-    with Mistral(api_key=KEY, server_url=upstream.url, timeout_ms=20_000) as client:
+def theirs(recorded):
+    with Mistral(api_key=KEY, server_url=recorded.url, timeout_ms=20_000) as client:
         yield client
 
 
@@ -200,16 +176,16 @@ ASKED = {
 DEFAULTS = {"prefix": False, "index": 0}
 
 
-def same(upstream: Recorder) -> None:
+def same(recorded: Recorder) -> None:
     """The two requests that came are one."""
-    first, second = upstream.sent
+    first, second = recorded.sent
     found = differences(first, second)
     assert {name: pair for name, pair in found.items() if pair != (DEFAULTS.get(name.split(".")[-1]), None)} == {}
 
 
 @pytest.mark.parametrize("streamed", [False, True], ids=["whole", "streamed"])
 @pytest.mark.parametrize("case", ASKED)
-def test_the_sdk_sends_the_same(case, streamed, theirs, sdk, upstream):
+def test_the_sdk_sends_the_same(case, streamed, theirs, sdk, recorded):
     ours, own = ASKED[case]
     asks = theirs.chat.stream if streamed else theirs.chat.complete
     told = asks(**{"model": PLAIN, "messages": [models.UserMessage(content=HELLO[0]["content"])], **own})
@@ -218,13 +194,13 @@ def test_the_sdk_sends_the_same(case, streamed, theirs, sdk, upstream):
     reply = sdk.chat.completions.create(**{"model": PLAIN, "messages": HELLO, "stream": streamed, **ours})
     if streamed:
         list(reply)
-    same(upstream)
+    same(recorded)
 
 
-def test_the_sdk_embeds_the_same(theirs, sdk, upstream):
+def test_the_sdk_embeds_the_same(theirs, sdk, recorded):
     theirs.embeddings.create(model="codestral-embed", inputs=["a", "b"], output_dimension=256)
     sdk.embeddings.create(model="codestral-embed", input=["a", "b"], dimensions=256, encoding_format="float")
-    same(upstream)
+    same(recorded)
 
 
 # ---- answers ------------------------------------------------------------------------------------------------------------
