@@ -161,6 +161,10 @@ fn target(target: &Target, path: &str, found: &mut Findings) {
     if target.replay_speed.is_some() && !target.base_url.as_ref().is_some_and(replays) {
         found.warn(at("replay_speed"), "no_effect", "has no effect: only a `base_url` as `replay://DIR` is played");
     }
+    let plays = |address: &Text| address.as_written().starts_with("replay://");
+    if target.http2 && target.base_url.as_ref().is_some_and(plays) {
+        found.warn(at("http2"), "no_effect", "has no effect: what is played asks nobody");
+    }
     faults::check(&target.faults, &at("faults"), found);
     let codes = target.retry.on_status_codes.as_deref().unwrap_or_default();
     if codes.iter().any(|code| !(100..600).contains(code)) {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::faults::Injection;
+use super::faults::{Injection, is_false};
 use super::keys::Keys;
 use super::period;
 use super::resilience::{CircuitBreaker, Concurrency, MinThroughput};
@@ -53,6 +53,11 @@ pub struct Target {
     /// How long this target may take. Defaults are the provider's.
     #[serde(skip_serializing_if = "Timeouts::is_empty")]
     pub timeouts: Timeouts,
+    /// Speak HTTP/2 to the provider's host, all requests of a worker on one connection: over TLS if the host agrees to it
+    /// (ALPN), without TLS unasked (prior knowledge). A host that does not speak it counts as unreachable. Default: false,
+    /// which is HTTP/1.1.
+    #[serde(skip_serializing_if = "is_false")]
+    pub http2: bool,
     /// Its share where a strategy weighs. 0 takes the target out of service: it is never chosen. Default: 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0))]

@@ -41,7 +41,7 @@ use http::header::{HOST, HeaderMap, HeaderName, HeaderValue};
 use http::{StatusCode, Uri};
 
 use self::auth::{Credential, Fetcher};
-use self::client::{Client, Lines, Origin, Outgoing, Timeouts};
+use self::client::{Client, Lines, Origin, Outgoing, Protocol, Timeouts};
 use self::encode::Sent;
 use self::faults::Faults;
 use self::inbound::Response;
@@ -112,6 +112,8 @@ pub struct Setup {
     pub headers: HeaderMap,
     /// Time limits; the row's where the target has none.
     pub timeouts: Timeouts,
+    /// What its hosts speak.
+    pub protocol: Protocol,
     /// What to do with parameters the provider does not take.
     pub policy: Policy,
     /// Keeps secrets out of what the provider says.
@@ -139,7 +141,9 @@ impl Provider {
         };
         let base = place.as_ref().map_or("", |place| &place.base);
         let stage = Stage::of(spec.id, base, &mut setup, client);
-        let Setup { target, settings, pool, headers: own, timeouts, policy, redactor, fetcher, catalog, .. } = setup;
+        let Setup {
+            target, settings, pool, headers: own, timeouts, protocol, policy, redactor, fetcher, catalog, ..
+        } = setup;
         let total = timeouts.total.unwrap_or(spec.pace.total());
         let Some(place) = place else {
             return Ok(Self {
@@ -162,14 +166,16 @@ impl Provider {
             });
         };
         let base: Uri = place.base.replace("{model}", "model").parse().map_err(|_| root::invalid(&place.base))?;
-        let origin = client.origin(&base, timeouts).map_err(|error| Invalid::at("base_url", error.to_string()))?;
+        let origin =
+            client.origin(&base, timeouts, protocol).map_err(|error| Invalid::at("base_url", error.to_string()))?;
         let course = match spec.exchange {
             Exchange::Once => Course::Once,
             Exchange::Predictions => Course::Predictions(Box::new(Predictions::new(client))),
             Exchange::Promised(address) => {
                 let usual = matches!(spec.root, Root::At(root) if root.parse().is_ok_and(|root: Uri| root.host() == base.host()));
                 let own = (!usual).then_some(&base);
-                let promises = Promises::new(address, own, client, timeouts).ok_or_else(|| root::invalid(address))?;
+                let promises =
+                    Promises::new(address, own, client, (timeouts, protocol)).ok_or_else(|| root::invalid(address))?;
                 Course::Promised(Box::new(promises))
             }
         };
@@ -188,7 +194,8 @@ impl Provider {
         let hosts = if settings.get("base_url").is_some() { &[] } else { spec.hosts };
         let elsewhere = hosts.iter().map(|base| {
             let uri = base.parse().map_err(|_| root::invalid(base))?;
-            let origin = client.origin(&uri, timeouts).map_err(|error| Invalid::at("base_url", error.to_string()))?;
+            let origin =
+                client.origin(&uri, timeouts, protocol).map_err(|error| Invalid::at("base_url", error.to_string()))?;
             Ok((*base, origin))
         });
         let elsewhere = elsewhere.collect::<Result<Vec<_>, Invalid>>()?;

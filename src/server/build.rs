@@ -13,7 +13,7 @@ use crate::catalog::Catalog;
 use crate::config::{self, Config, Env, Invalid, Mode, OnUnsupported, Secret, Text};
 use crate::pipeline::{Rules, inherit};
 use crate::providers::auth::Fetcher;
-use crate::providers::client::{Client, Timeouts};
+use crate::providers::client::{Client, Protocol, Timeouts};
 use crate::providers::faults::Faults;
 use crate::providers::settings::Settings;
 use crate::providers::spec::{Policy, Spec};
@@ -192,6 +192,7 @@ impl Around<'_> {
                 idle: limits.idle.unwrap_or(spec.pace.idle()),
                 total: Some(limits.total.unwrap_or(spec.pace.total())),
             },
+            protocol: if given.http2 { Protocol::Http2 } else { Protocol::Http1 },
             policy: match config.compatibility.on_unsupported_param {
                 OnUnsupported::Warn => Policy::Warn,
                 OnUnsupported::Drop => Policy::Drop,

@@ -10,8 +10,9 @@ use tokio_rustls::TlsAcceptor;
 
 use super::*;
 
-/// A certificate authority in a file, and TLS for a server with these names that it vouches for.
-fn authority(names: &[&str]) -> (NamedTempFile, TlsAcceptor) {
+/// A certificate authority in a file, and TLS for a server with these names that it vouches for, which offers these
+/// protocols.
+pub(super) fn authority(names: &[&str], protocols: &[&[u8]]) -> (NamedTempFile, TlsAcceptor) {
     let mut params = CertificateParams::default();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let key = KeyPair::generate().unwrap();
@@ -22,16 +23,17 @@ fn authority(names: &[&str]) -> (NamedTempFile, TlsAcceptor) {
     let names: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
     let leaf = CertificateParams::new(names).unwrap().signed_by(&key, &issuer).unwrap();
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let config = rustls::ServerConfig::builder_with_provider(provider)
+    let mut config = rustls::ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .unwrap()
         .with_no_client_auth()
         .with_single_cert(vec![leaf.der().clone()], PrivateKeyDer::try_from(key.serialize_der()).unwrap())
         .unwrap();
+    config.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
     (file, TlsAcceptor::from(Arc::new(config)))
 }
 
-fn trusting(file: &NamedTempFile) -> Options {
+pub(super) fn trusting(file: &NamedTempFile) -> Options {
     Options { ca_file: Some(file.path().to_owned()), ..Options::default() }
 }
 
@@ -54,7 +56,7 @@ async fn secure(tls: TlsAcceptor) -> SocketAddr {
 
 #[tokio::test]
 async fn tls_is_spoken_with_whom_a_trusted_authority_vouches_for() {
-    let (file, tls) = authority(&["localhost", "127.0.0.1"]);
+    let (file, tls) = authority(&["localhost", "127.0.0.1"], &[]);
     let address = secure(tls).await;
     let by_address = origin_with(&format!("https://{address}"), QUICK, trusting(&file));
     for _ in 0..2 {
@@ -67,10 +69,10 @@ async fn tls_is_spoken_with_whom_a_trusted_authority_vouches_for() {
 
 #[tokio::test]
 async fn a_certificate_of_nobody_we_know_or_for_another_name_is_refused() {
-    let (_unused, tls) = authority(&["127.0.0.1"]);
+    let (_unused, tls) = authority(&["127.0.0.1"], &[]);
     let address = secure(tls).await;
     let unknown = ask(&origin_with(&format!("https://{address}"), QUICK, Options::default())).await.unwrap_err();
-    let (file, tls) = authority(&["elsewhere.test"]);
+    let (file, tls) = authority(&["elsewhere.test"], &[]);
     let address = secure(tls).await;
     let misnamed = ask(&origin_with(&format!("https://{address}"), QUICK, trusting(&file))).await.unwrap_err();
     for (error, cause) in [(unknown, "UnknownIssuer"), (misnamed, "not valid for name")] {
@@ -80,7 +82,7 @@ async fn a_certificate_of_nobody_we_know_or_for_another_name_is_refused() {
 }
 
 /// An egress proxy that answers CONNECT with `verdict`, tunnels to `to`, and tells what it was asked.
-async fn proxy(to: SocketAddr, verdict: &'static str) -> (SocketAddr, mpsc::UnboundedReceiver<String>) {
+pub(super) async fn proxy(to: SocketAddr, verdict: &'static str) -> (SocketAddr, mpsc::UnboundedReceiver<String>) {
     let (tell, asked) = mpsc::unbounded_channel();
     let address = listen(move |_, mut stream| {
         let tell = tell.clone();
@@ -102,15 +104,15 @@ where
     }
 }
 
-fn through(proxy: impl Into<String>) -> Options {
+pub(super) fn through(proxy: impl Into<String>) -> Options {
     Options { egress: Egress { all: Some(proxy.into()), ..Egress::default() }, ..Options::default() }
 }
 
-const ESTABLISHED: &str = "HTTP/1.1 200 Connection established\r\n\r\n";
+pub(super) const ESTABLISHED: &str = "HTTP/1.1 200 Connection established\r\n\r\n";
 
 #[tokio::test]
 async fn https_takes_a_tunnel_through_the_proxy_and_checks_the_upstream_itself() {
-    let (file, tls) = authority(&["api.vendor.test"]);
+    let (file, tls) = authority(&["api.vendor.test"], &[]);
     let (address, mut asked) = proxy(secure(tls).await, ESTABLISHED).await;
     let options = Options { ca_file: trusting(&file).ca_file, ..through(format!("http://me:pw@{address}")) };
     let origin = origin_with("https://api.vendor.test/v1", QUICK, options);
@@ -125,7 +127,7 @@ async fn https_takes_a_tunnel_through_the_proxy_and_checks_the_upstream_itself()
 
 #[tokio::test]
 async fn a_proxy_may_itself_be_reached_over_tls() {
-    let (file, tls) = authority(&["api.vendor.test", "127.0.0.1"]);
+    let (file, tls) = authority(&["api.vendor.test", "127.0.0.1"], &[]);
     let upstream = secure(tls.clone()).await;
     let (tell, mut asked) = mpsc::unbounded_channel();
     let address = listen(move |_, stream| {
@@ -203,6 +205,6 @@ fn settings_that_cannot_act_are_refused_without_showing_passwords() {
     }
     let client = Client::new(Options::default()).unwrap();
     for base in ["/v1", "ftp://host/v1", "host:80"] {
-        assert!(client.origin(&base.parse().unwrap(), QUICK).is_err(), "{base}");
+        assert!(client.origin(&base.parse().unwrap(), QUICK, Protocol::Http1).is_err(), "{base}");
     }
 }

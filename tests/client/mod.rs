@@ -3,6 +3,7 @@
 mod egress;
 mod failure;
 mod fuzz;
+mod http2;
 mod reuse;
 
 use std::future::Future;
@@ -12,7 +13,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use ferrogw::call::Fault;
-use ferrogw::providers::client::{Answer, Client, Incoming, Lines, Options, Origin, Phase, SendError, Timeouts};
+use ferrogw::providers::client::{
+    Answer, Client, Incoming, Lines, Options, Origin, Phase, Protocol, SendError, Timeouts,
+};
 use http::{HeaderMap, Method};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -86,7 +89,7 @@ async fn gone<S: AsyncRead + Unpin>(stream: &mut S) {
 }
 
 fn origin_with(base: &str, timeouts: Timeouts, options: Options) -> Arc<Origin> {
-    Client::new(options).unwrap().origin(&base.parse().unwrap(), timeouts).unwrap()
+    Client::new(options).unwrap().origin(&base.parse().unwrap(), timeouts, Protocol::Http1).unwrap()
 }
 
 fn origin(address: SocketAddr, timeouts: Timeouts) -> Arc<Origin> {

@@ -182,10 +182,10 @@ async fn a_reload_keeps_the_connections_of_an_upstream() {
     let (address, _asked) = says(HELLO).await;
     let client = Client::new(Options::default()).unwrap();
     let base: Uri = format!("http://{address}/v1").parse().unwrap();
-    let first = client.origin(&base, QUICK).unwrap();
+    let first = client.origin(&base, QUICK, Protocol::Http1).unwrap();
     ask(&first).await.unwrap();
-    assert_eq!(client.origin(&base, QUICK).unwrap().resting(), 1);
-    assert_eq!(client.origin(&base, Timeouts::default()).unwrap().resting(), 0);
+    assert_eq!(client.origin(&base, QUICK, Protocol::Http1).unwrap().resting(), 1);
+    assert_eq!(client.origin(&base, Timeouts::default(), Protocol::Http1).unwrap().resting(), 0);
     client.sweep(Instant::now() + Duration::from_secs(90));
     assert_eq!(first.resting(), 0);
 }

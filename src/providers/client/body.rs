@@ -8,6 +8,7 @@ use tokio::time::Instant;
 
 use super::error::{Phase, SendError, words};
 use super::framing::Framing;
+use super::http2::Flow;
 use super::link::{GLANCE, Link};
 use super::origin::Origin;
 
@@ -15,10 +16,12 @@ use super::origin::Origin;
 const LARGEST_READ: usize = 256 * 1024;
 
 /// The body of an answer. Its connection goes back to the pool at a clean end and is closed at once when the body is
-/// dropped before, which is how a client that leaves stops the upstream.
+/// dropped before, which is how a client that leaves stops the upstream; of HTTP/2 it is the stream that is closed.
 pub struct Incoming {
     /// `None` once given back or closed.
     link: Option<Box<Link>>,
+    /// In the place of `link` and `framing` where HTTP/2 is spoken; `None` once it is over.
+    flow: Option<Box<Flow>>,
     /// What has been read and not been passed on.
     ready: Bytes,
     framing: Framing,
@@ -38,9 +41,24 @@ impl Incoming {
     pub(super) fn new(link: Box<Link>, rest: Bytes, framing: Framing, keeps: bool, origin: Arc<Origin>) -> Self {
         let (link, ready, ample) = (Some(link), Bytes::new(), false);
         let (silence, broken) = (None, None);
-        let mut body = Self { link, ready, framing, keeps, ample, origin, silence, broken };
+        let mut body = Self { link, flow: None, ready, framing, keeps, ample, origin, silence, broken };
         body.take(rest);
         body
+    }
+
+    /// One that comes over HTTP/2.
+    pub(super) fn flowing(flow: Box<Flow>, origin: Arc<Origin>) -> Self {
+        Self {
+            link: None,
+            flow: Some(flow),
+            ready: Bytes::new(),
+            framing: Framing::Length(0),
+            keeps: false,
+            ample: false,
+            origin,
+            silence: None,
+            broken: None,
+        }
     }
 
     /// The upstream it comes from.
@@ -76,7 +94,7 @@ impl Incoming {
             if let Some(cause) = self.broken.take() {
                 return self.fail(cause.into());
             }
-            let Some(link) = &mut self.link else { return Poll::Ready(None) };
+            let Some(link) = &mut self.link else { return self.poll_flow(cx) };
             let much = match self.framing {
                 Framing::Length(left) => usize::try_from(left).unwrap_or(LARGEST_READ).min(LARGEST_READ),
                 Framing::Chunked(_) | Framing::Close if self.ample => LARGEST_READ / 2,
@@ -101,18 +119,37 @@ impl Incoming {
         }
     }
 
+    fn poll_flow(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, SendError>>> {
+        let Some(flow) = &mut self.flow else { return Poll::Ready(None) };
+        match flow.poll(cx) {
+            Poll::Pending => self.poll_late(cx),
+            Poll::Ready(Some(Ok(piece))) => {
+                self.silence = None;
+                Poll::Ready(Some(Ok(piece)))
+            }
+            Poll::Ready(Some(Err(cause))) => self.fail(cause),
+            Poll::Ready(None) => {
+                self.flow = None;
+                Poll::Ready(None)
+            }
+        }
+    }
+
     fn poll_late(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, SendError>>> {
         let after = self.origin.timeouts().idle;
         let deadline = *self.silence.get_or_insert_with(|| Instant::now() + after);
-        let Some(link) = &mut self.link else { return Poll::Ready(None) };
-        std::task::ready!(link.poll_late(cx, deadline));
-        self.link = None;
+        std::task::ready!(match (&mut self.link, &mut self.flow) {
+            (Some(link), _) => link.poll_late(cx, deadline),
+            (None, Some(flow)) => flow.poll_late(cx, deadline),
+            (None, None) => return Poll::Ready(None),
+        });
+        (self.link, self.flow) = (None, None);
         let (host, phase) = (self.origin.name().clone(), Phase::Idle);
         Poll::Ready(Some(Err(SendError::Timeout { host, phase, after })))
     }
 
     fn fail(&mut self, cause: Box<str>) -> Poll<Option<Result<Bytes, SendError>>> {
-        self.link = None;
+        (self.link, self.flow) = (None, None);
         Poll::Ready(Some(Err(SendError::Broken { host: self.origin.name().clone(), cause })))
     }
 }

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::HeaderValue;
-use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
+use rustls::{AlertDescription, ClientConfig};
 use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -16,7 +16,10 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use super::error::{SendError, words};
+use super::http2::NOT_SPOKEN;
+use super::origin::Protocol;
 use super::stream::Stream;
+use super::tls;
 
 /// Silence on a connection after which the kernel asks whether the other side is still there. Long thinking models are
 /// silent for minutes, and middleboxes forget such connections.
@@ -55,6 +58,8 @@ pub(super) struct Way {
     pub(super) to: Place,
     pub(super) tls: Option<Tls>,
     pub(super) proxy: Option<Proxy>,
+    /// What is spoken at its end.
+    pub(super) protocol: Protocol,
 }
 
 impl Way {
@@ -70,7 +75,10 @@ impl Way {
         };
         let blame = |error: SendError| error.of_proxy(host, &proxy.place.name);
         let tcp = dial(&proxy.place, within).await.map_err(blame)?;
+        // a proxy passes on single requests of HTTP/1.1; all else is a matter between its two ends
+        let tunnels = self.protocol == Protocol::Http2;
         match (&proxy.tls, &self.tls) {
+            (None, None) if tunnels => Ok(Stream::Plain(proxy.tunnel(tcp, host).await?)),
             (None, None) => Ok(Stream::Plain(tcp)),
             (None, Some(tls)) => {
                 let tcp = proxy.tunnel(tcp, host).await?;
@@ -78,8 +86,11 @@ impl Way {
             }
             (Some(outer), inner) => {
                 let stream = outer.handshake(tcp, &proxy.place.name).await.map_err(blame)?;
+                let stream = match inner {
+                    None if !tunnels => return Ok(Stream::Tls(Box::new(stream))),
+                    _ => proxy.tunnel(stream, host).await?,
+                };
                 let Some(inner) = inner else { return Ok(Stream::Tls(Box::new(stream))) };
-                let stream = proxy.tunnel(stream, host).await?;
                 Ok(Stream::Nested(Box::new(inner.handshake(stream, host).await?)))
             }
         }
@@ -91,10 +102,21 @@ impl Tls {
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
-        TlsConnector::from(self.config.clone())
-            .connect(self.server.clone(), stream)
-            .await
-            .map_err(|error| SendError::Tls { host: host.clone(), cause: words(&error) })
+        TlsConnector::from(self.config.clone()).connect(self.server.clone(), stream).await.map_err(|error| {
+            match self.is_disagreed(&error) {
+                true => SendError::Connect { host: host.clone(), cause: NOT_SPOKEN.into() },
+                false => SendError::Tls { host: host.clone(), cause: words(&error) },
+            }
+        })
+    }
+}
+
+impl Tls {
+    /// Whether HTTP/2 was offered and is not spoken there.
+    fn is_disagreed(&self, error: &io::Error) -> bool {
+        let alert = error.get_ref().and_then(|error| error.downcast_ref::<rustls::Error>());
+        let disagreed = matches!(alert, Some(rustls::Error::AlertReceived(AlertDescription::NoApplicationProtocol)));
+        disagreed && self.config.alpn_protocols == [tls::HTTP2]
     }
 }
 

@@ -4,7 +4,10 @@ use std::fmt;
 use std::ops::Range;
 
 use bytes::Bytes;
-use http::header::{CONTENT_LENGTH, HOST, HeaderMap, HeaderName, HeaderValue, TRANSFER_ENCODING};
+use http::header::{
+    CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, TRANSFER_ENCODING,
+};
+use smallvec::SmallVec;
 
 /// The fields of an answer. They are looked for only when somebody asks: of the twenty that a provider sends we read
 /// two or three.
@@ -50,6 +53,26 @@ impl Fields {
                 fields.length = number;
             }
         }
+        fields
+    }
+
+    /// Those of HTTP/2, whose names and values are as HTTP/1.1 would have them.
+    pub(super) fn of_map(map: &HeaderMap) -> Self {
+        let mut text = Vec::new();
+        let mut places = SmallVec::<[_; 2]>::new();
+        for (name, value) in map {
+            let begin = text.len() + name.as_str().len() + 2;
+            line(&mut text, name.as_str(), value.as_bytes());
+            if [CONTENT_TYPE, CONTENT_ENCODING].contains(name) {
+                places.push((name, begin..begin + value.len()));
+            }
+        }
+        let mut fields = Self::new(text.into());
+        let block = fields.block.clone();
+        for (name, place) in places {
+            fields.note(name.as_str(), &block[place]);
+        }
+        fields.length = map.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
         fields
     }
 
@@ -152,6 +175,14 @@ impl Lines {
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         let lines = self.text.split(|byte| *byte == b'\n').filter_map(|line| std::str::from_utf8(line).ok());
         lines.filter_map(|line| line.trim_end().split_once(": "))
+    }
+
+    /// All of them, in bytes.
+    pub(super) fn each(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        self.text.split(|byte| *byte == b'\n').filter_map(|line| {
+            let colon = memchr::memchr(b':', line)?;
+            Some((&line[..colon], line[colon + 1..].trim_ascii()))
+        })
     }
 
     /// As they are sent.

@@ -2,7 +2,8 @@
 //!
 //! [`Client`] knows what all upstreams share (roots of trust, egress proxies, workers), [`Origin`] is one upstream host
 //! with its connections, [`Answer`] what it says. No task is spawned and no channel crosses tasks: whoever
-//! awaits an answer or reads a body drives the connection. Redirects are never followed.
+//! awaits an answer or reads a body drives the connection. HTTP/2, for targets that ask for it, is the exception: a
+//! connection that is shared has a task. Redirects are never followed.
 
 mod body;
 mod connect;
@@ -10,6 +11,7 @@ mod error;
 mod fields;
 mod framing;
 mod head;
+mod http2;
 mod link;
 mod origin;
 mod outgoing;
@@ -33,7 +35,7 @@ use self::connect::{Place, Proxy, Tls, Way};
 pub use self::error::{Phase, SendError};
 pub use self::fields::{Fields, Lines};
 use self::origin::Keep;
-pub use self::origin::{Answer, Origin, Timeouts};
+pub use self::origin::{Answer, Origin, Protocol, Timeouts};
 pub use self::outgoing::{Outgoing, Pieces};
 use self::pool::Shard;
 use super::tape::Recorder;
@@ -121,6 +123,8 @@ struct Shared {
     extra_roots: Vec<CertificateDer<'static>>,
     /// Built for the first upstream that needs it: reading the system's roots takes milliseconds and memory.
     tls: OnceLock<Arc<ClientConfig>>,
+    /// The same for HTTP/2.
+    tls_http2: OnceLock<Arc<ClientConfig>>,
     origins: Mutex<Vec<Weak<Origin>>>,
 }
 
@@ -135,6 +139,7 @@ impl Client {
             proxies: matcher(&egress)?,
             extra_roots,
             tls: OnceLock::new(),
+            tls_http2: OnceLock::new(),
             origins: Mutex::default(),
         });
         Ok(Self(shared, None))
@@ -151,9 +156,9 @@ impl Client {
         self.1.as_ref()
     }
 
-    /// The upstream at `base`, of which scheme, host and port matter; the one that exists already if its timeouts are
-    /// the same, so that a reload keeps its connections.
-    pub fn origin(&self, base: &Uri, timeouts: Timeouts) -> Result<Arc<Origin>, Unusable> {
+    /// The upstream at `base`, of which scheme, host and port matter; the one that exists already if its timeouts and its
+    /// protocol are the same, so that a reload keeps its connections.
+    pub fn origin(&self, base: &Uri, timeouts: Timeouts, protocol: Protocol) -> Result<Arc<Origin>, Unusable> {
         let scheme = base.scheme().ok_or(Unusable::Base("no scheme"))?.clone();
         let host = base.host().filter(|host| !host.is_empty()).ok_or(Unusable::Base("no host"))?;
         let secure = scheme == Scheme::HTTPS;
@@ -165,7 +170,10 @@ impl Client {
         let mut origins = self.0.origins.lock().unwrap_or_else(PoisonError::into_inner);
         origins.retain(|origin| origin.strong_count() > 0);
         let same = |origin: &Arc<Origin>| {
-            origin.scheme == scheme && origin.way.to.name == to.name && origin.timeouts == timeouts
+            origin.scheme == scheme
+                && origin.way.to.name == to.name
+                && origin.timeouts == timeouts
+                && origin.way.protocol == protocol
         };
         if let Some(origin) = origins.iter().filter_map(Weak::upgrade).find(same) {
             return Ok(origin);
@@ -173,10 +181,13 @@ impl Client {
         let authority = if to.port == usual { host.to_owned() } else { format!("{host}:{}", to.port) };
         let bad = |_invalid| Unusable::Base("the host is not valid");
         let host = HeaderValue::from_str(&authority).map_err(|_invalid| Unusable::Base("the host is not valid"))?;
-        let way = Way { tls: secure.then(|| self.tls(&to)).transpose()?, proxy: self.proxy(base, &to)?, to };
+        let tls = secure.then(|| self.tls(&to, protocol)).transpose()?;
+        let way = Way { tls, proxy: self.proxy(base, &to)?, to, protocol };
         let shards = (0..self.0.workers).map(|_| Shard::default()).collect();
+        let lanes = if protocol == Protocol::Http2 { self.0.workers } else { 0 };
+        let lanes = (0..lanes).map(|_| Arc::default()).collect();
         let authority = authority.parse().map_err(bad)?;
-        let origin = Arc::new(Origin { scheme, authority, way, host, timeouts, keep: self.0.keep, shards });
+        let origin = Arc::new(Origin { scheme, authority, way, host, timeouts, keep: self.0.keep, shards, lanes });
         origins.push(Arc::downgrade(&origin));
         Ok(origin)
     }
@@ -192,7 +203,7 @@ impl Client {
         }
     }
 
-    fn tls(&self, to: &Place) -> Result<Tls, Unusable> {
+    fn tls(&self, to: &Place, protocol: Protocol) -> Result<Tls, Unusable> {
         let server = ServerName::try_from(to.host.to_string());
         let server = server.map_err(|_invalid| Unusable::Base("the host is not valid in a certificate"))?;
         let config = match self.0.tls.get() {
@@ -201,6 +212,10 @@ impl Client {
                 let config = tls::config(&self.0.extra_roots)?;
                 self.0.tls.get_or_init(|| config).clone()
             }
+        };
+        let config = match protocol {
+            Protocol::Http1 => config,
+            Protocol::Http2 => self.0.tls_http2.get_or_init(|| tls::for_http2(&config)).clone(),
         };
         Ok(Tls { config, server })
     }
@@ -215,7 +230,7 @@ impl Client {
         let uri = proxy.uri();
         let secure = uri.scheme() == Some(&Scheme::HTTPS);
         let place = place(uri.host().unwrap_or_default(), uri.port_u16().unwrap_or(if secure { 443 } else { 80 }));
-        let tls = secure.then(|| self.tls(&place)).transpose()?;
+        let tls = secure.then(|| self.tls(&place, Protocol::Http1)).transpose()?;
         Ok(Some(Proxy { place, tls, auth: proxy.basic_auth().cloned() }))
     }
 }

@@ -15,6 +15,7 @@ use super::error::{Phase, SendError, words};
 use super::fields::{Fields, Lines, line};
 use super::framing::Framing;
 use super::head;
+use super::http2::{self, Lane};
 use super::link::{Failure, Heard, Link};
 use super::outgoing::{Outgoing, Sending};
 use super::pool::Shard;
@@ -24,7 +25,7 @@ const HEAD: usize = 1024;
 
 /// A reused connection that closes later than this after the request was sent was not a stale one: the upstream took
 /// the request and died on it, and sending it again is for the retry rules to decide.
-const STALE: Duration = Duration::from_secs(2);
+pub(super) const STALE: Duration = Duration::from_secs(2);
 
 /// How long to wait for an upstream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,6 +52,16 @@ impl Default for Timeouts {
     }
 }
 
+/// What is spoken to an upstream.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Protocol {
+    /// HTTP/1.1.
+    #[default]
+    Http1,
+    /// HTTP/2: over TLS agreed on by ALPN, else with prior knowledge. Nothing else is spoken instead.
+    Http2,
+}
+
 /// How connections are kept.
 #[derive(Clone, Copy)]
 pub(super) struct Keep {
@@ -70,6 +81,8 @@ pub struct Origin {
     pub(super) keep: Keep,
     /// One per worker.
     pub(super) shards: Box<[Shard]>,
+    /// The same for HTTP/2; empty where HTTP/1.1 is spoken.
+    pub(super) lanes: Box<[Arc<Lane>]>,
 }
 
 /// The answer to a request.
@@ -103,9 +116,15 @@ impl Origin {
         self.timeouts
     }
 
+    /// What is spoken to it.
+    pub fn protocol(&self) -> Protocol {
+        if self.lanes.is_empty() { Protocol::Http1 } else { Protocol::Http2 }
+    }
+
     /// How many connections rest in the pools.
     pub fn resting(&self) -> usize {
-        self.shards.iter().map(Shard::len).sum()
+        let lanes: usize = self.lanes.iter().map(|lane| lane.resting()).sum();
+        self.shards.iter().map(Shard::len).sum::<usize>() + lanes
     }
 
     /// Closes connections that rested for too long. Safe from any thread.
@@ -113,13 +132,16 @@ impl Origin {
         for shard in &self.shards {
             shard.sweep(now.into(), self.keep.age);
         }
+        for lane in &self.lanes {
+            lane.sweep(now.into(), self.keep.age);
+        }
     }
 
     /// Sends a request and waits for the head of the answer. `ready` are the fields of every such request, `more` those
     /// of this one; `Host` is set unless they have it, what frames the body always. Redirects are not followed.
     ///
     /// A pooled connection that turns out to be closed before any byte of an answer is replaced by a fresh one, once.
-    /// Dropping the future or the body before its end closes the connection.
+    /// Dropping the future or the body before its end closes the connection, or resets the stream of HTTP/2.
     pub async fn ask(
         self: &Arc<Self>,
         method: &Method,
@@ -130,6 +152,11 @@ impl Origin {
     ) -> Result<Answer, SendError> {
         let since = Instant::now();
         let home = (self.keep.worker)() % self.shards.len();
+        if let Some(lane) = self.lanes.get(home) {
+            // boxed, as connecting is below
+            return Box::pin(http2::ask(self, lane, http2::Ask { method, path, lines: (ready, more), body: &body }))
+                .await;
+        }
         if let Some(mut link) = self.rested(home, since) {
             let sending = self.sending(method, path, (ready, more), &body);
             match link.exchange(sending, since + self.timeouts.first_byte).await {

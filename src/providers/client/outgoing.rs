@@ -31,6 +31,16 @@ pub enum Outgoing {
     },
 }
 
+impl Outgoing {
+    /// Its length in bytes, if it is known.
+    pub(super) fn length(&self) -> Option<u64> {
+        match self {
+            Outgoing::Whole(body) => Some(body.len() as u64),
+            Outgoing::Elsewhere { length, .. } => *length,
+        }
+    }
+}
+
 impl From<Bytes> for Outgoing {
     fn from(body: Bytes) -> Self {
         Outgoing::Whole(body)
@@ -39,11 +49,7 @@ impl From<Bytes> for Outgoing {
 
 impl fmt::Debug for Outgoing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let length = match self {
-            Outgoing::Whole(body) => Some(body.len() as u64),
-            Outgoing::Elsewhere { length, .. } => *length,
-        };
-        write!(f, "Outgoing({length:?})")
+        write!(f, "Outgoing({:?})", self.length())
     }
 }
 
@@ -71,11 +77,7 @@ struct Rest {
 impl Sending {
     /// Ends a head with the fields about the body.
     pub(super) fn new(mut head: Vec<u8>, body: &Outgoing, is_empty_said: bool) -> Self {
-        let length = match body {
-            Outgoing::Whole(body) => Some(body.len() as u64),
-            Outgoing::Elsewhere { length, .. } => *length,
-        };
-        match length {
+        match body.length() {
             Some(0) if !is_empty_said => {}
             Some(length) => line(&mut head, CONTENT_LENGTH.as_str(), digits(length, &mut [0; 20])),
             None => line(&mut head, TRANSFER_ENCODING.as_str(), b"chunked"),
@@ -127,6 +129,14 @@ impl Sending {
     }
 }
 
+pub(super) fn longer() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, "the body is longer than was said")
+}
+
+pub(super) fn shorter() -> io::Error {
+    io::Error::new(io::ErrorKind::UnexpectedEof, "the body is shorter than was said")
+}
+
 /// A number in digits, without the machinery of formatting.
 fn digits(mut number: u64, space: &mut [u8; 20]) -> &[u8] {
     let mut at = space.len();
@@ -145,8 +155,7 @@ impl Rest {
     fn frame(&mut self, piece: Bytes, front: &mut Vec<u8>) -> io::Result<Bytes> {
         match &mut self.left {
             Some(left) => {
-                let shorter = || io::Error::new(io::ErrorKind::InvalidData, "the body is longer than was said");
-                *left = left.checked_sub(piece.len() as u64).ok_or_else(shorter)?;
+                *left = left.checked_sub(piece.len() as u64).ok_or_else(longer)?;
             }
             // an empty chunk would be the last one
             None if piece.is_empty() => {}
@@ -161,7 +170,7 @@ impl Rest {
     fn end(&self, front: &mut Vec<u8>) -> io::Result<()> {
         match self.left {
             Some(0) => Ok(()),
-            Some(_) => Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the body is shorter than was said")),
+            Some(_) => Err(shorter()),
             None => write!(front, "{}0\r\n\r\n", if self.within { "\r\n" } else { "" }),
         }
     }

@@ -16,6 +16,17 @@ pub(super) enum Stream {
     Nested(Box<TlsStream<TlsStream<TcpStream>>>),
 }
 
+impl Stream {
+    /// The protocol that TLS has agreed on, if it is TLS and has.
+    pub(super) fn agreed(&self) -> Option<&[u8]> {
+        match self {
+            Stream::Plain(_) => None,
+            Stream::Tls(stream) => stream.get_ref().1.alpn_protocol(),
+            Stream::Nested(stream) => stream.get_ref().1.alpn_protocol(),
+        }
+    }
+}
+
 /// Calls the same method of whichever stream it is.
 macro_rules! each {
     ($self:expr, $stream:ident => $call:expr) => {

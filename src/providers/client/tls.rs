@@ -23,6 +23,16 @@ pub(super) fn read(path: PathBuf) -> Result<Vec<CertificateDer<'static>>, Unusab
     Ok(certificates)
 }
 
+/// HTTP/2, as ALPN names it.
+pub(super) const HTTP2: &[u8] = b"h2";
+
+/// The same for those who must speak HTTP/2.
+pub(super) fn for_http2(config: &ClientConfig) -> Arc<ClientConfig> {
+    let mut config = config.clone();
+    config.alpn_protocols = vec![HTTP2.to_vec()];
+    Arc::new(config)
+}
+
 /// TLS 1.2 and 1.3, HTTP/1.1, trusting the system's roots (`SSL_CERT_FILE` and `SSL_CERT_DIR` replace them), those
 /// built in, and `extra`. Containers often come without the first, private networks without a use for the second.
 pub(super) fn config(extra: &[CertificateDer<'static>]) -> Result<Arc<ClientConfig>, rustls::Error> {

@@ -23,7 +23,7 @@ use self::line::{Line, Said};
 use self::models::{Known, Models};
 use self::run::{Made, Run, make};
 use super::Provider;
-use super::client::{Client, Fields, Lines};
+use super::client::{Client, Fields, Lines, Protocol};
 use super::encode::Back;
 use super::fault;
 use super::inbound::{Inbound, Response};
@@ -233,7 +233,8 @@ impl Desk<'_> {
         let (line, path) = match address::stream(&self.place, url) {
             Some(address::Stream::Own(path)) => (&mut listens, path),
             Some(address::Stream::Known(host, path)) => {
-                let origin = self.predictions.client.origin(&host, self.line.timeouts());
+                // another host than the one the option is about
+                let origin = self.predictions.client.origin(&host, self.line.timeouts(), Protocol::Http1);
                 let origin = origin.map_err(|error| fault::ours(self.provider, Fault::Server, error.to_string()))?;
                 // whoever streams needs no credential, and gets none
                 listens = self.line.bare(origin);

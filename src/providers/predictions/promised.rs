@@ -10,7 +10,7 @@ use super::address::Place;
 use super::line::Line;
 use super::{FIRST_PAUSE, LONGEST_PAUSE};
 use crate::call::{Call, Fault, Upstream};
-use crate::providers::client::{Client, Lines, Origin, Timeouts};
+use crate::providers::client::{Client, Lines, Origin, Protocol, Timeouts};
 use crate::providers::inbound::Response;
 use crate::providers::lines::Ready;
 use crate::providers::{Provider, fault};
@@ -27,11 +27,16 @@ pub struct Promises {
 impl Promises {
     /// Below this address; at the host of `own` instead, if the target has an address of its own. `None` if either is no
     /// address.
-    pub fn new(address: &str, own: Option<&Uri>, client: &Client, timeouts: Timeouts) -> Option<Self> {
+    pub fn new(
+        address: &str,
+        own: Option<&Uri>,
+        client: &Client,
+        (timeouts, protocol): (Timeouts, Protocol),
+    ) -> Option<Self> {
         let place = Place::read(address)?;
         let origin = match own {
-            Some(own) => client.origin(own, timeouts),
-            None => client.origin(&address.parse().ok()?, timeouts),
+            Some(own) => client.origin(own, timeouts, protocol),
+            None => client.origin(&address.parse().ok()?, timeouts, protocol),
         };
         Some(Self { origin: origin.ok()?, place })
     }
