@@ -35,6 +35,7 @@ fn all() -> Vec<Failure> {
         Failure::MethodNotAllowed,
         Failure::UnknownMethod,
         Failure::NotFound,
+        Failure::NotKept,
         Failure::InvalidHost,
         Failure::InvalidPath,
         Failure::UnsupportedType,
