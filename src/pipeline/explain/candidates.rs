@@ -95,6 +95,12 @@ impl View<'_> {
             let words = format!("its provider has asked for a pause: it comes behind others for {}", seconds(left));
             reasons.push(Reason::lasting("cooling_down", words, left));
         }
+        if let Some(keys) = target.provider.keys()
+            && let Some(left) = keys.all_cooling(now)
+        {
+            let words = format!("all of its {} keys cool down; the first is back in {}", keys.size(), seconds(left));
+            reasons.push(Reason::lasting("cooling_down", words, left));
+        }
         if let Some(slots) = vitals.slots.as_ref().filter(|slots| is_busy(slots)) {
             let (most, waiting, queue) = (slots.terms().most, slots.waiting(), slots.terms().queue);
             let what = if is_full(slots) { "so that nobody else may wait" } else { "and this one would wait, too" };
