@@ -154,7 +154,7 @@ async fn nobody_sees_what_another_target_can_make_good_and_nothing_is_left_over(
     let count = |cell: &AtomicUsize| cell.load(Ordering::Relaxed);
     let (broken, left) = (count(&seen.broken), count(&seen.left));
     assert_eq!(count(&seen.whole) + count(&seen.streams) + broken + left, REQUESTS);
-    assert!([&dying, &slow, &limited].iter().all(|one| count(&one.asked) > 100), "each has had its part in it");
+    assert!([&dying, &slow, &limited].iter().all(|one| count(&one.asked) > 10), "each has had its part in it");
 
     // one outcome each
     let metrics = &gateway.running.gateway.metrics;
