@@ -1,6 +1,7 @@
 //! Tests over sockets: what a caller can see.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
 
+mod ai21;
 mod allocations;
 mod bad_input;
 mod capabilities;

@@ -33,7 +33,8 @@ pub struct Incoming {
     /// When the silence that we are in becomes too long.
     silence: Option<Instant>,
     /// What is wrong with what came behind `ready`.
-    broken: Option<&'static str>,
+    #[expect(clippy::redundant_allocation, reason = "half the size: an answer is moved often and hardly ever broken")]
+    broken: Option<Box<&'static str>>,
 }
 
 impl Incoming {
@@ -73,7 +74,7 @@ impl Incoming {
                 self.ready = body;
                 self.keeps &= beyond == 0;
             }
-            Err(cause) => self.broken = Some(cause),
+            Err(cause) => self.broken = Some(Box::new(cause)),
         }
         if self.framing.is_over()
             && let Some(mut link) = self.link.take()
@@ -92,7 +93,7 @@ impl Incoming {
                 return Poll::Ready(Some(Ok(std::mem::take(&mut self.ready))));
             }
             if let Some(cause) = self.broken.take() {
-                return self.fail(cause.into());
+                return self.fail((*cause).into());
             }
             let Some(link) = &mut self.link else { return self.poll_flow(cx) };
             let much = match self.framing {

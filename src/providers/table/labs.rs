@@ -7,15 +7,18 @@ use crate::call::{Error, Fault, Op};
 use crate::providers::rework::{
     choices, effort, embeddings, images, messages, mistral, moderations, params, replay, schema, sound, usage,
 };
+use crate::providers::settings::Settings;
 use crate::providers::spec::Edit::{Body, Drop, Lacks, Mentions, Messages, Rename, When};
-use crate::providers::spec::{Discover, FormEdit, Owns, Pace, Spec, may, need};
-use crate::wire::Extra;
+use crate::providers::spec::{Discover, FormEdit, Owns, Pace, Spec, Way, may, need};
 use crate::wire::multipart::Draft;
+use crate::wire::native::Native;
+use crate::wire::{Dialect, Extra};
 
 /// <https://docs.ai21.com/reference/jamba-1-6-api-ref>. Content is a string; what is not in the schema is answered 422.
-/// The older models behind `/{model}/complete` speak no OpenAI and are not served.
+/// The older models (Jurassic) complete texts behind `/{model}/complete`: a chat becomes one text, and what is streamed comes whole.
 pub(super) static AI21: Spec = Spec {
     ops: &[CHAT, PASS],
+    ways: Some(ai21_way),
     edits: &[
         ROLES,
         FLAT,
@@ -53,6 +56,12 @@ pub(super) static AI21: Spec = Spec {
         &[need("api_key", &["AI21_API_KEY"]), may("base_url", &["AI21_BASE_URL"])],
     )
 };
+
+fn ai21_way(op: Op, model: &str, _: bool, _: &Settings) -> Option<Way> {
+    let dialect = Dialect::Native(Native::Extra(Extra::Ai21Chat));
+    let completes = ["j1-", "j2-", "jurassic"].iter().any(|head| model.starts_with(head));
+    (op == Op::Chat && completes).then_some(Way { dialect, path: "/{model}/complete" })
+}
 
 fn magistral(model: &str) -> bool {
     model.starts_with("magistral")

@@ -1,5 +1,6 @@
 //! Single operations that follow no dialect: what a vendor has of its own where the rest of it speaks OpenAI's words.
 
+mod ai21;
 pub mod embeddings;
 pub mod google;
 pub mod images;
@@ -20,6 +21,8 @@ use super::{Malformed, Object};
 /// One operation in one vendor's form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Extra {
+    /// Chats with AI21's older models, which complete texts.
+    Ai21Chat,
     /// Embeddings of Hugging Face's own backend.
     HuggingFaceEmbed,
     /// Embeddings of Ollama.
@@ -56,6 +59,7 @@ impl Extra {
     /// What the vendor is sent of an OpenAI body. Fails on what can't be said there.
     pub fn encode(self, ask: &Object, terms: &Terms<'_>) -> Result<Request, Refused> {
         match self {
+            Extra::Ai21Chat => ai21::complete(ask, terms),
             Extra::HuggingFaceEmbed => embeddings::hugging_face(ask, terms),
             Extra::OllamaEmbed => embeddings::ollama(ask, terms),
             Extra::GoogleImage => google::image(ask, terms),
@@ -77,6 +81,7 @@ impl Extra {
     /// A whole answer as OpenAI's. Fails on what is none, and with what the vendor reports in its place.
     pub fn answer(self, body: Bytes, back: &Back) -> Translated {
         match self {
+            Extra::Ai21Chat => ai21::of_complete(body, back),
             Extra::HuggingFaceEmbed => embeddings::of_hugging_face(body, back),
             Extra::OllamaEmbed => embeddings::of_ollama(body, back),
             Extra::GoogleImage => google::drawn(body, back),
