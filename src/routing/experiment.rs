@@ -3,8 +3,9 @@
 use http::HeaderName;
 use smallvec::SmallVec;
 
-use super::order::{Asked, Chance, Node, Order, PLAIN, Pick};
+use super::order::{Asked, Chance, Node};
 use super::pick;
+use super::picks::{Order, PLAIN, Pick};
 use crate::config::StickyBy;
 
 /// An experiment.
@@ -64,11 +65,7 @@ impl Test {
         for variant in self.variants.iter().filter(|variant| variant.weight <= 0.0) {
             variant.to.leaves(&mut |leaf| drained.extend(asked.candidates.place(leaf)));
         }
-        let mut place = 0;
-        order.retain(|pick| {
-            place += 1;
-            place <= from || !drained.contains(&pick.at)
-        });
+        order.retain_from(from, |at| !drained.contains(&at));
     }
 
     /// What stands in for chance where a caller shall stay with one variant: the same number for the same caller.

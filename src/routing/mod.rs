@@ -18,6 +18,7 @@ pub mod matcher;
 pub mod order;
 pub mod pace;
 pub mod pick;
+mod picks;
 pub mod plan;
 pub mod random;
 pub mod retry;

@@ -12,6 +12,8 @@ use super::facts::Facts;
 use super::matcher::Matcher;
 use super::pace::Standing;
 use super::pick::{self, Turns};
+pub use super::picks::{Order, Pick};
+use super::picks::{PLAIN, SPARE};
 use super::route::Moment;
 use crate::config::Unpriced;
 
@@ -80,20 +82,6 @@ pub struct Rule {
     /// Who is asked for them.
     pub to: Node,
 }
-
-/// One place in an order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Pick {
-    /// Whose, among the candidates.
-    pub at: u16,
-    /// Only in place of those before, when none of them could even be asked.
-    pub spare: bool,
-    /// The name of the variant among the labels of the route, and one more; 0 for none.
-    pub label: u8,
-}
-
-/// Who is asked, in order. Short ones are no allocation.
-pub type Order = SmallVec<[Pick; 8]>;
 
 /// What a strategy goes by.
 pub struct Asked<'a, 'c> {
@@ -199,7 +187,6 @@ impl Node {
             Node::Leaf(leaf) => {
                 if let Some((at, candidate)) = asked.candidate(*leaf)
                     && mask.is_none_or(|mask| mask.has(candidate.claim))
-                    && !order.iter().any(|pick| pick.at == at)
                 {
                     order.push(Pick { at, ..how });
                 }
@@ -215,12 +202,6 @@ impl Node {
         }
     }
 }
-
-/// A place without anything special.
-pub(super) const PLAIN: Pick = Pick { at: 0, spare: false, label: 0 };
-
-/// A place in the stead of others.
-const SPARE: Pick = Pick { spare: true, ..PLAIN };
 
 impl Group {
     /// Appends who is asked, in order.

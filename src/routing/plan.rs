@@ -6,7 +6,7 @@ use smallvec::SmallVec;
 
 use super::affinity::Warm;
 use super::candidates::{Candidate, Candidates};
-use super::order::{Order, Pick};
+use super::picks::{Order, PLAIN, Pick};
 use super::route::Route;
 
 /// Who is asked for one model of a call.
@@ -65,8 +65,8 @@ impl Step<'_> {
 impl<'r> Plan<'r> {
     /// A plan of one target.
     pub fn only(route: &'r Route, candidates: Candidates) -> Self {
-        let order = SmallVec::from_slice(&[Pick { at: 0, spare: false, label: 0 }]);
-        let leg = Leg { route, candidates: Arc::new(candidates), order, conversation: Conversation::default() };
+        let (candidates, order) = (Arc::new(candidates), PLAIN.into());
+        let leg = Leg { route, candidates, order, conversation: Conversation::default() };
         Self { legs: SmallVec::from_iter([leg]) }
     }
 

@@ -12,7 +12,8 @@ use super::conversation;
 use super::facts::{Facts, Wanted};
 use super::hedge::Hedge;
 use super::matcher::Matcher;
-use super::order::{Asked, Chance, Group, Order, PLAIN, Strategy};
+use super::order::{Asked, Chance, Group, Strategy};
+use super::picks::{Order, PLAIN};
 use super::plan::{Conversation, Leg, Plan};
 use super::retry::Failover;
 use super::target::Target;
@@ -101,8 +102,7 @@ impl Routing {
             return;
         }
         if candidates.list.len() == 1 && route.root.is_plain() && candidates.list[0].target.provider.keys().is_none() {
-            let order = Order::from_iter([PLAIN]);
-            plan.legs.push(Leg { route, candidates, order, conversation: Conversation::default() });
+            plan.legs.push(Leg { route, candidates, order: PLAIN.into(), conversation: Conversation::default() });
             return;
         }
         let (order, conversation) = self.ordered(route, facts, &candidates, moment, chance);
@@ -120,8 +120,7 @@ impl Routing {
         moment: Moment,
         chance: Chance<'_>,
     ) -> (Order, Conversation) {
-        let mut order = Order::new();
-        order.reserve(candidates.list.len());
+        let mut order = Order::with_capacity(candidates.list.len());
         let conversation = self.conversation(route, facts, candidates, moment);
         let asked = Asked { facts, candidates, moment, warm: conversation.warm.map(|warm| warm.target) };
         route.root.order(&asked, None, chance, &mut order);
