@@ -65,6 +65,29 @@ pub(super) fn walk(text: &[u8], mut at: usize, mut each: impl FnMut(Range<usize>
     }
 }
 
+/// Visit the elements of a text that is exactly one array; `each` gets where one begins, and says where it ends.
+pub(super) fn elements(text: &[u8], mut each: impl FnMut(usize) -> Step) -> Result<(), Fault> {
+    let mut at = space(text, 0);
+    if text.get(at) != Some(&b'[') {
+        return fault(at, "a JSON array");
+    }
+    at = space(text, at + 1);
+    if text.get(at) == Some(&b']') {
+        at += 1;
+    } else {
+        loop {
+            at = space(text, each(at)?);
+            match text.get(at) {
+                Some(b',') => at = space(text, at + 1),
+                Some(b']') => break at += 1,
+                _ => return fault(at, "`,` or `]`"),
+            }
+        }
+    }
+    let at = space(text, at);
+    if at == text.len() { Ok(()) } else { fault(at, "the end of the array") }
+}
+
 fn space(text: &[u8], mut at: usize) -> usize {
     while let Some(b' ' | b'\n' | b'\r' | b'\t') = text.get(at) {
         at += 1;
@@ -258,6 +281,26 @@ mod tests {
             let close: String = (0..depth).rev().map(|n| mixed(n).1).collect();
             assert!(is_object(&format!("{{\"x\":{open}1{close}}}")), "{depth}");
             assert!(!is_object(&format!("{{\"x\":{open}1{}}}", &close[1..])), "{depth}");
+        }
+    }
+
+    #[test]
+    fn elements_are_told_where_the_array_is_one() {
+        let found = |text: &str| {
+            let mut found = Vec::new();
+            let read = elements(text.as_bytes(), |at| {
+                let end = value(text.as_bytes(), at)?;
+                found.push(text[at..end].to_owned());
+                Ok(end)
+            });
+            read.map(|()| found.join(" ")).map_err(|fault| fault.at)
+        };
+        assert_eq!(found(r#" [ 1 ,"a]", [2], {"b":[]} ] "#), Ok(r#"1 "a]" [2] {"b":[]}"#.to_owned()));
+        assert_eq!(found("[ ]"), Ok(String::new()));
+        for (wrong, at) in
+            [("", 0), ("{}", 0), ("[", 1), ("[1", 2), ("[1,]", 3), ("[,1]", 1), ("[1 2]", 3), ("[1] 2", 4)]
+        {
+            assert_eq!(found(wrong), Err(at), "{wrong}");
         }
     }
 

@@ -1,7 +1,6 @@
 //! Converse's answer, as OpenAI's `chat.completion`.
 
 use bytes::Bytes;
-use serde::Deserialize;
 
 use super::json::{self, Json, Members};
 use super::usage::Tokens;
@@ -16,11 +15,12 @@ pub(super) const FORMAT: &str = r#""bedrock-v1""#;
 /// Translate a whole answer. Fails if it is an error with a good status, if the model produced nothing but nonsense, and
 /// if it can't be read.
 pub fn answer(body: Bytes, back: &Back) -> Translated {
-    let whole: Members<'_> = serde_json::from_slice(&body).map_err(|error| Broken::Malformed(error.into()))?;
-    let output: Option<Output<'_>> = whole.raw("output").and_then(|raw| json::parse(raw).ok());
-    let Some(message) = output.and_then(|output| output.message) else { return Err(no_answer(&whole, &body)) };
+    let whole = Members::of_body(&body).map_err(Broken::Malformed)?;
+    let message = whole.object("output").and_then(|output| output.object("message"));
+    let blocks = message.and_then(|message| message.raw("content").map_or(Some(Vec::new()), json::objects));
+    let Some(blocks) = blocks else { return Err(no_answer(&whole, &body)) };
     let mut said = Said::default();
-    for (at, block) in message.content.unwrap_or_default().iter().enumerate() {
+    for (at, block) in blocks.iter().enumerate() {
         said.block(at, block, back);
     }
     let native = whole.text("stopReason").unwrap_or_default();
@@ -55,19 +55,6 @@ pub fn answer(body: Bytes, back: &Back) -> Translated {
     }
     out.close(b'}');
     Object::parse(out.0.into()).map_err(Broken::Malformed)
-}
-
-/// The member `output`, read in one pass down to the members of the blocks.
-#[derive(Deserialize)]
-struct Output<'a> {
-    #[serde(borrow, default)]
-    message: Option<Message<'a>>,
-}
-
-#[derive(Deserialize)]
-struct Message<'a> {
-    #[serde(borrow, default)]
-    content: Option<Vec<Members<'a>>>,
 }
 
 /// A good status, and no answer.

@@ -117,7 +117,7 @@ fn one<'a>(texts: &[&'a str]) -> Result<&'a str, Refused> {
 
 /// Translate an answer. Fails if it is an error with a good status, or can't be read.
 pub fn answer(body: Bytes, back: &Back) -> Translated {
-    let whole: Members<'_> = serde_json::from_slice(&body).map_err(|error| Broken::Malformed(error.into()))?;
+    let whole = Members::of_body(&body).map_err(Broken::Malformed)?;
     let lists = vectors(&whole).ok_or_else(|| {
         let said = errors::read(&body);
         let nothing = said == Complaint::default();

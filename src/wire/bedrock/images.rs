@@ -113,7 +113,7 @@ fn size(ask: &Object) -> Result<Option<(u32, u32)>, Refused> {
 
 /// Translate an answer: pictures in base64. Fails if there is none, because it was filtered or the answer is an error.
 pub fn answer(body: Bytes, back: &Back) -> Translated {
-    let whole: Members<'_> = serde_json::from_slice(&body).map_err(|error| Broken::Malformed(error.into()))?;
+    let whole = Members::of_body(&body).map_err(Broken::Malformed)?;
     let reasons: Vec<Option<String>> =
         whole.raw("finish_reasons").and_then(|raw| json::parse(raw).ok()).unwrap_or_default();
     let mut pictures: Vec<String> = Vec::new();

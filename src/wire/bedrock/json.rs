@@ -9,11 +9,12 @@ use serde_json::value::RawValue;
 
 pub(super) use crate::wire::native::invalid;
 pub(super) use crate::wire::native::json::{Json, compacted as compact, unquoted as text};
+use crate::wire::scan::{self, Extent, Fault};
 use crate::wire::{Malformed, Object};
 
 /// The members of an object, each value as the text it is written in.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Members<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
+pub(super) struct Members<'a>(Vec<(Cow<'a, str>, &'a str)>);
 
 #[derive(Deserialize)]
 struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
@@ -30,8 +31,8 @@ impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
                 let mut members = Vec::with_capacity(4);
-                while let Some((Name(name), value)) = map.next_entry()? {
-                    members.push((name, value));
+                while let Some((Name(name), value)) = map.next_entry::<_, &RawValue>()? {
+                    members.push((name, value.get()));
                 }
                 Ok(Members(members))
             }
@@ -41,10 +42,51 @@ impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
 }
 
 impl<'a> Members<'a> {
+    /// Those of a text that is one object, found without a look into their values: where these are long it is several
+    /// times as fast as serde's way.
+    pub(super) fn of(text: &'a str) -> Result<Self, Malformed> {
+        let mut whole = Members::default();
+        scan::members(text.as_bytes(), |extent| whole.add(text, extent)).map_err(expected)?;
+        Ok(whole)
+    }
+
+    /// The same of a body.
+    pub(super) fn of_body(body: &'a [u8]) -> Result<Self, Malformed> {
+        let text = simdutf8::basic::from_utf8(body).map_err(|_| Malformed::new("the body is not UTF-8"))?;
+        Self::of(text)
+    }
+
+    /// Those of each object of an array.
+    fn of_each(text: &'a str) -> Result<Vec<Self>, Malformed> {
+        let (bytes, mut each) = (text.as_bytes(), Vec::with_capacity(4));
+        let read = scan::elements(bytes, |at| {
+            let mut one = Members::default();
+            let end = scan::walk(bytes, at, |name, escaped, from| {
+                let to = scan::value(bytes, from)?;
+                one.add(text, Extent { name, escaped, value: from..to })?;
+                Ok(to)
+            })?;
+            each.push(one);
+            Ok(end)
+        });
+        read.map_err(expected)?;
+        Ok(each)
+    }
+
+    fn add(&mut self, text: &'a str, Extent { name, value, .. }: Extent) -> Result<(), Fault> {
+        let at = name.start;
+        let name = self::text(&text[at - 1..=name.end]).ok_or(Fault { at, wants: "a name in Unicode" })?;
+        if self.0.is_empty() {
+            self.0.reserve(4);
+        }
+        self.0.push((name, &text[value]));
+        Ok(())
+    }
+
     /// The text of one member's value; `null` counts as absent.
     pub(super) fn raw(&self, name: &str) -> Option<&'a str> {
         let (_, value) = self.0.iter().find(|(known, _)| known == name)?;
-        Some(value.get()).filter(|value| *value != "null")
+        Some(*value).filter(|value| *value != "null")
     }
 
     /// One member, if it is a text.
@@ -54,18 +96,27 @@ impl<'a> Members<'a> {
 
     /// One member as an object; `None` if it is absent or anything else.
     pub(super) fn object(&self, name: &str) -> Option<Members<'a>> {
-        parse(self.raw(name)?).ok()
+        Members::of(self.raw(name)?).ok()
     }
 
     /// One member as an array of objects; `None` if it is absent or anything else.
     pub(super) fn objects(&self, name: &str) -> Option<Vec<Members<'a>>> {
-        parse(self.raw(name)?).ok()
+        objects(self.raw(name)?)
     }
 
     /// All members in order.
     pub(super) fn iter(&self) -> impl Iterator<Item = (&str, &'a str)> {
-        self.0.iter().map(|(name, value)| (name.as_ref(), value.get()))
+        self.0.iter().map(|(name, value)| (name.as_ref(), *value))
     }
+}
+
+/// The members of each object of an array; `None` if it is anything else.
+pub(super) fn objects(raw: &str) -> Option<Vec<Members<'_>>> {
+    Members::of_each(raw).ok()
+}
+
+fn expected(Fault { at, wants }: Fault) -> Malformed {
+    Malformed::new(format!("expected {wants} at byte {at}"))
 }
 
 /// Read a JSON text.

@@ -133,7 +133,7 @@ fn text(out: &mut Json, name: &str, raw: &str) {
 /// Translate an answer: results with the highest score first. Fails if it is an error with a good status, or can't be
 /// read.
 pub fn answer(body: Bytes, back: &Back) -> Translated {
-    let whole: Members<'_> = serde_json::from_slice(&body).map_err(|error| Broken::Malformed(error.into()))?;
+    let whole = Members::of_body(&body).map_err(Broken::Malformed)?;
     let Some(results) = whole.objects("results") else {
         let said = errors::read(&body);
         let nothing = said == Complaint::default();

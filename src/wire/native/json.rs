@@ -44,20 +44,37 @@ fn string(text: &[u8]) -> usize {
 
 /// JSON as a text: compact, quoted, escaped.
 pub(in crate::wire) fn quoted(out: &mut Vec<u8>, value: &[u8]) {
-    let mut plain = Vec::with_capacity(value.len());
-    compact(&mut plain, value);
     // programs have an escape for about every tenth character
-    out.reserve(plain.len() + plain.len() / 8 + 2);
+    out.reserve(value.len() + value.len() / 8 + 2);
     out.push(b'"');
-    let mut rest = &plain[..];
-    // without white space there are no control characters left
+    let mut rest = value;
+    while let Some(at) = memchr::memchr(b'"', rest) {
+        squeeze(out, &rest[..at]);
+        out.extend_from_slice(br#"\""#);
+        rest = escaped(out, &rest[at + 1..]);
+    }
+    squeeze(out, rest);
+    out.push(b'"');
+}
+
+/// The rest of a JSON string with its end quote, escaped once more; returns what stands behind it.
+fn escaped<'a>(out: &mut Vec<u8>, mut rest: &'a [u8]) -> &'a [u8] {
     while let Some(at) = memchr::memchr2(b'"', b'\\', rest) {
         out.extend_from_slice(&rest[..at]);
-        out.extend_from_slice(&[b'\\', rest[at]]);
-        rest = &rest[at + 1..];
+        if rest[at] == b'"' {
+            out.extend_from_slice(br#"\""#);
+            return &rest[at + 1..];
+        }
+        // `\n` becomes `\\n`, `\"` becomes `\\\"`
+        match rest.get(at + 1) {
+            Some(marked @ (b'"' | b'\\')) => out.extend_from_slice(&[b'\\', b'\\', b'\\', *marked]),
+            Some(letter) => out.extend_from_slice(&[b'\\', b'\\', *letter]),
+            None => out.extend_from_slice(br"\\"),
+        }
+        rest = rest.get(at + 2..).unwrap_or_default();
     }
     out.extend_from_slice(rest);
-    out.push(b'"');
+    &[]
 }
 
 /// What a JSON string says, borrowed where it has no escapes; `None` if it is none.
@@ -210,5 +227,17 @@ impl Json {
     /// A member with a name that may need escapes.
     pub(in crate::wire) fn foreign(&mut self, name: &str, value: &str) {
         self.text(name).raw(":").raw(value);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    proptest::proptest! {
+        #[test]
+        fn anything_at_all_becomes_a_string(wrong in r#"[{}"\\a ]{0,20}"#) {
+            quoted(&mut Vec::new(), wrong.as_bytes());
+        }
     }
 }
