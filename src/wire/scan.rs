@@ -65,27 +65,38 @@ pub(super) fn walk(text: &[u8], mut at: usize, mut each: impl FnMut(Range<usize>
     }
 }
 
-/// Visit the elements of a text that is exactly one array; `each` gets where one begins, and says where it ends.
-pub(super) fn elements(text: &[u8], mut each: impl FnMut(usize) -> Step) -> Result<(), Fault> {
-    let mut at = space(text, 0);
+/// Visit the elements of the array that begins at `at`; returns where it ends. `each` gets where an element begins, and
+/// says where it ends.
+#[inline]
+pub(super) fn elements(text: &[u8], mut at: usize, mut each: impl FnMut(usize) -> Step) -> Step {
     if text.get(at) != Some(&b'[') {
         return fault(at, "a JSON array");
     }
     at = space(text, at + 1);
     if text.get(at) == Some(&b']') {
-        at += 1;
-    } else {
-        loop {
-            at = space(text, each(at)?);
-            match text.get(at) {
-                Some(b',') => at = space(text, at + 1),
-                Some(b']') => break at += 1,
-                _ => return fault(at, "`,` or `]`"),
-            }
+        return Ok(at + 1);
+    }
+    loop {
+        at = space(text, each(at)?);
+        match text.get(at) {
+            Some(b',') => at = space(text, at + 1),
+            Some(b']') => return Ok(at + 1),
+            _ => return fault(at, "`,` or `]`"),
         }
     }
-    let at = space(text, at);
-    if at == text.len() { Ok(()) } else { fault(at, "the end of the array") }
+}
+
+/// Where the value of a member begins in the object that begins at `at`; what stands behind it is not looked at.
+pub(super) fn find(text: &[u8], at: usize, name: &str) -> Option<usize> {
+    let mut found = None;
+    _ = walk(text, at, |known, _, from| {
+        if &text[known] == name.as_bytes() {
+            found = Some(from);
+            return fault(from, "nothing more");
+        }
+        value(text, from)
+    });
+    found
 }
 
 fn space(text: &[u8], mut at: usize) -> usize {
@@ -288,20 +299,27 @@ mod tests {
     fn elements_are_told_where_the_array_is_one() {
         let found = |text: &str| {
             let mut found = Vec::new();
-            let read = elements(text.as_bytes(), |at| {
+            let read = elements(text.as_bytes(), 0, |at| {
                 let end = value(text.as_bytes(), at)?;
                 found.push(text[at..end].to_owned());
                 Ok(end)
             });
-            read.map(|()| found.join(" ")).map_err(|fault| fault.at)
+            read.map(|end| (end, found.join(" "))).map_err(|fault| fault.at)
         };
-        assert_eq!(found(r#" [ 1 ,"a]", [2], {"b":[]} ] "#), Ok(r#"1 "a]" [2] {"b":[]}"#.to_owned()));
-        assert_eq!(found("[ ]"), Ok(String::new()));
-        for (wrong, at) in
-            [("", 0), ("{}", 0), ("[", 1), ("[1", 2), ("[1,]", 3), ("[,1]", 1), ("[1 2]", 3), ("[1] 2", 4)]
-        {
+        assert_eq!(found(r#"[ 1 ,"a]", [2], {"b":[]} ] "#), Ok((26, r#"1 "a]" [2] {"b":[]}"#.to_owned())));
+        assert_eq!(found("[ ]"), Ok((3, String::new())));
+        for (wrong, at) in [("", 0), ("{}", 0), ("[", 1), ("[1", 2), ("[1,]", 3), ("[,1]", 1), ("[1 2]", 3)] {
             assert_eq!(found(wrong), Err(at), "{wrong}");
         }
+    }
+
+    #[test]
+    fn a_member_is_found_where_it_begins() {
+        let text = br#"{"a": {"b": 1}, "b" : [2], "c": tru"#;
+        assert_eq!(find(text, 0, "b"), Some(22));
+        assert_eq!(find(text, 6, "b"), Some(12));
+        assert_eq!(find(text, 0, "d"), None);
+        assert_eq!(find(text, 22, "b"), None);
     }
 
     proptest::proptest! {

@@ -1,5 +1,7 @@
 //! Converse's answer, as OpenAI's `chat.completion`.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 
 use super::json::{self, Json, Members};
@@ -16,18 +18,18 @@ pub(super) const FORMAT: &str = r#""bedrock-v1""#;
 /// if it can't be read.
 pub fn answer(body: Bytes, back: &Back) -> Translated {
     let whole = Members::of_body(&body).map_err(Broken::Malformed)?;
-    let message = whole.object("output").and_then(|output| output.object("message"));
-    let blocks = message.and_then(|message| message.raw("content").map_or(Some(Vec::new()), json::objects));
+    let blocks = whole.raw("output").and_then(|output| json::objects_at(output, &["message", "content"]));
     let Some(blocks) = blocks else { return Err(no_answer(&whole, &body)) };
     let mut said = Said::default();
     for (at, block) in blocks.iter().enumerate() {
         said.block(at, block, back);
     }
     let native = whole.text("stopReason").unwrap_or_default();
-    let finish = finish(&native, said.calls > 0, !said.is_empty()).ok_or_else(|| nonsense(&native))?;
+    let finish = finish(&native, !said.calls.is_empty(), !said.is_empty()).ok_or_else(|| nonsense(&native))?;
     let tokens: Tokens = whole.raw("usage").and_then(|raw| json::parse(raw).ok()).unwrap_or_default();
 
-    let mut out = Json::with_capacity(body.len() + 512);
+    // arguments of tools become texts, with an escape for every few characters
+    let mut out = Json::with_capacity(body.len() + body.len() / 4 + 512);
     out.open(b'{');
     out.member_text("id", &back.id);
     out.member("object", r#""chat.completion""#);
@@ -37,7 +39,7 @@ pub fn answer(body: Bytes, back: &Back) -> Translated {
     out.open(b'[');
     out.open(b'{');
     out.member("index", "0");
-    said.write(&mut out);
+    said.write(&mut out, back);
     out.member("logprobs", "null");
     out.member_text("finish_reason", finish);
     if finish != native {
@@ -128,8 +130,7 @@ struct Said<'a> {
     shaped: Vec<String>,
     thoughts: Vec<&'a str>,
     details: Json,
-    tools: Json,
-    calls: usize,
+    calls: Vec<Call<'a>>,
     annotations: Json,
     images: Json,
     /// Blocks that are no part of an answer in OpenAI's form.
@@ -139,7 +140,7 @@ struct Said<'a> {
 impl<'a> Said<'a> {
     fn is_empty(&self) -> bool {
         let texts = self.text.iter().chain(&self.thoughts).all(|text| text.is_empty());
-        texts && self.shaped.is_empty() && self.calls == 0 && self.images.is_empty()
+        texts && self.shaped.is_empty() && self.calls.is_empty() && self.images.is_empty()
     }
 
     fn block(&mut self, at: usize, block: &Members<'a>, back: &Back) {
@@ -180,17 +181,7 @@ impl<'a> Said<'a> {
             self.shaped.push(json::compact(input).into_owned());
             return;
         }
-        self.calls += 1;
-        let out = &mut self.tools;
-        out.open(b'{');
-        out.member_text("id", &call.text("toolUseId").unwrap_or_default());
-        out.member("type", r#""function""#);
-        out.name("function");
-        out.open(b'{');
-        out.member_text("name", back.tool(&name));
-        out.name("arguments").text_of_json(input);
-        out.close(b'}');
-        out.close(b'}');
+        self.calls.push(Call { id: call.text("toolUseId").unwrap_or_default(), name, input });
     }
 
     fn thought(&mut self, at: usize, thought: &Members<'a>) {
@@ -215,7 +206,7 @@ impl<'a> Said<'a> {
         self.details.close(b'}');
     }
 
-    fn write(&self, out: &mut Json) {
+    fn write(&self, out: &mut Json, back: &Back) {
         out.name("message");
         out.open(b'{');
         out.member("role", r#""assistant""#);
@@ -223,7 +214,7 @@ impl<'a> Said<'a> {
         if !self.shaped.is_empty() {
             // what it said beside the answer is not the answer
             out.text(&self.shaped.concat());
-        } else if self.text.is_empty() && self.calls > 0 {
+        } else if self.text.is_empty() && !self.calls.is_empty() {
             out.item("null");
         } else {
             out.joined(self.text.iter().copied());
@@ -233,19 +224,47 @@ impl<'a> Said<'a> {
             out.name("reasoning_content");
             out.joined(self.thoughts.iter().copied());
         }
-        for (name, list) in [
-            ("reasoning_details", &self.details),
-            ("tool_calls", &self.tools),
-            ("annotations", &self.annotations),
-            ("images", &self.images),
-        ] {
-            if !list.is_empty() {
-                out.name(name);
-                out.open(b'[');
-                out.item(&list.0);
-                out.close(b']');
-            }
+        list(out, "reasoning_details", &self.details);
+        if !self.calls.is_empty() {
+            out.name("tool_calls");
+            out.open(b'[');
+            self.calls.iter().for_each(|call| call.write(out, back));
+            out.close(b']');
         }
+        list(out, "annotations", &self.annotations);
+        list(out, "images", &self.images);
+        out.close(b'}');
+    }
+}
+
+/// A member with elements that are written already, if there are any.
+fn list(out: &mut Json, name: &str, elements: &Json) {
+    if !elements.is_empty() {
+        out.name(name);
+        out.open(b'[');
+        out.item(&elements.0);
+        out.close(b']');
+    }
+}
+
+/// A call of one of the caller's tools.
+struct Call<'a> {
+    id: Cow<'a, str>,
+    /// As the provider knows the tool.
+    name: Cow<'a, str>,
+    input: &'a str,
+}
+
+impl Call<'_> {
+    fn write(&self, out: &mut Json, back: &Back) {
+        out.open(b'{');
+        out.member_text("id", &self.id);
+        out.member("type", r#""function""#);
+        out.name("function");
+        out.open(b'{');
+        out.member_text("name", back.tool(&self.name));
+        out.name("arguments").text_of_json(self.input);
+        out.close(b'}');
         out.close(b'}');
     }
 }

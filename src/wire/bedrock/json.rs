@@ -56,10 +56,10 @@ impl<'a> Members<'a> {
         Self::of(text)
     }
 
-    /// Those of each object of an array.
-    fn of_each(text: &'a str) -> Result<Vec<Self>, Malformed> {
+    /// Those of each object of the array that begins at `at`.
+    fn of_each(text: &'a str, at: usize) -> Result<Vec<Self>, Malformed> {
         let (bytes, mut each) = (text.as_bytes(), Vec::with_capacity(4));
-        let read = scan::elements(bytes, |at| {
+        let read = scan::elements(bytes, at, |at| {
             let mut one = Members::default();
             let end = scan::walk(bytes, at, |name, escaped, from| {
                 let to = scan::value(bytes, from)?;
@@ -101,7 +101,7 @@ impl<'a> Members<'a> {
 
     /// One member as an array of objects; `None` if it is absent or anything else.
     pub(super) fn objects(&self, name: &str) -> Option<Vec<Members<'a>>> {
-        objects(self.raw(name)?)
+        Members::of_each(self.raw(name)?, 0).ok()
     }
 
     /// All members in order.
@@ -110,9 +110,11 @@ impl<'a> Members<'a> {
     }
 }
 
-/// The members of each object of an array; `None` if it is anything else.
-pub(super) fn objects(raw: &str) -> Option<Vec<Members<'_>>> {
-    Members::of_each(raw).ok()
+/// The members of each object of an array, which is deep within an object: nothing is read twice on the way there.
+/// `None` if there is none, and none where it is `null`.
+pub(super) fn objects_at<'a>(raw: &'a str, path: &[&str]) -> Option<Vec<Members<'a>>> {
+    let at = path.iter().try_fold(0, |at, name| scan::find(raw.as_bytes(), at, name))?;
+    if raw[at..].starts_with("null") { Some(Vec::new()) } else { Members::of_each(raw, at).ok() }
 }
 
 fn expected(Fault { at, wants }: Fault) -> Malformed {
