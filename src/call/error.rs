@@ -38,6 +38,16 @@ pub enum Error {
     /// Nothing serves the model.
     #[error("no target serves the model `{0}`")]
     NoTarget(Arc<str>),
+    /// The model is served, but not by anybody who has this operation.
+    #[error("{provider} serves the model `{model}`, and has no {surface}")]
+    NoSurface {
+        /// The model.
+        model: Arc<str>,
+        /// The id of a provider that would chat with it.
+        provider: &'static str,
+        /// The operation's name.
+        surface: &'static str,
+    },
     /// Nothing in the configuration can do what is asked for.
     #[error("{0}")]
     Lacking(Lack),
@@ -130,6 +140,12 @@ impl Upstream {
     pub fn new(provider: &'static str, target: Arc<str>, fault: Fault, message: String) -> Box<Self> {
         let (status, param, code, retry_after, request_id) = (None, None, None, None, None);
         Box::new(Self { provider, target, fault, status, message, param, code, retry_after, request_id })
+    }
+
+    /// Whether this one request is larger than what the provider allows in a minute, in OpenAI's words: to make it again
+    /// is in vain, and it says nothing about others.
+    pub fn is_too_large(&self) -> bool {
+        self.fault == Fault::RateLimited && self.message.to_ascii_lowercase().contains("request too large")
     }
 }
 
@@ -225,7 +241,7 @@ impl Error {
             Error::Malformed(_) | Error::Invalid { .. } => "invalid_request",
             Error::Unsupported { .. } => "unsupported_parameter",
             Error::UnsupportedContent { .. } => "unsupported_content",
-            Error::NoTarget(_) => "model_not_found",
+            Error::NoTarget(_) | Error::NoSurface { .. } => "model_not_found",
             Error::Lacking(lack) => lack.code(),
             Error::Unavailable(_) => "upstream_unavailable",
             Error::Saturated(_) => "provider_saturated",

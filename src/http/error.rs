@@ -159,7 +159,9 @@ impl Failure {
                     | call::Error::Invalid { .. }
                     | call::Error::Unsupported { .. }
                     | call::Error::UnsupportedContent { .. } => (S::BAD_REQUEST, INVALID),
-                    call::Error::NoTarget(_) | call::Error::Lacking(Lack::Provider(_)) => (S::NOT_FOUND, INVALID),
+                    call::Error::NoTarget(_)
+                    | call::Error::NoSurface { .. }
+                    | call::Error::Lacking(Lack::Provider(_)) => (S::NOT_FOUND, INVALID),
                     call::Error::Lacking(Lack::Direction) => (S::BAD_REQUEST, INVALID),
                     call::Error::Lacking(_) => (S::NOT_IMPLEMENTED, INVALID),
                     call::Error::Deadline(_) => (S::GATEWAY_TIMEOUT, UPSTREAM),
@@ -238,7 +240,7 @@ impl Failure {
                 | call::Error::Unsupported { param, .. }
                 | call::Error::UnsupportedContent { param, .. },
             ) => Some(param),
-            Failure::Call(call::Error::NoTarget(_)) => Some("model"),
+            Failure::Call(call::Error::NoTarget(_) | call::Error::NoSurface { .. }) => Some("model"),
             _ => self.upstream()?.param.as_deref(),
         }
     }

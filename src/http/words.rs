@@ -2,6 +2,7 @@
 
 use crate::call::{self, Fault, Upstream};
 use crate::providers::table;
+use crate::providers::tempo::CREEPS;
 
 /// A name of the caller's longer than this, in bytes, is shortened where a message repeats it.
 const LONGEST_NAME: usize = 128;
@@ -12,6 +13,10 @@ pub(super) fn of(error: &call::Error) -> String {
         call::Error::NoTarget(model) => {
             format!("no target serves the model `{}`; GET /v1/models lists those that are served", shortened(model))
         }
+        call::Error::NoSurface { model, provider, surface } => format!(
+            "no target serves the model `{}` for {surface}: {provider} does without; GET /v1/capabilities tells who has it",
+            shortened(model)
+        ),
         call::Error::Upstream(upstream) => upstream_message(upstream),
         call::Error::Malformed(_)
         | call::Error::Invalid { .. }
@@ -52,10 +57,17 @@ fn upstream_message(upstream: &Upstream) -> String {
              account behind {}",
             credential(upstream)
         ),
+        Fault::RateLimited if upstream.is_too_large() => format!(
+            "the request is larger than what {provider} allows the gateway's account in a minute{status}: make it \
+             smaller, or add a target with a higher limit"
+        ),
         Fault::RateLimited => {
             format!("{provider} limits the rate of the gateway's account{status}: retry later, or add a target or key")
         }
         Fault::Overloaded => format!("{provider} is overloaded{status}: retry later"),
+        Fault::Timeout if message.starts_with(CREEPS) => {
+            format!("{provider} ran out of time: {message}; retry, or lower `min_throughput` of the target `{target}`")
+        }
         Fault::Timeout => {
             format!(
                 "{provider} ran out of time{status}: {message}; retry, or raise `timeouts` of the target `{target}`"
@@ -67,7 +79,10 @@ fn upstream_message(upstream: &Upstream) -> String {
                 "{provider} cannot be reached: {message}; check `base_url` of the target `{target}` and the network"
             )
         }
-        Fault::Truncated => format!("the answer of {provider} broke off: {message}"),
+        Fault::Truncated => {
+            let why = message.strip_prefix("answer broke off: ").unwrap_or(message);
+            format!("the answer of {provider} broke off: {why}")
+        }
     }
 }
 

@@ -84,8 +84,9 @@ fn plan<'r>(rules: &'r Rules, call: &Call, models: &[Arc<str>]) -> Result<Plan<'
 
 /// Why a call fails that nobody can be asked for.
 pub(super) fn nobody(rules: &Rules, call: &Call, models: &[Arc<str>]) -> Error {
-    match chats(rules, call, models).filter(|_| call.op == Op::Respond) {
-        Some(provider) => Error::Lacking(Lack::Responses(provider)),
+    match chats(rules, call, models).filter(|_| call.op != Op::Chat) {
+        Some(provider) if call.op == Op::Respond => Error::Lacking(Lack::Responses(provider)),
+        Some(provider) => Error::NoSurface { model: call.model.clone(), provider, surface: call.op.name() },
         None => Error::NoTarget(call.model.clone()),
     }
 }

@@ -14,7 +14,7 @@ use super::client::{Fields, SendError};
 use super::fault;
 use super::inbound::Inbound;
 use super::learned::signatures::{Listener, Shelf};
-use super::tempo::Tempo;
+use super::tempo::{CREEPS, Tempo};
 use super::units;
 use crate::call::redact::Redactor;
 use crate::call::{Fault, Head, Upstream, Usage};
@@ -164,7 +164,7 @@ impl Flow {
         let events = self.chunks();
         let tempo = self.tempo.as_mut()?;
         let came = tempo.judge(events).err()?;
-        let message = format!("the stream creeps: {came} events came where the target demands {}", tempo.demand());
+        let message = format!("{CREEPS}: {came} events came where the target demands {}", tempo.demand());
         self.body = None;
         Some(self.provider.ours(Fault::Timeout, message))
     }

@@ -7,6 +7,9 @@ use std::time::Duration;
 
 use tokio::time::{Instant, Sleep, sleep_until};
 
+/// How the words begin that say so.
+pub const CREEPS: &str = "the stream creeps";
+
 /// Counts events over a time; the time that the caller takes to read does not count.
 pub struct Tempo {
     /// Events a second.

@@ -59,6 +59,7 @@ fn all() -> Vec<Failure> {
         call(Error::UnsupportedContent { param: "messages[1].content[0]".into(), provider: "groq" }),
         call(Error::NoTarget("gpt-9".into())),
         call(Error::NoTarget("ä".repeat(200).into())),
+        call(Error::NoSurface { model: "gpt-9".into(), provider: "openai", surface: "rerank" }),
         call(Error::Deadline(Duration::from_secs(30))),
         call(Error::Unavailable(Duration::from_millis(1_001))),
         call(Error::Unavailable(Duration::ZERO)),

@@ -1,6 +1,8 @@
 //! Every strategy moves on to somebody who answers, on every surface, and says who it was.
 
-use crate::support::{ASK, Say, Upstream};
+use std::time::Duration;
+
+use crate::support::{ASK, ASK_STREAM, Say, Upstream};
 
 use super::{WAYS, Way, gateway, target_of, until};
 
@@ -139,4 +141,16 @@ async fn a_short_pause_ends_by_itself() {
     let target = target_of(&gateway, 0);
     until(|| target.vitals.rests(std::time::Instant::now()).is_none()).await;
     assert_eq!(Way::Chat.ask(&gateway).await.header("x-ferro-target"), "t0");
+}
+
+#[tokio::test]
+async fn a_stream_that_creeps_is_given_up_and_one_that_keeps_up_is_not() {
+    let demand = |least: u32| format!("    min_throughput: {{ events_per_second: {least}, over: 100ms }}\n");
+    let slow = Upstream::says([Say::words(&["tide"; 40]).paced(Duration::from_millis(15))]).await;
+    let gateway = gateway("{ mode: fallback }", &[(&slow, &demand(500)), (&slow, &demand(1))], "").await;
+    let reply = Way::Stream.ask(&gateway).await;
+    assert!(reply.body.contains("tide") && reply.body.contains("upstream_timeout") && !reply.is_done());
+    assert!(reply.body.contains("retry, or lower `min_throughput` of the target `t0`"), "{}", reply.body);
+    let reply = gateway.send(gateway.request("/v1/chat/completions", ASK_STREAM.replace("\"m\"", "\"t1/m\""))).await;
+    assert!(reply.is_done(), "{}", reply.body);
 }

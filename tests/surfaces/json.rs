@@ -115,6 +115,9 @@ async fn what_is_missing_is_said_before_anybody_is_asked() {
     }
     let reply = gateway.post("/v1/moderations", r#"{"model":"m","input":"x"}"#).await;
     assert_eq!((reply.status, reply.code().as_str()), (404, "model_not_found"));
+    assert!(reply.body.contains("serves the model `m` for moderations: together does without"), "{}", reply.body);
+    let reply = gateway.post("/v1/moderations", r#"{"model":"nobodys","input":"x"}"#).await;
+    assert!(reply.body.contains("no target serves the model `nobodys`; GET"), "{}", reply.body);
     assert!(upstream.seen().is_empty());
 }
 
