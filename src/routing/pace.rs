@@ -25,6 +25,11 @@ const FALL: f64 = 1.0 / 16.0;
 /// callers see; yet one long prompt, whose first token takes ten times as long, does not drive everybody away, as a
 /// jump to the peak would.
 const RISE: f64 = 1.0 / 2.0;
+/// A failure counts as if the target took twice as long, the next four times, so many times at most …
+const WORST: u32 = 10;
+/// … and each is forgiven after this long without another. Whoever comes back so is first for one call at a time: with
+/// it under way somebody else is.
+const FORGIVEN: Duration = Duration::from_secs(10);
 /// The finest that ages are kept in, in milliseconds; it divides a second.
 const TICK: u32 = 10;
 
@@ -116,8 +121,8 @@ pub struct Track {
     epoch: Instant,
     /// Seconds as an `f32` in the upper half, when they were last told, in ticks, in the lower; 0: never.
     measure: AtomicU64,
-    /// When a call last failed, in ticks; 0: never.
-    failed: AtomicU32,
+    /// Failures that are held against it in the upper half, when a call last failed, in ticks, in the lower; 0: never.
+    failed: AtomicU64,
     going: AtomicU32,
     spread: Spread,
 }
@@ -132,6 +137,10 @@ impl Track {
     pub fn record(&self, took: Duration, now: Instant) {
         let (tick, took_secs) = (self.tick(now), took.as_secs_f64().max(1e-6));
         self.spread.add(took, tick);
+        if self.failed.load(Relaxed) >> 32 > 0 {
+            // who answers is believed sooner than who fails
+            self.blame(tick, |failures| failures / 2, |_, at| at);
+        }
         let mut word = self.measure.load(Acquire);
         loop {
             let secs = match self.unpack(word, tick) {
@@ -154,9 +163,20 @@ impl Track {
         }
     }
 
-    /// A call has failed: for a while nobody goes there first just to find out how fast it is.
+    /// A call has failed: that counts as if it was slow, lest whoever fails fast is asked first by everybody; and for a
+    /// while nobody goes there just to find out how fast it is.
     pub fn fail(&self, now: Instant) {
-        self.failed.store(self.tick(now), Relaxed);
+        self.blame(self.tick(now), |failures| (failures + 1).min(WORST), |tick, _| tick);
+    }
+
+    /// Counts failures anew from those that are not forgiven yet, with the moment of the last.
+    fn blame(&self, tick: u32, count: impl Fn(u32) -> u32, when: impl Fn(u32, u32) -> u32) {
+        let next = |word: u64| {
+            let (failures, at) = failures(word, tick);
+            Some(u64::from(count(failures)) << 32 | u64::from(when(tick, at)))
+        };
+        // it always succeeds: there is always a next
+        let _ = self.failed.fetch_update(AcqRel, Acquire, next);
     }
 
     /// A call is under way until the guard is dropped.
@@ -175,7 +195,7 @@ impl Track {
         self.secs(self.tick(now)).map(|(secs, _)| Duration::from_secs_f64(secs))
     }
 
-    /// The estimate in seconds, as many times as calls would be under way with one more.
+    /// The estimate in seconds, as many times as calls would be under way with one more, and more after failures.
     pub fn score(&self, now: Instant) -> Option<f64> {
         self.standing(now).score
     }
@@ -184,15 +204,20 @@ impl Track {
     pub fn standing(&self, now: Instant) -> Standing {
         let (tick, in_flight) = (self.tick(now), self.in_flight());
         let told = self.secs(tick);
-        let failed = match self.failed.load(Relaxed) {
-            0 => Duration::MAX,
-            failed => age(tick, failed),
+        let (failed, times) = match self.failed.load(Relaxed) {
+            0 => (Duration::MAX, 1),
+            word => (age(tick, word as u32), times(word, tick)),
         };
         Standing {
-            score: told.map(|(secs, _)| secs * (f64::from(in_flight) + 1.0)),
+            score: told.map(|(secs, _)| secs * (f64::from(in_flight) + 1.0) * f64::from(times)),
             in_flight,
             quiet: told.map_or(Duration::MAX, |(_, age)| age).min(failed),
         }
+    }
+
+    /// How many times as slow as it is it counts, since it has failed lately; 1 if it has not.
+    pub fn times(&self, now: Instant) -> u32 {
+        times(self.failed.load(Relaxed), self.tick(now))
     }
 
     /// The 95th percentile of what has been recorded, for hedging; `None` below 20 samples.
@@ -215,6 +240,17 @@ impl Track {
         let ticks = since.as_secs() * u64::from(1000 / TICK) + u64::from(since.subsec_millis() / TICK);
         (ticks as u32).wrapping_add(1).max(1)
     }
+}
+
+/// Of the failures that are held against a target those that are not forgiven, and when the last was.
+fn failures(word: u64, tick: u32) -> (u32, u32) {
+    let (failures, at) = ((word >> 32) as u32, word as u32);
+    let forgiven = u32::try_from(age(tick, at).as_secs() / FORGIVEN.as_secs()).unwrap_or(u32::MAX);
+    (failures.saturating_sub(forgiven), at)
+}
+
+fn times(word: u64, tick: u32) -> u32 {
+    1 << failures(word, tick).0.min(WORST)
 }
 
 /// The time between two ticks; none if the earlier one is really a little later, as told by another thread.

@@ -65,6 +65,26 @@ async fn a_target_that_fails_is_not_the_first_to_be_asked_how_fast_it_is() {
 }
 
 #[tokio::test]
+async fn the_fastest_that_begins_to_fail_is_soon_not_the_first_anymore() {
+    let fast = Upstream::says([Way::Chat.good()]).await;
+    let slow = Upstream::says([Way::Chat.good().late(Duration::from_millis(60))]).await;
+    let gateway = gateway("{ mode: least-latency }", &[(&fast, ""), (&slow, "")], "").await;
+    for _ in 0..6 {
+        assert_eq!(Way::Chat.ask(&gateway).await.status, 200);
+    }
+    fast.forget();
+    fast.tell([Say::json(500, "")]);
+    for _ in 0..40 {
+        assert_eq!(Way::Chat.ask(&gateway).await.header("x-ferro-target"), "t1");
+    }
+    let asked = fast.seen().len();
+    assert!((1..=15).contains(&asked), "it fails, and is asked {asked} of 40 times");
+    let said = gateway.post("/v1/route/explain", ASK).await.json();
+    let reasons = &said["models"][0]["candidates"][0]["reasons"];
+    assert_eq!(reasons[0]["code"], "failing", "{said}");
+}
+
+#[tokio::test]
 async fn the_answer_names_its_route_and_its_variant() {
     let up = Upstream::says([Say::text("a")]).await;
     let top = "routes:\n  - name: gold\n    match: { header: { x-tier: gold } }\n    targets: [t0]\n    \

@@ -114,3 +114,26 @@ fn a_group_is_as_fast_as_its_best() {
     tell(&rules, 2, false, 9_000, now);
     assert_eq!(ask.order(&rules), "a b c");
 }
+
+#[test]
+fn who_begins_to_fail_is_soon_not_the_first_and_comes_back_step_by_step() {
+    let rules = three();
+    let start = Instant::now();
+    for (at, millis) in [(0, 10), (1, 200), (2, 900)] {
+        tell(&rules, at, false, millis, start);
+    }
+    let track = rules.targets[0].vitals.pace.track("m", false);
+    let order = |secs| Ask::chat("").at(start + Duration::from_secs(secs), CLOCK).order(&rules);
+    track.fail(start);
+    assert_eq!(order(0), "a b c", "one failure is none");
+    (0..4).for_each(|_| track.fail(start));
+    assert_eq!(order(0), "b a c");
+    assert_eq!(order(10), "a b c", "after a while one call finds out");
+    track.fail(start + Duration::from_secs(10));
+    assert_eq!(order(10), "b a c", "and if it fails, that is enough");
+    tell(&rules, 0, false, 10, start + Duration::from_secs(11));
+    assert_eq!(order(11), "a b c", "who answers is believed sooner than who fails");
+    (0..100).for_each(|_| track.fail(start + Duration::from_secs(12)));
+    assert_eq!(order(12), "b c a");
+    assert_eq!(order(130), "a b c", "nothing is held against anybody for long");
+}

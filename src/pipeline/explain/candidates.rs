@@ -65,6 +65,12 @@ impl View<'_> {
                 }
             }
         }
+        let track = candidate.tracks.as_ref().map(|tracks| &tracks[usize::from(self.facts.call.stream)]);
+        let times = track.map(|track| track.times(self.now())).filter(|times| *times > 1);
+        if let Some(times) = times.filter(|_| goes_by_speed(&self.route.root)) {
+            let words = format!("it has failed lately, which `least-latency` takes for {times} times as slow");
+            reasons.push(Reason::new("failing", words));
+        }
         self.condition(target, &mut reasons);
         Candidate {
             provider: Some(target.provider.spec.id),
@@ -183,6 +189,12 @@ impl View<'_> {
             in_flight: track.as_ref().map_or(0, |track| track.in_flight()),
         }
     }
+}
+
+/// Whether a strategy in it asks the fastest first.
+fn goes_by_speed(group: &Group) -> bool {
+    let inner = |node: &Node| matches!(node, Node::Group(inner) if goes_by_speed(inner));
+    matches!(group.strategy, Strategy::Fastest) || group.members.iter().any(|member| inner(&member.node))
 }
 
 /// One that is out, with nothing more to say of it.
