@@ -1,5 +1,7 @@
 //! Providers as a whole: what they list, what they teach, and what they are told apart by.
 
+use std::time::{Duration, Instant};
+
 use ferrogw::config::Env;
 use ferrogw::server::build;
 
@@ -151,6 +153,50 @@ async fn how_long_to_wait_is_read_from_words_before_it_is_guessed_from_a_limit()
     let gateway = TestGateway::with(&[&upstream], "    retry: { attempts: 1 }\n", "").await;
     assert_eq!(gateway.chat().await.header("retry-after"), "91");
     assert_eq!(gateway.chat().await.header("retry-after"), "7");
+}
+
+#[tokio::test]
+async fn of_several_limits_the_one_that_is_used_up_says_how_long_to_wait() {
+    let limited = |limits: &[(&str, &str)]| {
+        let say = Say::json(429, r#"{"error":{"message":"Rate limit reached"}}"#);
+        limits.iter().fold(say, |say, (name, value)| say.header(&format!("x-ratelimit-{name}"), value))
+    };
+    let (requests, tokens) = (("remaining-requests", "14000"), ("remaining-tokens", "0"));
+    let cases = [
+        (vec![requests, ("reset-requests", "2m59.56s"), tokens, ("reset-tokens", "7s")], "7"),
+        (vec![requests, ("reset-requests", "6ms"), tokens, ("reset-tokens", "12s")], "12"),
+        (vec![("remaining-requests", "0"), ("reset-requests", "20s"), tokens, ("reset-tokens", "12s")], "20"),
+        (vec![("reset-requests", "2m59.56s"), ("reset-tokens", "7s")], "7"),
+        (vec![("reset", "33"), ("remaining", "0")], "33"),
+    ];
+    for (limits, expected) in cases {
+        let upstream = Upstream::says([limited(&limits)]).await;
+        let gateway = TestGateway::with(&[&upstream], "    retry: { attempts: 1 }\n", "").await;
+        assert_eq!(gateway.chat().await.header("retry-after"), expected, "{limits:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_limit_that_is_fresh_at_once_is_no_reason_to_come_back_at_once() {
+    let limited = Say::json(429, "{}").header("x-ratelimit-reset-requests", "6ms");
+    let (busy, free) = (Upstream::says([limited]).await, Upstream::says([Say::text("free")]).await);
+    let gateway = TestGateway::with(&[&busy, &free], "", "").await;
+    for _ in 0..3 {
+        assert_eq!(gateway.chat().await.status, 200);
+    }
+    let rests = gateway.running.gateway.snapshot().rules.targets[0].vitals.rests(Instant::now());
+    assert!(rests.is_some_and(|left| left > Duration::from_millis(500)), "{rests:?}");
+    assert_eq!(busy.seen().len(), 1);
+}
+
+#[tokio::test]
+async fn a_request_larger_than_a_limit_is_not_made_again_and_holds_up_nobody_else() {
+    let words = r#"{"error":{"message":"Request too large for m in organization org-1 on tokens per min (TPM): Limit 30000, Requested 50000.","code":"rate_limit_exceeded"}}"#;
+    let (small, large) =
+        (Upstream::says([Say::json(429, words), Say::text("small")]).await, Upstream::says([Say::text("large")]).await);
+    let gateway = TestGateway::with(&[&small, &large], "    retry: { attempts: 3 }\n", "").await;
+    assert_eq!(gateway.chat().await.header("x-ferro-attempts"), "2");
+    assert!(gateway.chat().await.body.contains("small"), "the next one is not that large");
 }
 
 #[tokio::test]

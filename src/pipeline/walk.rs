@@ -251,7 +251,7 @@ pub async fn attempts(way: Way<'_, '_>, step: &Step<'_>, others: bool, route: &m
         }
         route.tried.push(tried(step, failed.fault.code(), failed.status, since));
         metrics.attempt_failed(route.provider, &route.target, failed.fault);
-        if failed.fault == Fault::RateLimited {
+        if failed.fault == Fault::RateLimited && !failed.is_too_large() {
             vitals.rest(failed.retry_after.unwrap_or(REST).min(LONGEST_REST), now);
         }
         match target.retry.pause(made, &failed, others, random::chance()) {

@@ -26,8 +26,8 @@ impl Reason {
     /// Why this failure sets a key aside; `None` if it says nothing about the key.
     pub(super) fn of(failed: &Upstream) -> Option<Self> {
         match (failed.fault, failed.status) {
-            // OpenAI's word for one request that is larger than what a minute allows: no key will do
-            (Fault::RateLimited, _) if failed.message.to_ascii_lowercase().contains("request too large") => None,
+            // no key will do
+            (Fault::RateLimited, _) if failed.is_too_large() => None,
             (Fault::RateLimited, _) => Some(Self::Limited),
             (Fault::Auth, Some(403)) => Some(Self::Forbidden),
             (Fault::Auth, _) => Some(Self::Refused),

@@ -137,10 +137,33 @@ fn seconds(text: &str) -> Option<Duration> {
     text.parse().ok().and_then(|secs: f64| Duration::try_from_secs_f64(secs).ok())
 }
 
-/// When the provider's limit is fresh again, by the headers that tell how its caller stands.
+/// Headers that tell when a limit is fresh again, each with the one that tells what is left of it.
+const LIMITS: [(&str, &str); 4] = [
+    ("x-ratelimit-reset", "x-ratelimit-remaining"),
+    ("x-ratelimit-reset-requests", "x-ratelimit-remaining-requests"),
+    ("x-ratelimit-reset-tokens", "x-ratelimit-remaining-tokens"),
+    ("ratelimit-reset", "ratelimit-remaining"),
+];
+
+/// A limit that is fresh within this time is not why a request was refused.
+const AT_ONCE: Duration = Duration::from_millis(50);
+
+/// When the provider's limit is fresh again, by the headers that tell how its caller stands: that of the limits that are
+/// used up, and if none says so, the one that is first. OpenAI and Groq tell those of requests and of tokens, and Groq's
+/// of requests is that of a day.
 fn reset(fields: &Fields) -> Option<Duration> {
-    let resets = ["x-ratelimit-reset", "x-ratelimit-reset-requests", "x-ratelimit-reset-tokens", "ratelimit-reset"];
-    let reset = resets.into_iter().find_map(|name| fields.get(name))?;
+    let (mut used_up, mut first): (Option<Duration>, Option<Duration>) = (None, None);
+    for (reset, left) in LIMITS {
+        let Some(wait) = fields.get(reset).and_then(fresh_in) else { continue };
+        if fields.get(left) == Some("0") {
+            used_up = used_up.max(Some(wait));
+        }
+        first = Some(first.map_or(wait, |first| first.min(wait)));
+    }
+    used_up.or(first).filter(|wait| *wait >= AT_ONCE)
+}
+
+fn fresh_in(reset: &str) -> Option<Duration> {
     match reset.parse::<i64>() {
         // an epoch, in milliseconds (OpenRouter) or seconds; small numbers are a delay
         Ok(epoch) if epoch >= 100_000_000_000 => until(jiff::Timestamp::from_millisecond(epoch).ok()?),

@@ -46,6 +46,9 @@ impl Retry {
     }
 
     fn is_worth_it(&self, failed: &Upstream) -> bool {
+        if failed.is_too_large() {
+            return false;
+        }
         match (&self.on_status, failed.status) {
             (Some(list), Some(status)) => list.contains(&status),
             _ => failed.fault.is_retryable(),
