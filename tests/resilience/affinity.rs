@@ -52,6 +52,17 @@ async fn a_conversation_stays_on_its_target() {
 }
 
 #[tokio::test]
+async fn an_explanation_says_where_a_conversation_stays_and_nothing_of_one_that_begins() {
+    let ups = four().await;
+    let gateway = gateway(POOL, &plain(&ups), "").await;
+    let first = ask(&gateway, turn("m", "tell me", 0)).await;
+    for (answers, expected) in [(0, json!(null)), (1, json!(first))] {
+        let said = gateway.post("/v1/route/explain", turn("m", "tell me", answers)).await.json();
+        assert_eq!(said["models"][0]["affinity"], json!({ "conversation": true, "warm": expected }));
+    }
+}
+
+#[tokio::test]
 async fn a_session_that_a_header_names_stays_from_the_first_word() {
     let ups = four().await;
     let gateway = gateway(POOL, &plain(&ups), "").await;

@@ -164,7 +164,7 @@ pub struct Hedge {
 pub struct Warmth {
     /// Whether the request is known to be part of a conversation.
     pub conversation: bool,
-    /// The target that has its prompt in the cache.
+    /// The target that has its prompt in the cache, if the request goes there for that.
     pub warm: Option<Arc<str>>,
 }
 

@@ -9,6 +9,7 @@ use crate::catalog::price::Prices;
 use crate::pipeline::Rules;
 use crate::routing::candidates::{Candidate, Candidates, Claims};
 use crate::routing::order::{Group, Node, Order, Strategy};
+use crate::routing::plan::Conversation;
 use crate::routing::slots::Slots;
 use crate::routing::{Facts, Moment, Route, Target};
 
@@ -29,8 +30,8 @@ pub(super) struct View<'v> {
     pub(super) order: Order,
     /// Whether a draw has decided.
     pub(super) drawn: bool,
-    /// The conversation that the request is part of.
-    pub(super) conversation: Option<u64>,
+    /// The conversation that the request is part of, and where it stays.
+    pub(super) conversation: Conversation,
     /// When.
     pub(super) moment: Moment,
 }
@@ -52,7 +53,7 @@ impl<'v> View<'v> {
         };
         let (order, conversation) = rules.routing.ordered(route, facts, &candidates, moment, &mut chance);
         let candidates = Arc::new(candidates);
-        Self { rules, route, facts, candidates, order, drawn, conversation: conversation.known, moment }
+        Self { rules, route, facts, candidates, order, drawn, conversation, moment }
     }
 
     /// The moment, for what fades.

@@ -95,10 +95,10 @@ impl View<'_> {
     /// Where the prompt is cached.
     pub(super) fn warmth(&self) -> Option<Warmth> {
         self.route.goes_by.affinity.filter(|how| *how != Affinity::Off)?;
-        let affinity = self.rules.routing.affinity.as_ref()?;
-        let warm = self.conversation.and_then(|conversation| affinity.find(conversation, self.now()));
-        let target = warm.and_then(|warm| self.route.leaves.iter().find(|target| target.tag == warm.target));
-        Some(Warmth { conversation: self.conversation.is_some(), warm: target.map(|target| target.name.clone()) })
+        self.rules.routing.affinity.as_ref()?;
+        let target =
+            self.conversation.warm.and_then(|warm| self.route.leaves.iter().find(|target| target.tag == warm.target));
+        Some(Warmth { conversation: self.conversation.known.is_some(), warm: target.map(|target| target.name.clone()) })
     }
 
     /// For each candidate, in how many of a hundred draws by weight it comes first; `None` if nobody is drawn by weight.
