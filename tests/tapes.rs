@@ -313,5 +313,25 @@ fn a_folder_is_found_beside_the_configuration() {
     std::fs::write(&path, "targets: [{ virtual_key: openai, base_url: \"replay://tapes\" }]").unwrap();
     let loaded = config::load(&path).unwrap();
     let address = loaded.config.targets[0].base_url.as_ref().unwrap().as_written().to_owned();
-    assert_eq!(address, format!("replay://{}", dir.path().join("tapes").display()));
+    assert_eq!(address, "replay://tapes", "it is shown as it is written");
+    std::fs::write(dir.path().join("models.jsonl"), "none").unwrap();
+    let env = Env::from([("TAPES", "tapes"), ("ALL", "replay://tapes"), ("FAR", "/nowhere/at/all")]);
+    let beside = dir.path().display().to_string();
+    for (written, expected) in [
+        ("base_url: \"replay://tapes\"", format!("`{beside}/tapes` can't be read")),
+        ("base_url: \"replay://${TAPES}\"", format!("`{beside}/tapes` can't be read")),
+        ("base_url: \"${ALL}\"", format!("`{beside}/tapes` can't be read")),
+        ("base_url: \"replay://${FAR}\"", "`/nowhere/at/all` can't be read".to_owned()),
+        (
+            "api_key: k }]\ncatalog: { file: models.jsonl }\n#",
+            format!("`{beside}/models.jsonl` cannot be used: line 1"),
+        ),
+    ] {
+        std::fs::write(&path, format!("targets: [{{ virtual_key: openai, {written} }}]")).unwrap();
+        let config = config::load(&path).unwrap().config;
+        let client = process::client(&env, 1).unwrap();
+        let found = ferrogw::server::rehearsal::rehearse(&config, &env, &client, &Default::default());
+        let message = &found.problems[0].message;
+        assert!(message.contains(&expected), "{written}: {message}");
+    }
 }

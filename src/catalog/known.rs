@@ -1,6 +1,7 @@
 //! What one configuration knows of models: its own word first, then a newer catalog, then the one of this binary.
 
 use std::collections::{BTreeSet, HashMap};
+use std::path::Path;
 use std::sync::LazyLock;
 
 use super::price::Prices;
@@ -38,18 +39,19 @@ pub struct Hit<'a> {
 }
 
 impl Catalog {
-    /// What a configuration knows.
+    /// What a configuration knows, with a newer catalog of this file.
     ///
     /// # Errors
     /// All that is wrong with its overrides, and why its file cannot be used.
-    pub fn of(config: &config::Catalog) -> Result<Self, Invalid> {
+    pub fn of(config: &config::Catalog, file: Option<&Path>) -> Result<Self, Invalid> {
         let mut catalog = Self::default();
-        if let Some(path) = &config.file {
+        if let Some(path) = file {
             let table = std::fs::read_to_string(path).map_err(|error| error.to_string()).and_then(|text| {
                 let bytes = pack::compile(&text)?;
                 Table::open(bytes.into()).map_err(|error| error.to_string())
             });
-            let wrong = |error: String| Invalid::at("catalog.file", format!("`{path}` cannot be used: {error}"));
+            let wrong =
+                |error: String| Invalid::at("catalog.file", format!("`{}` cannot be used: {error}", path.display()));
             catalog.file = Some(table.map_err(wrong)?);
         }
         let (mut records, mut problems) = (Vec::new(), Vec::new());

@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema, PartialEq)]
 #[serde(deny_unknown_fields, default)]
 pub struct Catalog {
-    /// A newer catalog, as `ferrogw catalog import` writes it; what it does not know is looked up in the built-in one.
+    /// A newer catalog, as `ferrogw catalog import` writes it; what it does not know is looked up in the built-in one. A
+    /// path that is not absolute begins at the folder of this file.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub file: Option<String>,
     /// Models as you know them: own prices, deployments, fine-tuned models. They win over every catalog.

@@ -100,14 +100,7 @@ pub fn decode(path: &Path, read: std::io::Result<Vec<u8>>) -> Result<Loaded, Inv
     let text = String::from_utf8(bytes)
         .map_err(|_| Invalid::file(&name, "unreadable_file", "the file is not text in UTF-8"))?;
     let mut loaded = parse(&text, format, &name)?;
-    let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty());
-    for target in loaded.config.targets.iter_mut().filter(|_| dir.is_some()) {
-        // a folder beside the file is there wherever the process runs
-        let folder = target.base_url.as_ref().and_then(|address| address.as_written().strip_prefix("replay://"));
-        if let (Some(dir), Some(folder)) = (dir, folder.filter(|folder| !folder.starts_with("${"))) {
-            target.base_url = Some(format!("replay://{}", dir.join(folder).display()).into());
-        }
-    }
+    loaded.config.dir = path.parent().map(Path::to_owned).unwrap_or_default();
     Ok(loaded)
 }
 

@@ -1,6 +1,7 @@
 //! What a configuration may say. The comments here are the descriptions that editors show.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use schemars::JsonSchema;
@@ -67,6 +68,9 @@ pub struct Config {
     pub catalog: Catalog,
     /// How this process treats its own connections.
     pub server: Server,
+    /// The folder of the file it was read from: what is not absolute is beside it. Empty is the working directory.
+    #[serde(skip)]
+    pub dir: PathBuf,
 }
 
 impl Default for Config {
@@ -87,11 +91,17 @@ impl Default for Config {
             compatibility: Compatibility::default(),
             catalog: Catalog::default(),
             server: Server::default(),
+            dir: PathBuf::new(),
         }
     }
 }
 
 impl Config {
+    /// The newer catalog it names.
+    pub fn catalog_file(&self) -> Option<PathBuf> {
+        self.catalog.file.as_ref().map(|file| self.dir.join(file))
+    }
+
     /// The members that name a target for what only one can keep, and the names; an empty one counts as none.
     pub fn keepers(&self) -> [(&'static str, Option<&str>); 2] {
         let named = [("batch_target", &self.batch_target), ("responses_target", &self.responses_target)];

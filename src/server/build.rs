@@ -1,6 +1,7 @@
 //! A configuration and an environment, compiled into what serves them. `validate` runs this dry.
 
 use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant};
@@ -106,7 +107,7 @@ pub fn succeed(
 ) -> Result<Rules, Invalid> {
     let mut problems = Vec::new();
     let mut targets = Vec::new();
-    let catalog = Catalog::of(&config.catalog).unwrap_or_else(|invalid| {
+    let catalog = Catalog::of(&config.catalog, config.catalog_file().as_deref()).unwrap_or_else(|invalid| {
         problems.extend(invalid.problems);
         Catalog::default()
     });
@@ -169,7 +170,7 @@ impl Around<'_> {
                 texts.insert(setting.to_owned(), text.clone());
             }
         }
-        let tape = tape(given, spec, env)?;
+        let tape = tape(given, spec, env, &config.dir)?;
         let settings = match &tape {
             None => Settings::resolve(spec, &texts, env)?,
             Some(_) => {
@@ -265,12 +266,12 @@ fn tag(name: &str) -> u16 {
     folded
 }
 
-/// The recordings that a target plays instead of asking anybody.
-fn tape(given: &config::Target, spec: &Spec, env: &Env) -> Result<Option<Tape>, Invalid> {
+/// The recordings that a target plays instead of asking anybody; `dir` is where folders that are not absolute begin.
+fn tape(given: &config::Target, spec: &Spec, env: &Env, dir: &Path) -> Result<Option<Tape>, Invalid> {
     let Some(address) = &given.base_url else { return Ok(None) };
     let address = address.resolve(env).map_err(|invalid| invalid.under("base_url"))?;
     let Some(folder) = tape::folder(address.expose()) else { return Ok(None) };
-    Tape::open(folder, &given.virtual_key, spec.id, given.replay_speed.unwrap_or(1.0)).map(Some)
+    Tape::open(&dir.join(folder), &given.virtual_key, spec.id, given.replay_speed.unwrap_or(1.0)).map(Some)
 }
 
 /// The keys of a target that has several; none of one that has none or one. Fails, naming the entry, on one that is no

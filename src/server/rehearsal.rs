@@ -30,7 +30,7 @@ pub fn rehearse(config: &Config, env: &Env, client: &Client, fetcher: &Fetcher) 
     let mut rehearsal = Rehearsal::default();
     let redactor = Arc::new(build::redactor(config, env));
     let undefined = config::undefined(config, env);
-    if let Err(invalid) = Catalog::of(&config.catalog) {
+    if let Err(invalid) = Catalog::of(&config.catalog, config.catalog_file().as_deref()) {
         rehearsal.problems.extend(invalid.problems);
     }
     for (at, given) in config.targets.iter().enumerate() {

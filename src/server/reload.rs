@@ -165,7 +165,7 @@ impl Reloader {
             }
             Err(invalid) => self.refuse(path, &invalid),
         }
-        self.gateway.snapshot().rules.config.catalog.file.as_ref().map(PathBuf::from)
+        self.gateway.snapshot().rules.config.catalog_file()
     }
 
     fn load(&self, path: &Path, read: Read) -> Result<(Loaded, Snapshot), Invalid> {
@@ -264,7 +264,7 @@ struct Watch {
 
 impl Watch {
     fn new(follow: Follow, config: &Config) -> Option<Self> {
-        let catalog = config.catalog.file.as_ref().map(PathBuf::from);
+        let catalog = config.catalog_file();
         let mut watch = Self { path: follow.file?, catalog, stamps: None, tried: Vec::new(), seen: None };
         watch.tried = watch.contents(&std::fs::read(&watch.path));
         // what was read by whoever started us counts, not what stands there now

@@ -1,5 +1,7 @@
 //! `catalog`: what the owner of a configuration knows of models, judged before anything starts.
 
+use std::path::Path;
+
 use ferrogw::catalog::Catalog;
 use ferrogw::config::{self, Invalid};
 
@@ -14,7 +16,7 @@ fn problems(overrides: &str) -> Vec<String> {
         Err(invalid) => told(invalid),
         Ok(loaded) => {
             let mut found = config::check(&loaded.config, &PROVIDERS);
-            found.extend(Catalog::of(&loaded.config.catalog).err().map(told).unwrap_or_default());
+            found.extend(Catalog::of(&loaded.config.catalog, None).err().map(told).unwrap_or_default());
             found
         }
     };
@@ -56,8 +58,7 @@ fn what_is_wrong_with_a_model_is_said_with_its_place() {
 #[test]
 fn a_file_that_cannot_be_used_is_named() {
     let check = |file: &str, expected: &str| {
-        let catalog = config::Catalog { file: Some(file.to_owned()), ..config::Catalog::default() };
-        let invalid = Catalog::of(&catalog).unwrap_err();
+        let invalid = Catalog::of(&config::Catalog::default(), Some(Path::new(file))).unwrap_err();
         let problem = &invalid.problems[0];
         assert_eq!(problem.path, "catalog.file");
         assert!(problem.message.contains(file) && problem.message.contains(expected), "{}", problem.message);
