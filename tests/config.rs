@@ -2,6 +2,7 @@
 
 mod files;
 mod models;
+mod newcomers;
 mod values;
 
 use std::time::Duration;

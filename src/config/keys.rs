@@ -39,6 +39,15 @@ impl Keys {
         self.texts().iter().enumerate().map(move |(at, text)| (place(at), text))
     }
 
+    /// What only looks as if it were read from the environment.
+    pub(super) fn warnings(&self, path: &str) -> Vec<Problem> {
+        let guessed = |(path, text): (String, &Text)| {
+            let help = text.meant()?;
+            Some(Problem::new(path, "no_reference", "is sent as it stands, and looks like a variable").help(help))
+        };
+        self.places(path).filter_map(guessed).collect()
+    }
+
     /// What a pool must not say.
     pub(super) fn problems(&self, path: &str) -> Vec<Problem> {
         let Keys::Pool(texts) = self else { return Vec::new() };

@@ -30,9 +30,20 @@ pub(super) fn line(lines: &[&str], index: usize) -> String {
         let value = keys(line).next().map_or(body, |(_, colon)| colon + 1);
         return hide_from(line, value.max(body));
     }
-    match keys(line).find(|(name, _)| is_sensitive(name)) {
+    match keys(line).find(|(name, colon)| is_sensitive(name) && !is_harmless(name, &line[colon + 1..])) {
         Some((_, colon)) => hide_from(line, colon + 1),
         None => words(line),
+    }
+}
+
+/// Whether what stands under a sensitive name is known to be something else: of a rule, the `key` it looks at, and
+/// bounds of `tokens`.
+fn is_harmless(name: &str, behind: &str) -> bool {
+    let value = behind.trim_start().split([',', '}', ' ', '#']).next().unwrap_or_default();
+    match name {
+        "key" => matches!(value.trim_matches(['"', '\'']), "model" | "model_prefix" | "header" | "user"),
+        "tokens" => value == "{",
+        _ => false,
     }
 }
 

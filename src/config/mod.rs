@@ -8,6 +8,7 @@ mod catalog;
 pub mod diff;
 mod faults;
 mod find;
+mod idle;
 mod keys;
 mod later;
 mod mask;

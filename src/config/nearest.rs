@@ -15,6 +15,37 @@ pub(super) fn of<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Op
         .map(|(_, candidate)| candidate)
 }
 
+/// What the same thing is called here, by words that other gateways have for it; `shape` is where it stands.
+pub(super) fn synonym(shape: &str, word: &str) -> Option<&'static str> {
+    const WORDS: [(&str, &str, &str); 10] = [
+        ("targets[]", "name", "virtual_key"),
+        ("targets[]", "id", "virtual_key"),
+        ("targets[]", "key", "api_key"),
+        ("targets[]", "token", "api_key"),
+        ("targets[]", "url", "base_url"),
+        ("targets[]", "endpoint", "base_url"),
+        ("targets[]", "type", "provider"),
+        ("strategy", "type", "mode"),
+        ("conditions[]", "target", "target_key"),
+        ("ab_variants[]", "target", "target_key"),
+    ];
+    let word = word.to_lowercase();
+    WORDS.iter().find(|(place, other, _)| shape.ends_with(place) && *other == word).map(|(_, _, ours)| *ours)
+}
+
+/// How something of several members is written that was given in one word.
+pub(super) fn example(shape: &str) -> Option<&'static str> {
+    const FORMS: [(&str, &str); 6] = [
+        (".retry", "retry: { attempts: 3 }"),
+        (".concurrency", "concurrency: { max_concurrency: 10 }"),
+        (".hedge", "hedge: { after: 500ms }"),
+        (".header", "header: { x-team: search }"),
+        (".tokens", "tokens: { min: 1000 }"),
+        (".time", "time: { from: \"22:00\", to: \"06:00\", zone: UTC }"),
+    ];
+    FORMS.iter().find(|(place, _)| shape.ends_with(place)).map(|(_, form)| *form)
+}
+
 /// Edits between two words: insert, remove, replace, or swap two neighbours.
 pub(super) fn distance(a: &str, b: &str) -> usize {
     let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());

@@ -96,12 +96,28 @@ fn yaml(text: &str) -> Result<Node, Box<Problem>> {
                 }
                 _ => trim_place(&error.render_with_options(plain)),
             };
+            let help = place.and_then(|place| yaml_help(&message, text.lines().nth(place.line.checked_sub(1)?)?));
             let problem = Problem::new("", "syntax", message);
+            let problem = help.into_iter().fold(problem, Problem::help);
             Err(Box::new(match place {
                 Some(Place { line, column }) if line > 0 => problem.at(line, column.max(1)),
                 _ => problem,
             }))
         }
+    }
+}
+
+/// What would be right, where the parser's words are those of its own grammar.
+fn yaml_help(message: &str, line: &str) -> Option<&'static str> {
+    let bare = |word: &str| line.match_indices(word).any(|(at, _)| !line[..at].ends_with(['"', '\'']));
+    if message.contains("tab") && line.trim_start_matches(' ').starts_with('\t') {
+        Some("indent with spaces")
+    } else if message.contains("alias") && bare("*") {
+        Some("put a value that begins with `*` in quotes")
+    } else if line.contains('{') && bare("${") {
+        Some("between braces, put `${…}` in quotes")
+    } else {
+        None
     }
 }
 
@@ -316,11 +332,21 @@ fn line_starts(text: &str) -> Vec<usize> {
     std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect()
 }
 
+/// Whether a list ends at the place of this error, and a comma stands before that.
+fn is_behind_a_comma(part: &str, error: &serde_json::Error) -> bool {
+    let lines: usize = part.split_inclusive('\n').take(error.line().saturating_sub(1)).map(str::len).sum();
+    let (before, rest) = part.split_at_checked(lines + error.column().saturating_sub(1)).unwrap_or_default();
+    rest.starts_with(']') && before.trim_end().ends_with(',')
+}
+
 /// A fault of the JSON parser in the part of `text` that begins at `offset`.
 fn json_fault(text: &str, error: &serde_json::Error, offset: usize) -> Box<Problem> {
     let message = match trim_place(&error.to_string()).as_str() {
         "key must be a string" => "expected a key in quotes; a comma before a `}` is one too many".to_owned(),
         "trailing characters" => "the configuration ended before this".to_owned(),
+        "expected value" if text.get(offset..).is_some_and(|part| is_behind_a_comma(part, error)) => {
+            "expected a value; a comma before a `]` is one too many".to_owned()
+        }
         "trailing comma" => "this comma is one too many".to_owned(),
         message => message.replace("EOF while parsing", "the file ends inside"),
     };

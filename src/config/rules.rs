@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet};
 use super::faults;
 use super::nearest;
 use super::problem::Problem;
+use super::resilience::Concurrency;
 use super::schema::Config;
 use super::source::{item_path, member_path};
 use super::strategies;
@@ -100,7 +101,13 @@ fn names(config: &Config, found: &mut Findings) {
     for (index, target) in config.targets.iter().enumerate() {
         let path = format!("targets[{index}].virtual_key");
         let name = target.virtual_key.as_str();
-        if let Some(fault) = name_fault(name) {
+        if name.is_empty() {
+            let help = match target.provider.as_deref().unwrap_or_default() {
+                "" => "it is the name of the target, as `virtual_key: openai`".to_owned(),
+                id => format!("write `virtual_key: {id}`, or any other name"),
+            };
+            found.problems.push(Problem::new(path, "invalid_value", "is missing").help(help));
+        } else if let Some(fault) = name_fault(name) {
             found.refuse(path, fault);
         } else if let Some(first) = seen.insert(name, index) {
             let problem =
@@ -121,13 +128,23 @@ fn target(target: &Target, path: &str, found: &mut Findings) {
     if let Some(fault) = target.base_url.as_ref().and_then(address_fault) {
         found.refuse(at("base_url"), fault);
     }
+    if target.base_url.as_ref().is_some_and(has_user) {
+        let words = "its user and password have no effect: they are not sent; write a header in `headers`";
+        found.warn(at("base_url"), "no_effect", words);
+    }
     found.problems.extend(target.api_key.iter().flat_map(|keys| keys.problems(&at("api_key"))));
+    found.warnings.extend(target.api_key.iter().flat_map(|keys| keys.warnings(&at("api_key"))));
     let mut seen = HashSet::new();
     for (index, model) in target.models.iter().enumerate() {
-        let fault = model_fault(model.strip_suffix('*').unwrap_or(model))
-            .or((!seen.insert(model)).then_some("is listed twice"));
-        if let Some(fault) = fault {
-            found.refuse(item_path(&at("models"), index), fault);
+        let path = item_path(&at("models"), index);
+        let exact = model.strip_suffix('*').unwrap_or(model);
+        if model == "*" {
+            let problem = Problem::new(path, "invalid_value", "takes every model there is, whoever it belongs to");
+            found.problems.push(problem.help("name beginnings, as `gpt-*`; what the provider lists is served unsaid"));
+        } else if exact.contains(['*', '?']) {
+            found.refuse(path, "can have one `*`, at its end, and is an exact id otherwise");
+        } else if let Some(fault) = model_fault(exact).or((!seen.insert(model)).then_some("is listed twice")) {
+            found.refuse(path, fault);
         }
     }
     for (name, model) in &target.model_map {
@@ -141,15 +158,26 @@ fn target(target: &Target, path: &str, found: &mut Findings) {
         }
     }
     let waits = &target.timeouts;
-    let waits =
-        [("connect", waits.connect), ("first_byte", waits.first_byte), ("idle", waits.idle), ("total", waits.total)];
-    for (name, wait) in waits {
-        if wait.is_some_and(|wait| wait.is_zero()) {
-            found.refuse(member_path(&at("timeouts"), name), "must be longer than 0");
-        }
+    let breaker = target.circuit_breaker.as_ref();
+    let waits = [
+        ("timeouts.connect", waits.connect),
+        ("timeouts.first_byte", waits.first_byte),
+        ("timeouts.idle", waits.idle),
+        ("timeouts.total", waits.total),
+        ("circuit_breaker.timeout", breaker.map(|given| given.timeout)),
+        ("circuit_breaker.error_rate.window", breaker.and_then(|given| Some(given.error_rate.as_ref()?.window))),
+    ];
+    for (name, _) in waits.iter().filter(|(_, wait)| wait.is_some_and(|wait| wait.is_zero())) {
+        found.refuse(format!("{path}.{name}"), "must be longer than 0");
     }
     if target.concurrency.as_ref().is_some_and(|given| given.max_concurrency == 0) {
         found.refuse(member_path(&at("concurrency"), "max_concurrency"), "must be from 1 to 10000");
+    }
+    if target.concurrency.as_ref().is_some_and(|given| given.queue_size == 0 && given.queue_timeout.is_none()) {
+        let usual = Concurrency::default().queue_size;
+        let path = member_path(&at("concurrency"), "queue_size");
+        let warning = Problem::new(path, "default_value", format!("0 means the default, {usual}"));
+        found.warnings.push(warning.help("so that nobody waits, write `queue_timeout: 0s`"));
     }
     if target.min_throughput.as_ref().is_some_and(|given| given.events_per_second <= 0.0 || given.over.is_zero()) {
         found.refuse(at("min_throughput"), "needs `events_per_second` and `over`, both more than 0");
@@ -174,6 +202,11 @@ fn target(target: &Target, path: &str, found: &mut Findings) {
         let path = member_path(&at("retry"), "on_status_codes");
         found.warn(path, "no_effect", "has no effect: `attempts` allows one attempt");
     }
+}
+
+fn has_user(address: &Text) -> bool {
+    let host = address.as_written().split_once("://").and_then(|(_, rest)| rest.split('/').next());
+    host.is_some_and(|host| host.contains('@'))
 }
 
 /// What is wrong with an address that needs no variables.
@@ -243,6 +276,10 @@ fn named(config: &Config, found: &mut Findings) {
                 found.refuse(member, format!("names `{name}`, which its weight of 0 takes out of service"));
             }
             Some(_) => {}
+            None if config.groups.iter().any(|group| group.name == name) => {
+                let message = format!("`{name}` is a group, and what is kept is kept by one target: name that");
+                found.refuse(member, message);
+            }
             None => {
                 let near = nearest::of(name, config.targets.iter().map(|target| target.virtual_key.as_str()));
                 let problem = Problem::new(member, "invalid_value", format!("there is no target `{name}`"));

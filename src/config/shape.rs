@@ -191,6 +191,7 @@ impl<'s> Walk<'s> {
         }
         let names: Vec<&str> = known.into_iter().flatten().map(|(name, _)| name.as_str()).collect();
         let near = nearest::of(&key.name, names.iter().copied().chain(later::names(&at.shape)));
+        let near = near.or_else(|| nearest::synonym(&at.shape, &key.name));
         let problem =
             Problem::new(&at_member.path, "unknown_key", "there is no such key").at(key.at.line, key.at.column);
         let problem = match near {
@@ -198,12 +199,21 @@ impl<'s> Walk<'s> {
                 self.settled.add(member_path(&at.path, near));
                 problem.suggest(Some(near))
             }
-            None => problem.help(format!(
-                "the keys here are {}",
-                names.iter().map(|name| quote(name)).collect::<Vec<_>>().join(", ")
-            )),
+            None => problem.help(match self.below(known, &key.name) {
+                Some(outer) => format!("it belongs under `{outer}`: is it indented as far?"),
+                None => {
+                    format!("the keys here are {}", names.iter().map(|name| quote(name)).collect::<Vec<_>>().join(", "))
+                }
+            }),
         };
         self.problem(problem);
+    }
+
+    /// The one of these members that has a member of this name.
+    fn below(&self, known: Option<&'s Map<String, Json>>, name: &str) -> Option<&'s str> {
+        let has = |schema| self.resolve(schema).get("properties").is_some_and(|inner| inner.get(name).is_some());
+        let mut outer = known.into_iter().flatten().filter(|(_, schema)| has(schema)).map(|(outer, _)| outer.as_str());
+        outer.next().filter(|_| outer.next().is_none())
     }
 
     /// A list whose items are objects keeps its length, so that the paths of later items stay true.
@@ -248,7 +258,11 @@ impl<'s> Walk<'s> {
         let shown = mask::words(&clip(word));
         let message = format!("expected {}, found `{shown}`", one_of(&words));
         let problem = Problem::new(&at.path, "invalid_value", message).at(node.at.line, node.at.column);
-        self.problem(problem.suggest(nearest::of(word, words)));
+        let near = nearest::of(word, words);
+        self.problem(match at.shape.ends_with("conditions[].key") && near.is_none() {
+            true => problem.help("all else is a `match`, as `match: { header: { x-team: search } }`"),
+            false => problem.suggest(near),
+        });
         None
     }
 
@@ -284,6 +298,15 @@ impl<'s> Walk<'s> {
         let problem = Problem::new(&at.path, "wrong_type", message).at(node.at.line, node.at.column);
         self.problem(match (&node.value, expected) {
             (Value::Number(number, _), period::WORDS) => problem.help(format!("add the unit: `{number}s`")),
+            (Value::Text(word), "keys with values") if at.shape.ends_with("strategy") && !word.is_empty() => {
+                problem.help(format!("write `strategy: {{ mode: {} }}`", mask::words(&clip(word))))
+            }
+            (Value::Map(_), "a list") => problem.help("put it in brackets: `[{ … }]`"),
+            (Value::Text(text), "a number") if text.ends_with('%') => problem.help("leave out the `%`"),
+            (Value::Text(_) | Value::Number(..), "keys with values") => {
+                let form = nearest::example(&at.shape).map(|form| format!("write it as `{form}`"));
+                form.into_iter().fold(problem, Problem::help)
+            }
             (Value::Text(_), "a list") => problem.help("put it in brackets: `[…]`"),
             (Value::Text(text), "a whole number" | "a number") if text.parse::<f64>().is_ok() => {
                 problem.help("remove the quotes")

@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use super::idle;
 use super::nearest;
 use super::problem::Problem;
 use super::routes::{Hours, Match};
@@ -26,6 +27,7 @@ pub(super) fn check(config: &Config, found: &mut Findings) {
             found.refuse(member_path(&path, "targets"), format!("goes in a circle: {}", way.join(" → ")));
         }
     }
+    idle::check(config, found);
     for (at, route) in config.routes.iter().enumerate() {
         let path = item_path("routes", at);
         let known = members(&route.targets, &path, &all, found);
@@ -87,7 +89,9 @@ fn members<'c>(given: &'c [String], path: &str, all: &[&str], found: &mut Findin
 
 fn exists(name: &str, path: &str, all: &[&str], found: &mut Findings) -> bool {
     let known = all.contains(&name);
-    if !known {
+    if name.is_empty() {
+        found.refuse(path, "must name a target or a group");
+    } else if !known {
         let problem = Problem::new(path, "invalid_value", format!("there is no target or group `{name}`"));
         found.problems.push(problem.suggest(nearest::of(name, all.iter().copied())));
     }

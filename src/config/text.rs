@@ -137,6 +137,25 @@ impl Text {
         Ok(Secret::from(resolved))
     }
 
+    /// How to write the reference that this text seems to mean and is not.
+    pub(super) fn meant(&self) -> Option<String> {
+        let written = self.0.trim();
+        let name = |text: &str| {
+            let plain = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_';
+            let name = text.trim();
+            (name.len() > 2 && name.starts_with(|c: char| c.is_ascii_uppercase()) && name.bytes().all(plain))
+                .then(|| format!("write `${{{name}}}`"))
+        };
+        let between = |open: &str, close: &str| written.strip_prefix(open)?.strip_suffix(close);
+        if let Some(inner) = between("${", "}").filter(|_| !self.has_references()) {
+            let with_default = inner.split_once(':').and_then(|(head, _)| name(head));
+            let default = with_default.map(|help| format!("{help}: there are no defaults"));
+            return Some(default.unwrap_or_else(|| "a variable has letters, digits and underscores alone".to_owned()));
+        }
+        let bare = ["$", "env.", "env:", "os.environ/"].iter().find_map(|head| written.strip_prefix(head));
+        bare.or(between("{{", "}}")).or(between("%", "%")).and_then(name)
+    }
+
     /// The references, and `[REDACTED]` for anything beside them that is not an authorization scheme.
     fn shown(&self) -> Cow<'_, str> {
         let mut rest = String::new();
