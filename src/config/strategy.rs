@@ -222,7 +222,7 @@ impl Unpriced {
 #[derive(Clone, Copy, Debug, Deserialize, Serialize, JsonSchema, PartialEq, Eq)]
 #[serde(rename_all = "kebab-case")]
 pub enum OnFailure {
-    /// It fails.
+    /// It fails. While the circuit of the chosen one is open, the others stand in for it.
     Stay,
     /// The others are asked.
     Leave,
