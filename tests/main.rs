@@ -13,6 +13,7 @@ mod client;
 mod cohere;
 mod config;
 mod conformance;
+mod discovery;
 mod edge;
 mod embed;
 mod explain;

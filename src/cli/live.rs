@@ -174,7 +174,7 @@ async fn model(target: &Target, http: &reqwest::Client, op: Op) -> Result<Arc<st
         return pick(&known, op, true).ok_or_else(|| "no model of this provider is known".to_owned());
     }
     match discover::models(&target.provider, http).await {
-        Ok(found) => pick(&found.unwrap_or_default(), op, true)
+        Ok(found) => pick(&found.map(|found| found.models).unwrap_or_default(), op, true)
             .ok_or_else(|| "the provider lists no model that looks fit".to_owned()),
         Err(error) => Err(format!("no model is declared, and the provider's list: {error}")),
     }

@@ -4,19 +4,25 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::HeaderMap;
 use http::header::{CONTENT_TYPE, HOST};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
+use reqwest::Url;
 use serde_json::Value;
 
 use super::Provider;
-use super::spec::Discover;
+use super::auth::Credential;
+use super::lists::{Desk, Discover, Listing, Name, Pages};
+use super::settings::Settings;
 use crate::config::Invalid;
 
-/// A list takes no longer than this.
+/// A page of a list takes no longer than this.
 const LIMIT: Duration = Duration::from_secs(30);
 
-/// No list is longer, bytes: OpenRouter's, the longest known, has less than one million.
+/// No page is longer, bytes: OpenRouter's, the longest known, has less than one million.
 const LONGEST: usize = 16 << 20;
+
+/// No list has more pages: one that goes on has lost count.
+const MOST: usize = 100;
 
 /// Why there is no list. None of the texts repeats a credential or what the provider says.
 #[derive(Debug, thiserror::Error)]
@@ -38,25 +44,126 @@ pub enum DiscoverError {
     Shape,
 }
 
-/// The names of the models that a provider lists; `None` if it has no list to ask for.
-pub async fn models(provider: &Provider, http: &reqwest::Client) -> Result<Option<BTreeSet<Arc<str>>>, DiscoverError> {
+/// What a provider lists.
+pub struct Found {
+    /// The names of its models.
+    pub models: BTreeSet<Arc<str>>,
+    /// The lists of it that could not be had, or not to their end: their paths, and why.
+    pub missing: Vec<(&'static str, DiscoverError)>,
+}
+
+/// The models that a provider lists; `None` if it has no list to ask for. Fails if none of its lists could be had.
+pub async fn models(provider: &Provider, http: &reqwest::Client) -> Result<Option<Found>, DiscoverError> {
     let Some(place) = provider.place.as_ref().filter(|_| provider.tape().is_none()) else { return Ok(None) };
-    let fill = |path: &str| provider.settings.fill(path).map_err(DiscoverError::Address);
-    let (url, member, name) = match provider.spec.discover {
+    let usual;
+    let at_root = || Ok(Desk { base: place.base.clone(), header: None });
+    let (desk, lists) = match provider.spec.discover {
         Discover::Known(_) => return Ok(None),
-        Discover::List(path) => (format!("{}{}", place.base, fill(path)?), "data", "id"),
-        Discover::Under(path, member, name) => (format!("{}{}", place.base, fill(path)?), member, name),
-        Discover::Host(path, member, name) => {
-            let host: String = place.base.splitn(4, '/').take(3).collect::<Vec<_>>().join("/");
-            (format!("{host}{}", fill(path)?), member, name)
+        Discover::List(path) => {
+            usual = [Listing::of(path, "data", "id")];
+            (at_root(), &usual[..])
         }
+        Discover::Lists(lists) => (at_root(), lists),
+        Discover::By(at, lists) => (at(place, &provider.settings), lists),
     };
+    let desk = desk.map_err(DiscoverError::Address)?;
+    let (mut models, mut missing) = (BTreeSet::new(), Vec::new());
+    for list in lists {
+        match read(provider, http, &desk, list, &mut models).await {
+            Ok(()) => {}
+            Err(error) if lists.len() == 1 && models.is_empty() => return Err(error),
+            Err(error) => missing.push((list.path, error)),
+        }
+    }
+    match missing.pop() {
+        Some((_, error)) if models.is_empty() && missing.len() + 1 == lists.len() => Err(error),
+        last => {
+            missing.extend(last);
+            Ok(Some(Found { models, missing }))
+        }
+    }
+}
+
+/// Add the names of one list. Fails where a page of it can't be had: what the ones before it say stays.
+async fn read(
+    provider: &Provider,
+    http: &reqwest::Client,
+    desk: &Desk,
+    list: &Listing,
+    models: &mut BTreeSet<Arc<str>>,
+) -> Result<(), DiscoverError> {
+    let path = provider.settings.fill(list.path).map_err(DiscoverError::Address)?;
+    let first = match path.strip_prefix("//") {
+        Some(below) => format!("{}/{below}", desk.base.splitn(4, '/').take(3).collect::<Vec<_>>().join("/")),
+        None => format!("{}{path}", desk.base),
+    };
+    let first = Url::parse(&first).map_err(|_| DiscoverError::Address(super::root::invalid(&desk.base)))?;
+    let mut next = Some(first.clone());
+    if let Pages::Counted(parameter, _) = list.pages {
+        next = Some(with(&first, parameter, "1"));
+    }
+    for page in 1..=MOST {
+        let Some(url) = next.take() else { return Ok(()) };
+        let answer = ask(provider, http, url.clone(), desk).await?;
+        let items = answer.as_array().or_else(|| answer.get(list.member)?.as_array()).ok_or(DiscoverError::Shape)?;
+        models.extend(items.iter().flat_map(|item| names(list.name, item, &provider.settings)));
+        next = match list.pages {
+            Pages::One => None,
+            Pages::Counted(parameter, most) if items.len() >= most => {
+                Some(with(&first, parameter, &(page + 1).to_string()))
+            }
+            Pages::Counted(..) => None,
+            Pages::Token(member, parameter) => {
+                let more = answer.get("has_more") != Some(&Value::Bool(false));
+                let token = answer.get(member).and_then(Value::as_str).filter(|token| more && !token.is_empty());
+                token.map(|token| with(&first, parameter, token)).filter(|other| *other != url)
+            }
+        };
+    }
+    Ok(())
+}
+
+/// An address with one more parameter.
+fn with(url: &Url, name: &str, value: &str) -> Url {
+    let mut more = url.clone();
+    // a signature covers spaces as %20 and nothing else
+    let escaped: String = value
+        .bytes()
+        .map(|byte| match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => char::from(byte).to_string(),
+            _ => format!("%{byte:02X}"),
+        })
+        .collect();
+    let query = url.query().map_or(String::new(), |query| format!("{query}&"));
+    more.set_query(Some(&format!("{query}{name}={escaped}")));
+    more
+}
+
+/// One page.
+async fn ask(provider: &Provider, http: &reqwest::Client, url: Url, desk: &Desk) -> Result<Value, DiscoverError> {
     let mut headers: HeaderMap = provider.ready.headers.clone();
     for of_calls in [CONTENT_TYPE, HOST] {
         headers.remove(of_calls);
     }
-    if let Some((name, value)) = provider.token().await.map_err(|failed| DiscoverError::Credential(failed.message))? {
-        headers.insert(name, value);
+    if let Some((name, value)) = &desk.header
+        && let Ok(value) = HeaderValue::from_str(value)
+    {
+        headers.entry(HeaderName::from_static(name)).or_insert(value);
+    }
+    match &provider.credential {
+        Credential::Signed(signer) => {
+            let invalid = || DiscoverError::Address(super::root::invalid(&desk.base));
+            let uri: Uri = url.as_str().parse().map_err(|_| invalid())?;
+            let path = uri.path_and_query().ok_or_else(invalid)?;
+            let host =
+                uri.authority().and_then(|host| HeaderValue::from_str(host.as_str()).ok()).ok_or_else(invalid)?;
+            let signed = signer.sign(&Method::GET, path, &HeaderMap::from_iter([(HOST, host)]), b"").await;
+            headers.extend(signed.map_err(|error| DiscoverError::Credential(error.to_string()))?);
+        }
+        _ => {
+            let token = provider.token().await.map_err(|failed| DiscoverError::Credential(failed.message))?;
+            headers.extend(token);
+        }
     }
     let mut response = http.get(url).headers(headers).timeout(LIMIT).send().await?;
     if !response.status().is_success() {
@@ -69,18 +176,18 @@ pub async fn models(provider: &Provider, http: &reqwest::Client) -> Result<Optio
             return Err(DiscoverError::Shape);
         }
     }
-    let list: Value = serde_json::from_slice(&body).map_err(|_| DiscoverError::Shape)?;
-    names(&list, member, name).map(Some).ok_or(DiscoverError::Shape)
+    serde_json::from_slice(&body).map_err(|_| DiscoverError::Shape)
 }
 
-/// The names in a list: a bare array, or one under `member`. A name of several members is written with their slashes.
-fn names(list: &Value, member: &str, name: &str) -> Option<BTreeSet<Arc<str>>> {
-    let items = list.as_array().or_else(|| list.get(member)?.as_array())?;
-    let whole = |item: &Value| {
-        let parts: Option<Vec<&str>> = name.split('/').map(|part| item.get(part)?.as_str()).collect();
-        Some(Arc::from(plain(&parts?.join("/"))))
-    };
-    Some(items.iter().filter_map(whole).collect())
+/// The names of an item. One of several members is written with their slashes.
+fn names(name: Name, item: &Value, settings: &Settings) -> Vec<Arc<str>> {
+    match name {
+        Name::Of(name) => {
+            let parts: Option<Vec<&str>> = name.split('/').map(|part| item.get(part)?.as_str()).collect();
+            parts.map(|parts| Arc::from(plain(&parts.join("/")))).into_iter().collect()
+        }
+        Name::By(names) => names(item, settings).into_iter().map(Arc::from).collect(),
+    }
 }
 
 /// Google lists resources, as `models/gemini-3-pro` and `publishers/google/models/gemini-3-pro`; a call names the model.

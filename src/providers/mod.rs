@@ -15,6 +15,7 @@ pub mod inbound;
 pub mod keys;
 pub mod learned;
 mod lines;
+pub mod lists;
 pub mod notes;
 pub mod paths;
 pub mod predictions;

@@ -14,7 +14,7 @@ pub struct Settings {
 }
 
 /// Settings that say to which host requests go.
-const ADDRESSES: &[&str] = &["base_url", "endpoint", "host"];
+const ADDRESSES: &[&str] = &["base_url", "control_url", "endpoint", "host"];
 
 /// Settings from which an address is made: not needed if `base_url` is given.
 const PARTS: &[&str] = &["endpoint", "host", "account_id"];
@@ -124,6 +124,11 @@ impl Settings {
         self.values.get(setting).map(Secret::expose)
     }
 
+    /// Whether the target gives this setting itself.
+    pub fn gives(&self, setting: &str) -> bool {
+        self.own.contains(setting)
+    }
+
     /// The setting `max_tokens`: what an answer may have where the request does not say, tokens.
     pub fn usual_output(&self) -> Option<u64> {
         self.get("max_tokens")?.parse().ok()
@@ -139,8 +144,8 @@ impl Settings {
 
     /// Whether the target names AWS keys of its own, and no API key: one of the environment is not meant for it then.
     pub fn prefers_keys(&self) -> bool {
-        let own = |name: &str| self.own.contains(name);
-        !own("api_key") && ["access_key_id", "profile", "assume_role_arn"].into_iter().any(own)
+        let own = |name: &&str| self.gives(name);
+        !own(&"api_key") && ["access_key_id", "profile", "assume_role_arn"].iter().any(own)
     }
 
     /// The models that [`Spec::lists`] names. What looks like a path is none.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+pub use super::lists::{Desk, Discover, Listing, Pages};
 pub use super::notes::{Notes, Policy};
 use super::settings::Settings;
 use crate::call::{Error, Fault, Op, Usage};
@@ -227,20 +228,6 @@ pub struct FaultRule {
     pub text: &'static str,
     /// What it means.
     pub fault: Fault,
-}
-
-/// Where a list of models is found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Discover {
-    /// Nowhere; these are known.
-    Known(&'static [&'static str]),
-    /// At this path below the root: `data[].id`, or a bare array of objects with an `id`.
-    List(&'static str),
-    /// At this path below the root's host, under this member, each with this name; `{setting}` is filled in.
-    Host(&'static str, &'static str, &'static str),
-    /// At this path below the root, which has `{setting}` filled in, under this member, each with this name: one member
-    /// of it, or several, as `owner/name`.
-    Under(&'static str, &'static str, &'static str),
 }
 
 /// How an answer is come by.

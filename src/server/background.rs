@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use crate::config::{self, Env};
 use crate::pipeline::Gateway;
 use crate::providers::client::Client;
-use crate::providers::discover;
+use crate::providers::discover::{self, Found};
 
 /// How often connections to upstreams are looked through.
 const SWEEP: Duration = Duration::from_secs(30);
@@ -114,7 +114,14 @@ async fn keep_discovering(gateway: &Gateway, name: &str, http: &reqwest::Client,
         let asked = discover::models(&target.provider, http).await;
         let wait = match asked {
             Ok(None) => return,
-            Ok(Some(models)) => {
+            Ok(Some(Found { mut models, missing })) => {
+                for (list, error) in &missing {
+                    tracing::warn!(target = name, list, %error, "the provider does not list some of its models");
+                }
+                // what could not be asked this time may be there still
+                if let Some(before) = target.discovered.load().as_ref().filter(|_| !missing.is_empty()) {
+                    models.extend(before.iter().cloned());
+                }
                 tracing::debug!(target = name, models = models.len(), "model discovery completed");
                 target.tell(models);
                 pause = FIRST_PAUSE;

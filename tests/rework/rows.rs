@@ -76,7 +76,12 @@ fn default_roots_are_https_and_filled() {
         assert!(base.starts_with("https://") && !base.ends_with('/'), "{base}");
         let rest = base.replace("{model}", "");
         assert!(!rest.contains(['{', '}']), "{base}");
-        if let Discover::Host(path, ..) | Discover::List(path) = spec.discover {
+        let paths: Vec<&str> = match spec.discover {
+            Discover::Known(_) => Vec::new(),
+            Discover::List(path) => vec![path],
+            Discover::Lists(lists) | Discover::By(_, lists) => lists.iter().map(|list| list.path).collect(),
+        };
+        for path in paths {
             settings(spec, &[]).fill(path).unwrap();
         }
     }

@@ -66,8 +66,10 @@ struct Held {
 /// The region that requests are signed for.
 pub(crate) fn region(settings: &Settings) -> &str {
     let in_host = || {
-        let host = settings.get("base_url")?.split_once("://")?.1;
-        host.strip_prefix("bedrock-runtime.").or_else(|| host.strip_prefix("bedrock-runtime-fips."))?.split('.').next()
+        let host = settings.get("base_url")?.split_once("://")?.1.split(['/', ':']).next()?;
+        let mut labels = host.split('.');
+        labels.find(|label| matches!(*label, "bedrock-runtime" | "bedrock-runtime-fips"))?;
+        labels.next()
     };
     settings.get("region").or_else(in_host).unwrap_or("us-east-1")
 }

@@ -2,7 +2,7 @@
 
 use super::faults::on;
 use crate::call::{Fault, Op};
-use crate::providers::spec::{Auth, Discover, Owns, Spec, may};
+use crate::providers::spec::{Auth, Discover, Listing, Owns, Pages, Spec, may};
 use crate::wire::Native;
 use crate::wire::anthropic::Hosting;
 
@@ -17,8 +17,9 @@ pub(super) static ANTHROPIC: Spec = Spec {
         on(0, "billing_error", Fault::Billing),
         on(0, "overloaded_error", Fault::Overloaded),
     ],
-    // more than there are: no second page is needed
-    discover: Discover::List("/models?limit=1000"),
+    discover: Discover::Lists(&[
+        Listing::of("/models?limit=1000", "data", "id").paged(Pages::Token("last_id", "after_id"))
+    ]),
     owns: Owns::Prefixes(&["claude"]),
     docs: "https://platform.claude.com/docs/en/api/overview",
     hint: "check ANTHROPIC_API_KEY",

@@ -1,14 +1,16 @@
 //! Amazon Web Services: Bedrock.
 
+use serde_json::Value;
+
 use super::faults::on;
-use super::given;
+use super::{given, place};
 use crate::call::{Fault, Op};
 use crate::config::Invalid;
 use crate::providers::auth::aws::region;
 use crate::providers::rework::bedrock::target_options;
 use crate::providers::settings::Settings;
 use crate::providers::spec::Edit::Body;
-use crate::providers::spec::{Auth, Discover, Owns, Pace, Place, Root, Spec, Way, may};
+use crate::providers::spec::{Auth, Desk, Discover, Listing, Owns, Pace, Pages, Place, Root, Spec, Way, may};
 use crate::wire::{Dialect, Native};
 
 /// <https://docs.aws.amazon.com/general/latest/gr/bedrock.html>
@@ -49,9 +51,67 @@ fn profile(model: &str, op: Op, settings: &Settings) -> Option<String> {
     plain.then(|| format!("{geography}.{model}"))
 }
 
+/// How its lists go on.
+const TOKEN: Pages = Pages::Token("nextToken", "nextToken");
+
+/// Where models are listed: at `control_url`, else at the host of the control plane that belongs to the runtime's. An
+/// endpoint of a VPC (`vpce-….bedrock-runtime.…`) has an id that tells nothing of its neighbour's, so the usual name is
+/// asked, which is inside the VPC where the other endpoint has private DNS. Any other address serves both.
+/// <https://docs.aws.amazon.com/bedrock/latest/userguide/vpc-interface-endpoints.html>
+fn control(runtime: &Place, settings: &Settings) -> Result<Desk, Invalid> {
+    let at = |base: String| Ok(Desk { base, header: None });
+    let own = settings.get("control_url").filter(|_| settings.gives("control_url") || !settings.gives("base_url"));
+    if let Some(own) = own {
+        return at(place("control_url", own, "")?.base);
+    }
+    let Some((scheme, rest)) = runtime.base.split_once("://") else { return at(runtime.base.clone()) };
+    let host = rest.split(['/', ':']).next().unwrap_or_default();
+    for (runtime, control) in [("bedrock-runtime", "bedrock"), ("bedrock-runtime-fips", "bedrock-fips")] {
+        if let Some(region) = host.strip_prefix(runtime).filter(|region| region.starts_with('.')) {
+            return at(format!("{scheme}://{control}{region}"));
+        }
+        let inside = host.split_once(&format!(".{runtime}.")).map(|(_, below)| below);
+        if let Some((region, domain)) = inside.and_then(|below| below.split_once(".vpce.")) {
+            return at(format!("{scheme}://{control}.{region}.{domain}"));
+        }
+    }
+    at(runtime.base.clone())
+}
+
+fn text<'a>(of: &'a Value, member: &str) -> Option<&'a str> {
+    of.get(member).and_then(Value::as_str)
+}
+
+/// A foundation model, if it can be asked for by its own name: with `auto_profile`, also one that is only served by
+/// profiles. <https://docs.aws.amazon.com/bedrock/latest/APIReference/API_FoundationModelSummary.html>
+fn foundation(model: &Value, settings: &Settings) -> Vec<String> {
+    let by_profile = settings.get("auto_profile").is_some();
+    let ways: Option<Vec<&str>> = model
+        .get("inferenceTypesSupported")
+        .and_then(Value::as_array)
+        .map(|ways| ways.iter().filter_map(Value::as_str).collect());
+    let fits = |way: &&str| *way == "ON_DEMAND" || (by_profile && *way == "INFERENCE_PROFILE");
+    let callable = ways.is_none_or(|ways| ways.is_empty() || ways.iter().any(fits));
+    text(model, "modelId").filter(|_| callable).map(str::to_owned).into_iter().collect()
+}
+
+/// A profile: AWS' own by its id, one of the account's by its ARN, which is all it can be asked for by.
+/// <https://docs.aws.amazon.com/bedrock/latest/APIReference/API_InferenceProfileSummary.html>
+fn inference_profile(profile: &Value, _: &Settings) -> Vec<String> {
+    let active = text(profile, "status").is_none_or(|status| status == "ACTIVE");
+    let name = if text(profile, "type") == Some("APPLICATION") { "inferenceProfileArn" } else { "inferenceProfileId" };
+    text(profile, name).filter(|_| active).map(str::to_owned).into_iter().collect()
+}
+
+/// <https://docs.aws.amazon.com/bedrock/latest/APIReference/API_ProvisionedModelSummary.html>
+fn provisioned(model: &Value, _: &Settings) -> Vec<String> {
+    let serves = text(model, "status").is_none_or(|status| matches!(status, "InService" | "Updating"));
+    text(model, "provisionedModelArn").filter(|_| serves).map(str::to_owned).into_iter().collect()
+}
+
 /// <https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html>,
 /// <https://docs.aws.amazon.com/bedrock/latest/userguide/troubleshooting-api-error-codes.html>. Models are part of the
-/// path, whatever form their ids have. Lists of models are another service's, which needs another permission.
+/// path, whatever form their ids have. Lists of models are another host's, and need permissions of their own.
 pub(super) static BEDROCK: Spec = Spec {
     aliases: &["aws-bedrock", "amazon-bedrock"],
     root: Root::By(bedrock),
@@ -78,7 +138,19 @@ pub(super) static BEDROCK: Spec = Spec {
         on(400, "AccessDenied", Fault::Auth),
         on(404, "UnknownOperation", Fault::Server),
     ],
-    discover: Discover::Known(&[]),
+    discover: Discover::By(
+        control,
+        &[
+            Listing::of("/foundation-models", "modelSummaries", "").called(foundation),
+            Listing::of("/inference-profiles?maxResults=1000", "inferenceProfileSummaries", "")
+                .called(inference_profile)
+                .paged(TOKEN),
+            Listing::of("/imported-models?maxResults=1000", "modelSummaries", "modelArn").paged(TOKEN),
+            Listing::of("/provisioned-model-throughputs?maxResults=1000", "provisionedModelSummaries", "")
+                .called(provisioned)
+                .paged(TOKEN),
+        ],
+    ),
     owns: Owns::Prefixes(&[
         "ai21.",
         "amazon.",
@@ -118,7 +190,7 @@ pub(super) static BEDROCK: Spec = Spec {
     pace: Pace::Slow,
     docs: "https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html",
     hint: "check AWS_BEARER_TOKEN_BEDROCK, or the AWS keys and their permissions bedrock:InvokeModel and \
-           bedrock:InvokeModelWithResponseStream",
+           bedrock:InvokeModelWithResponseStream; to list models, bedrock:List*",
     ..Spec::native(
         Native::Bedrock,
         "bedrock",
@@ -127,6 +199,7 @@ pub(super) static BEDROCK: Spec = Spec {
             may("api_key", &["AWS_BEARER_TOKEN_BEDROCK"]),
             may("region", &["AWS_REGION", "AWS_DEFAULT_REGION"]),
             may("base_url", &["BEDROCK_ENDPOINT_URL", "AWS_ENDPOINT_URL_BEDROCK_RUNTIME"]),
+            may("control_url", &["AWS_ENDPOINT_URL_BEDROCK"]),
             may("fips", &["AWS_USE_FIPS_ENDPOINT"]),
             may("dual_stack", &["AWS_USE_DUALSTACK_ENDPOINT"]),
             may("access_key_id", &["AWS_ACCESS_KEY_ID"]),

@@ -1,5 +1,7 @@
 //! Clouds that serve models beside everything else: Cloudflare, Databricks.
 
+use serde_json::Value;
+
 use super::faults::on;
 use super::usual::{CHAT, EMBED, PASS, RESPOND};
 use super::{
@@ -10,7 +12,7 @@ use crate::config::Invalid;
 use crate::providers::rework::{choices, effort, embeddings, messages, params, usage};
 use crate::providers::settings::Settings;
 use crate::providers::spec::Edit::{Body, Lacks, Mentions, Messages, When};
-use crate::providers::spec::{Auth, Discover, Owns, Pace, Place, Root, Spec, may, need};
+use crate::providers::spec::{Auth, Discover, Listing, Owns, Pace, Pages, Place, Root, Spec, may, need};
 use crate::wire::Extra;
 
 /// <https://developers.cloudflare.com/workers-ai/configuration/open-ai-compatibility>,
@@ -50,7 +52,12 @@ pub(super) static CLOUDFLARE: Spec = Spec {
         on(0, "3036", Fault::Billing),
         on(0, "3040", Fault::Overloaded),
     ],
-    discover: Discover::Host("/client/v4/accounts/{account_id}/ai/models/search?per_page=100", "result", "name"),
+    discover: Discover::Lists(&[Listing::of(
+        "//client/v4/accounts/{account_id}/ai/models/search?per_page=100",
+        "result",
+        "name",
+    )
+    .paged(Pages::Counted("page", 100))]),
     owns: Owns::PrefixesAndAny(&["@cf/", "@hf/"]),
     docs: "https://developers.cloudflare.com/workers-ai/configuration/open-ai-compatibility",
     hint: "check CLOUDFLARE_API_KEY and CLOUDFLARE_ACCOUNT_ID: the token needs `Workers AI: Read` for this account",
@@ -107,6 +114,14 @@ fn llama(model: &str) -> bool {
     model.contains("llama")
 }
 
+/// Endpoints that answer in words or vectors; who serves a classifier of their own there asks it otherwise.
+/// <https://docs.databricks.com/api/workspace/servingendpoints/list>
+fn databricks_endpoint(endpoint: &Value, _: &Settings) -> Vec<String> {
+    let of = |member: &str| endpoint.get(member).and_then(Value::as_str);
+    let speaks = of("task").is_none_or(|task| task.starts_with("llm/") || task.starts_with("agent/"));
+    of("name").filter(|_| speaks).map(str::to_owned).into_iter().collect()
+}
+
 /// <https://docs.databricks.com/machine-learning/foundation-model-apis/api-reference>,
 /// <https://docs.databricks.com/machine-learning/model-serving/query-reason-models>. Endpoints have the names their owners
 /// give them; what they take is guessed from these. Seeds are not documented and left out. Replayed thoughts are refused
@@ -151,7 +166,9 @@ pub(super) static DATABRICKS: Spec = Spec {
         on(403, "temporarily disabled", Fault::Overloaded),
         on(0, "TEMPORARILY_UNAVAILABLE", Fault::Overloaded),
     ],
-    discover: Discover::Host("/api/2.0/serving-endpoints", "endpoints", "name"),
+    discover: Discover::Lists(&[
+        Listing::of("//api/2.0/serving-endpoints", "endpoints", "name").called(databricks_endpoint)
+    ]),
     owns: Owns::PrefixesAndAny(&["databricks-"]),
     // endpoints scale from zero
     pace: Pace::Slow,

@@ -2,7 +2,7 @@
 
 use super::faults::on;
 use crate::call::{Fault, Op};
-use crate::providers::spec::{Discover, Owns, Spec, may, need};
+use crate::providers::spec::{Discover, Listing, Owns, Pages, Spec, may, need};
 use crate::wire::Native;
 
 /// <https://docs.cohere.com/reference/about>, <https://docs.cohere.com/reference/errors>. Versions are part of the paths.
@@ -11,7 +11,9 @@ pub(super) static COHERE: Spec = Spec {
     batch: Some(|_| 96),
     fixed_headers: &[("x-client-name", "ferrogw")],
     faults: &[on(498, "", Fault::Auth), on(499, "", Fault::Server), on(0, "too many tokens", Fault::ContextLength)],
-    discover: Discover::Under("/v1/models?page_size=1000", "models", "name"),
+    discover: Discover::Lists(&[
+        Listing::of("/v1/models?page_size=1000", "models", "name").paged(Pages::Token("next_page_token", "page_token"))
+    ]),
     owns: Owns::Prefixes(&["command", "embed-", "rerank-", "c4ai-", "aya-"]),
     docs: "https://docs.cohere.com/reference/about",
     hint: "check COHERE_API_KEY",

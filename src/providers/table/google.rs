@@ -1,5 +1,7 @@
 //! Google: the Gemini API, and Vertex AI with the publishers it serves.
 
+use serde_json::Value;
+
 use super::faults::on;
 use super::{NO_HINTS, NO_MARKS, NO_THOUGHTS, ROLES, place};
 use crate::call::{Fault, Op};
@@ -9,7 +11,9 @@ use crate::providers::rework::{embeddings, mistral, params};
 use crate::providers::settings::Settings;
 use crate::providers::spec::Edit;
 use crate::providers::spec::Edit::{Mentions, Messages, When};
-use crate::providers::spec::{Auth, Discover, FaultRule, Owns, Place, Root, Spec, Way, may, need};
+use crate::providers::spec::{
+    Auth, Desk, Discover, FaultRule, Listing, Owns, Pages, Place, Root, Spec, Way, may, need,
+};
 use crate::wire::anthropic::Hosting;
 use crate::wire::extras::google;
 use crate::wire::gemini::{Host, embeddings::takes_one};
@@ -23,6 +27,9 @@ const FAULTS: &[FaultRule] = &[
     on(400, "input token count", Fault::ContextLength),
     on(499, "", Fault::Server),
 ];
+
+/// How Google's lists go on.
+const TOKEN: Pages = Pages::Token("nextPageToken", "pageToken");
 
 /// Where images are asked for: predictions of Imagen, content of Gemini.
 fn image_way(model: &str, paths: [&'static str; 2]) -> Option<Way> {
@@ -59,7 +66,7 @@ pub(super) static GEMINI: Spec = Spec {
     floats_only: true,
     model: gemini_model,
     faults: FAULTS,
-    discover: Discover::Under("/models?pageSize=1000", "models", "name"),
+    discover: Discover::Lists(&[Listing::of("/models?pageSize=1000", "models", "name").paged(TOKEN)]),
     owns: Owns::Prefixes(&["gemini-", "gemma-", "imagen-", "veo-", "learnlm-", "text-embedding-004", "embedding-001"]),
     docs: "https://ai.google.dev/api/generate-content",
     hint: "check GEMINI_API_KEY: a key of Google AI Studio",
@@ -230,6 +237,26 @@ const MISTRAL: &[Edit] = &[
     Edit::Drop(&["stream_options"]),
 ];
 
+/// Lists belong to no project: who asks as a user, not as a service account, says whose quota it is.
+fn vertex_desk(place: &Place, settings: &Settings) -> Result<Desk, Invalid> {
+    let user = settings.get("service_account_json").is_none() && settings.get("api_key").is_none_or(str::is_empty);
+    let project = settings.get("project_id").filter(|_| user);
+    let header = project.map(|project| ("x-goog-user-project", project.to_owned()));
+    Ok(Desk { base: place.base.clone(), header })
+}
+
+/// <https://cloud.google.com/vertex-ai/docs/reference/rest/v1beta1/publishers.models/list>
+const fn published_by(path: &'static str) -> Listing {
+    Listing::of(path, "publisherModels", "name").paged(TOKEN)
+}
+
+/// Of the models of other publishers those that are served without being deployed first, as calls name them.
+fn maas(model: &Value, _: &Settings) -> Vec<String> {
+    let name = model.get("name").and_then(Value::as_str).and_then(|name| name.strip_prefix("publishers/"));
+    let called = name.and_then(|name| name.split_once("/models/")).filter(|(_, model)| model.ends_with("-maas"));
+    called.map(|(publisher, model)| format!("{publisher}/{model}")).into_iter().collect()
+}
+
 /// <https://cloud.google.com/vertex-ai/docs/reference/rest>. What one publisher's models take, another's do not.
 pub(super) static VERTEX: Spec = Spec {
     aliases: &["vertex_ai", "vertex"],
@@ -255,7 +282,15 @@ pub(super) static VERTEX: Spec = Spec {
     edits: &[When(is_mistral, MISTRAL), When(is_others, OTHERS)],
     embeds: &[Edit::Body(embeddings::text_only)],
     faults: FAULTS,
-    discover: Discover::Host("/v1beta1/publishers/google/models?pageSize=300", "publisherModels", "name"),
+    discover: Discover::By(
+        vertex_desk,
+        &[
+            published_by("//v1beta1/publishers/google/models?pageSize=300"),
+            published_by("//v1beta1/publishers/anthropic/models?pageSize=300"),
+            published_by("//v1beta1/publishers/mistralai/models?pageSize=300"),
+            published_by("//v1beta1/publishers/meta/models?pageSize=300").called(maas),
+        ],
+    ),
     owns: Owns::Prefixes(&["google/", "publishers/", "endpoints/"]),
     docs: "https://cloud.google.com/vertex-ai/docs/reference/rest",
     hint: "check VERTEX_AI_PROJECT_ID and the credential: a service account needs the role `Vertex AI User` there; a model \

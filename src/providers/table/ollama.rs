@@ -7,7 +7,7 @@ use crate::config::Invalid;
 use crate::providers::rework::{choices, effort, embeddings, messages, replay};
 use crate::providers::settings::Settings;
 use crate::providers::spec::Edit::{self, Body, Lacks, Mentions, Messages, When};
-use crate::providers::spec::{Discover, Owns, Pace, Place, Root, Spec, may, need};
+use crate::providers::spec::{Discover, Listing, Owns, Pace, Place, Root, Spec, may, need};
 use crate::wire::Extra;
 
 use super::faults::on;
@@ -91,7 +91,7 @@ pub(super) static OLLAMA: Spec = Spec {
     mends: &[choices::reasoning_content, choices::tool_calls, choices::finish_reasons],
     follows: &[choices::tool_finish],
     faults: &[on(400, "does not support", Fault::BadRequest), on(404, "", Fault::NotFound)],
-    discover: Discover::Host("/api/tags", "models", "name"),
+    discover: Discover::Lists(&[Listing::of("//api/tags", "models", "name")]),
     owns: Owns::Any,
     // a model is loaded when it is first asked for
     pace: Pace::Slow,

@@ -3,7 +3,7 @@
 use super::faults::on;
 use super::thinks_aloud;
 use crate::call::{Fault, Op};
-use crate::providers::spec::{Discover, Exchange, Pace, Spec, may, need};
+use crate::providers::spec::{Discover, Exchange, Listing, Pace, Spec, may, need};
 use crate::wire::Native;
 
 /// <https://replicate.com/docs/reference/http>. What a model takes follows from its own description.
@@ -18,8 +18,11 @@ pub(super) static REPLICATE: Spec = Spec {
         on(0, "invalid input", Fault::BadRequest),
         on(0, "(e006)", Fault::BadRequest),
     ],
-    // of its thousands of models those that it calls language models
-    discover: Discover::Under("/collections/language-models", "models", "owner/name"),
+    // of its thousands of models those that it has sorted by what is served here
+    discover: Discover::Lists(&[
+        Listing::of("/collections/language-models", "models", "owner/name"),
+        Listing::of("/collections/text-to-image", "models", "owner/name"),
+    ]),
     exchange: Exchange::Predictions,
     // a model that nobody has asked for lately is started first
     pace: Pace::Slow,
