@@ -5,6 +5,7 @@ mod json;
 mod own_forms;
 mod passed;
 mod responses;
+mod vendors;
 
 use crate::support::{TestGateway, Upstream, target};
 

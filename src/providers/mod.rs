@@ -12,6 +12,7 @@ pub mod encode;
 pub mod fault;
 pub mod faults;
 pub mod inbound;
+mod kept;
 pub mod keys;
 pub mod learned;
 mod lines;
@@ -282,6 +283,12 @@ impl Provider {
         model: &str,
         warnings: &mut Vec<String>,
     ) -> Result<Got, Error> {
+        if !self.spec.kept.is_empty()
+            && let Some(passage) = &call.passage
+            && let Some((_, kept)) = self.spec.kept.iter().find(|(op, _)| *op == call.op)
+        {
+            return Box::pin(kept::ask(self, *kept, ready, (call, passage), model, warnings)).await;
+        }
         if let Course::Predictions(predictions) = &self.course {
             return Box::pin(predictions::ask(self, predictions, ready, call, model, warnings)).await;
         }

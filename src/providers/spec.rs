@@ -7,6 +7,7 @@ pub use super::notes::{Notes, Policy};
 use super::settings::Settings;
 use crate::call::{Error, Fault, Op, Usage};
 use crate::config::{Env, Invalid};
+use crate::wire::extras::batches::Kept;
 use crate::wire::multipart::Draft;
 pub use crate::wire::openai::stream::{Follow, Mend, Trail};
 use crate::wire::{Dialect, Extra, Native, Object};
@@ -32,6 +33,8 @@ pub struct Spec {
     pub ops: &'static [(Op, &'static str)],
     /// Other hosts of the vendor's, as `https://audio.example.com`: paths of operations may begin with them.
     pub hosts: &'static [&'static str],
+    /// What it keeps in forms of its own.
+    pub kept: &'static [(Op, Kept)],
     /// Operations that are asked for in a form of their own.
     pub extras: &'static [(Op, Extra)],
     /// Where one operation goes different ways, by the model as the row is asked for it, and by whether the answer is
@@ -301,6 +304,7 @@ impl Spec {
             auth: Auth::Bearer,
             ops: &[(Op::Chat, "/chat/completions")],
             hosts: &[],
+            kept: &[],
             extras: &[],
             ways: None,
             batch: None,

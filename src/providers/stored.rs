@@ -11,7 +11,8 @@ use futures_util::stream::{self, StreamExt};
 use super::client::{Outgoing, Pieces};
 use crate::call::Stored;
 use crate::call::upload::read_at;
-use crate::wire::multipart::Piece;
+use crate::wire::Malformed;
+use crate::wire::multipart::{Form, Piece, Scanner};
 
 /// How much of a file is read at once, bytes.
 const READ: u64 = 128 << 10;
@@ -54,4 +55,28 @@ async fn stretch(file: Arc<File>, range: Range<u64>) -> io::Result<Bytes> {
         Ok(buffer.into())
     });
     read.await.unwrap_or_else(|_| Err(io::ErrorKind::Interrupted.into()))
+}
+
+/// All of what is stored, if it is no longer than this, bytes, and can be read.
+pub async fn whole(stored: &Stored, most: u64) -> Option<Bytes> {
+    match stored {
+        _ if stored.length() > most => None,
+        Stored::Memory(bytes) => Some(bytes.clone()),
+        Stored::Disk(file, length) => stretch(file.clone(), 0..*length).await.ok(),
+    }
+}
+
+/// The places of a form's parts in what is stored. Fails on what is no form, or can't be read.
+pub async fn form(stored: &Stored, boundary: &str) -> Result<Form, Malformed> {
+    let mut scanner = Scanner::new(boundary);
+    match stored {
+        Stored::Memory(bytes) => scanner.push(bytes)?,
+        Stored::Disk(file, length) => {
+            for from in (0..*length).step_by(READ as usize) {
+                let chunk = stretch(file.clone(), from..(*length).min(from + READ)).await;
+                scanner.push(&chunk.map_err(|_| Malformed::new("what was stored of the body can't be read"))?)?;
+            }
+        }
+    }
+    scanner.end()
 }

@@ -112,7 +112,7 @@ fn form(
     }
     let mut notes = provider.notes(model, call.stream, warnings);
     let edits = provider.spec.forms.iter().find(|(op, _)| *op == call.op).map_or(&[][..], |(_, edits)| edits);
-    for edit in edits.iter().filter(|_| call.passage.is_none()) {
+    for edit in edits {
         match *edit {
             FormEdit::Rename(from, to) => draft.rename(from, to),
             FormEdit::Last(name) => draft.move_last(name),

@@ -58,7 +58,10 @@ pub fn fit(spec: &Spec, op: Op, body: &mut Object, notes: &mut Notes<'_>) -> Res
         Op::Complete => edit(spec.completes, body, notes)?,
         Op::Embed => {
             edit(spec.embeds, body, notes)?;
-            if spec.floats_only {
+            // other forms are the vendor's own, if it has any
+            if spec.floats_only
+                && ["\"float\"", "\"base64\"", "null"].iter().any(|form| is(body, "encoding_format", form))
+            {
                 body.remove("encoding_format");
             }
         }

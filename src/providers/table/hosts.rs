@@ -5,16 +5,30 @@ use super::usual::{
     BATCH, CHAT, COMPLETE, EMBED, FILE, IMAGE, PASS, RERANK, RESPOND, SPEECH, STORED, TRANSCRIBE, TRANSLATE,
 };
 use super::{FLAT_BUT_USER, MAX_TOKENS, NO_HINTS, NO_MARKS, NO_THOUGHTS, ROLES, gpt_oss, thinks_aloud};
-use crate::call::{Fault, Op};
+use crate::call::{Error, Fault, Op};
 use crate::providers::rework::{choices, effort, embeddings, images, logprobs, params, rankings, sound};
 use crate::providers::settings::Settings;
 use crate::providers::spec::Edit::{Body, Lacks, When};
 use crate::providers::spec::{FormEdit, Owns, Spec, Way, may, need};
+use crate::wire::extras::batches::{Kept, together_purpose};
+use crate::wire::multipart::Draft;
 use crate::wire::{Dialect, Extra};
 
-/// <https://deepinfra.com/docs/openai_api>
+/// <https://deepinfra.com/docs/openai_api>, <https://deepinfra.com/blog/batch-api>
 pub(super) static DEEPINFRA: Spec = Spec {
-    ops: &[CHAT, COMPLETE, EMBED, IMAGE, SPEECH, TRANSCRIBE, TRANSLATE, (Op::Rerank, "../inference/{path}"), PASS],
+    ops: &[
+        CHAT,
+        COMPLETE,
+        EMBED,
+        IMAGE,
+        SPEECH,
+        TRANSCRIBE,
+        TRANSLATE,
+        (Op::Rerank, "../inference/{path}"),
+        FILE,
+        BATCH,
+        PASS,
+    ],
     extras: &[(Op::Rerank, Extra::DeepinfraRerank)],
     edits: &[ROLES, FLAT_BUT_USER, NO_THOUGHTS, NO_MARKS, MAX_TOKENS, NO_HINTS],
     embeds: &[Body(embeddings::text_only)],
@@ -126,15 +140,37 @@ fn not_gpt_oss(model: &str) -> bool {
     !gpt_oss(model)
 }
 
+/// Uploads say the file's name and kind beside it, and have other purposes.
+/// <https://docs.together.ai/reference/upload-file>
+fn together_upload(draft: &mut Draft<'_>) -> Result<(), Error> {
+    if let Some(purpose) = draft.text("purpose").map(|purpose| together_purpose(purpose).to_owned()) {
+        draft.set("purpose", &purpose);
+    }
+    let Some(name) = draft.filename("file") else {
+        let message = "`file` is missing, or has no name".to_owned();
+        return Err(Error::Invalid { param: "file".to_owned(), message });
+    };
+    if !draft.has("file_name") {
+        draft.set("file_name", name);
+    }
+    let kind = name.rsplit_once('.').map(|(_, kind)| kind).filter(|kind| ["jsonl", "csv", "parquet"].contains(kind));
+    if let (Some(kind), false) = (kind, draft.has("file_type")) {
+        draft.set("file_type", kind);
+    }
+    Ok(())
+}
+
 /// <https://docs.together.ai/reference/chat-completions-1>, <https://docs.together.ai/docs/logprobs>. The form of
 /// `json_schema` is OpenAI's, as in the newer documentation. `GET /models` answers with a bare array.
 pub(super) static TOGETHER: Spec = Spec {
     aliases: &["together_ai", "togetherai"],
-    ops: &[CHAT, COMPLETE, EMBED, IMAGE, SPEECH, TRANSCRIBE, TRANSLATE, RERANK, PASS],
+    ops: &[CHAT, COMPLETE, EMBED, IMAGE, SPEECH, TRANSCRIBE, TRANSLATE, RERANK, FILE, BATCH, PASS],
+    kept: &[(Op::File, Kept::TogetherFiles), (Op::Batch, Kept::TogetherBatches)],
     others: &[(Op::Image, &[Body(images::width_and_height)]), (Op::Speech, &[Lacks(&["speed", "instructions"])])],
     forms: &[
         (Op::Transcribe, &[FormEdit::Check(sound::json_only)]),
         (Op::Translate, &[FormEdit::Check(sound::json_only)]),
+        (Op::File, &[FormEdit::Check(together_upload), FormEdit::Last("file")]),
     ],
     edits: &[
         ROLES,

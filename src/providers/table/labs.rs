@@ -10,6 +10,7 @@ use crate::providers::rework::{
 use crate::providers::settings::Settings;
 use crate::providers::spec::Edit::{Body, Drop, Lacks, Mentions, Messages, Rename, When};
 use crate::providers::spec::{Discover, FormEdit, Owns, Pace, Spec, Way, may, need};
+use crate::wire::extras::batches::Kept;
 use crate::wire::multipart::Draft;
 use crate::wire::native::Native;
 use crate::wire::{Dialect, Extra};
@@ -85,7 +86,8 @@ fn mistral_plain(model: &str) -> bool {
 
 /// <https://docs.mistral.ai/api/endpoint/chat>. The schema forbids members that it does not know, in messages too.
 pub(super) static MISTRAL: Spec = Spec {
-    ops: &[CHAT, EMBED, SPEECH, TRANSCRIBE, MODERATE, FILE, PASS],
+    ops: &[CHAT, EMBED, SPEECH, TRANSCRIBE, MODERATE, FILE, (Op::Batch, "/batch/jobs"), PASS],
+    kept: &[(Op::Batch, Kept::MistralBatches)],
     others: &[(Op::Speech, &[Body(sound::mistral)])],
     forms: &[(Op::Transcribe, &[FormEdit::Lacks(&["prompt"]), FormEdit::Check(sound::mistral_form)])],
     answers: &[(Op::Moderate, &[moderations::flagged])],
@@ -182,10 +184,13 @@ fn sonar_plain(model: &str) -> bool {
     !sonar_thinks(model)
 }
 
-/// <https://docs.perplexity.ai/api-reference/sonar-post>. `stop` is undocumented and at times refused, so it is left out.
-/// Embeddings exist, but their route is not verified.
+/// <https://docs.perplexity.ai/api-reference/sonar-post>, <https://docs.perplexity.ai/api-reference/embeddings-post>,
+/// <https://docs.perplexity.ai/docs/agent-api/openai-compatibility>. `stop` is undocumented and at times refused, so it is left out.
 pub(super) static PERPLEXITY: Spec = Spec {
-    ops: &[CHAT, PASS],
+    ops: &[CHAT, (Op::Embed, "/v1/embeddings"), (Op::Respond, "/v1/responses"), PASS],
+    extras: &[(Op::Embed, Extra::PerplexityEmbed)],
+    batch: Some(|_| 512),
+    floats_only: true,
     edits: &[
         FLAT,
         Body(messages::alternate),
@@ -220,8 +225,15 @@ pub(super) static PERPLEXITY: Spec = Spec {
     asks_usage: false,
     thinks_aloud: |model, _| sonar_thinks(model),
     mends: &[choices::deltas_only, choices::citations, choices::finish_reasons],
-    discover: Discover::Known(&["sonar", "sonar-pro", "sonar-reasoning-pro", "sonar-deep-research"]),
-    owns: Owns::Prefixes(&["sonar"]),
+    discover: Discover::Known(&[
+        "sonar",
+        "sonar-pro",
+        "sonar-reasoning-pro",
+        "sonar-deep-research",
+        "pplx-embed-v1-0.6b",
+        "pplx-embed-v1-4b",
+    ]),
+    owns: Owns::Prefixes(&["sonar", "pplx-embed-v"]),
     // deep research is silent for minutes
     pace: Pace::Slow,
     docs: "https://docs.perplexity.ai/api-reference/sonar-post",

@@ -1,10 +1,10 @@
-//! Embeddings in other forms than OpenAI's: Hugging Face's own backend, and Ollama's.
+//! Embeddings in other forms than OpenAI's: of Hugging Face's own backend, of Ollama, of Perplexity.
 
 use bytes::Bytes;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use super::{made, read, request};
+use super::{made, read, request, unbase64};
 use crate::wire::native::{Back, Refused, Request, Terms, Translated, invalid};
 use crate::wire::openai::errors;
 use crate::wire::openai::stream::Broken;
@@ -110,4 +110,45 @@ pub fn of_ollama(body: Bytes, back: &Back) -> Translated {
     let all: Option<Vec<&RawValue>> = answer.get("embeddings").map_err(Broken::Malformed)?;
     let all = all.ok_or_else(|| Broken::Malformed(Malformed::new("the answer has no `embeddings`")))?;
     vectors(&all, answer.get("prompt_eval_count").ok().flatten(), back)
+}
+
+/// Perplexity: <https://docs.perplexity.ai/api-reference/embeddings-post>. Its vectors come in base64 of bytes
+/// (`base64_int8`) or of bits (`base64_binary`); who asks for one of these by its name gets it as it is.
+pub fn perplexity(ask: &Object, terms: &Terms<'_>) -> Result<Request, Refused> {
+    #[derive(Serialize)]
+    struct Body<'a> {
+        model: &'a str,
+        input: Vec<&'a RawValue>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        dimensions: Option<u64>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        encoding_format: Option<String>,
+    }
+    let encoding_format = match ask.get::<String>("encoding_format")? {
+        Some(format) if !matches!(format.as_str(), "float" | "base64") => Some(format),
+        _ => None,
+    };
+    let own_form = encoding_format.is_some();
+    let body = Body { model: terms.model, input: texts(ask)?, dimensions: ask.get("dimensions")?, encoding_format };
+    let sent = request(ask, terms, &body, &["input", "encoding_format", "dimensions"]);
+    Ok(Request { back: Back { own_form, ..Back::new(terms) }, ..sent })
+}
+
+/// Perplexity's answer: OpenAI's, but for the vectors, whose bytes become numbers from -128 to 127. They are not of
+/// length one; what compares them by their angle does not mind.
+pub fn of_perplexity(body: Bytes, back: &Back) -> Translated {
+    let mut answer = read(body)?;
+    if back.own_form {
+        return Ok(answer);
+    }
+    let mut items = answer.objects("data").map_err(Broken::Malformed)?;
+    for item in &mut items {
+        let text: Option<String> = item.get("embedding").map_err(Broken::Malformed)?;
+        let bytes = text.and_then(unbase64);
+        let bytes = bytes.ok_or_else(|| Broken::Malformed(Malformed::new("an `embedding` is no base64")))?;
+        let numbers: Vec<i8> = bytes.into_iter().map(u8::cast_signed).collect();
+        item.set("embedding", &numbers);
+    }
+    answer.set_objects("data", &items);
+    Ok(answer)
 }

@@ -1,6 +1,7 @@
 //! Single operations that follow no dialect: what a vendor has of its own where the rest of it speaks OpenAI's words.
 
 mod ai21;
+pub mod batches;
 pub mod embeddings;
 pub mod google;
 pub mod images;
@@ -27,6 +28,8 @@ pub enum Extra {
     HuggingFaceEmbed,
     /// Embeddings of Ollama.
     OllamaEmbed,
+    /// Embeddings of Perplexity.
+    PerplexityEmbed,
     /// Images at Google.
     GoogleImage,
     /// Speech at Google.
@@ -64,6 +67,7 @@ impl Extra {
             Extra::OllamaEmbed => embeddings::ollama(ask, terms),
             Extra::GoogleImage => google::image(ask, terms),
             Extra::GoogleSpeech => speech::google(ask, terms),
+            Extra::PerplexityEmbed => embeddings::perplexity(ask, terms),
             Extra::NimImage => nvidia::image(ask, terms),
             Extra::CloudflareRerank => rerank::cloudflare(ask, terms),
             Extra::DeepinfraRerank => rerank::deepinfra(ask, terms),
@@ -87,6 +91,7 @@ impl Extra {
             Extra::GoogleImage => google::drawn(body, back),
             Extra::GoogleSpeech => speech::of_google(body, back),
             Extra::NimImage => nvidia::drawn(body, back),
+            Extra::PerplexityEmbed => embeddings::of_perplexity(body, back),
             Extra::CloudflareRerank => rerank::of_cloudflare(body, back),
             Extra::DeepinfraRerank => rerank::of_deepinfra(body, back),
             Extra::NimRerank => rerank::of_nim(body, back),

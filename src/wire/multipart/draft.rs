@@ -39,6 +39,11 @@ impl<'a> Draft<'a> {
         })
     }
 
+    /// The name of the file that a field holds, as it came.
+    pub fn filename(&self, name: &str) -> Option<&'a str> {
+        self.form.parts.iter().find(|part| part.name == name)?.filename.as_deref()
+    }
+
     /// Whether there is a field of this name.
     pub fn has(&self, name: &str) -> bool {
         self.items.iter().any(|item| item.name() == name)

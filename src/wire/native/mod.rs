@@ -196,6 +196,8 @@ pub struct Back {
     pub functions: bool,
     /// The most results that are wanted, where the provider gives all.
     pub most: Option<usize>,
+    /// Whether the caller asks for the provider's own form of what has one of OpenAI's, too.
+    pub own_form: bool,
 }
 
 impl Back {

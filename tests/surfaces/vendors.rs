@@ -1,0 +1,104 @@
+//! What single vendors have in forms of their own, where it takes more than a fixture to show.
+
+use serde_json::{Value, json};
+
+use super::{Form, gateway};
+use crate::support::{Say, TestGateway, Upstream, target};
+
+/// A gateway with one target of this provider, which keeps files and batches.
+async fn keeper(provider: &str, upstream: &Upstream) -> TestGateway {
+    let yaml = format!("targets:\n{}batch_target: t\n", target("t", provider, upstream, "m", ""));
+    TestGateway::configured(&yaml, &[]).await
+}
+
+#[tokio::test]
+async fn perplexitys_bytes_become_the_form_that_was_asked_for() {
+    let vectors = json!({"object": "list", "model": "m", "data": [{"object": "embedding", "index": 0, "embedding": "AQD/"}],
+        "usage": {"prompt_tokens": 3, "total_tokens": 3}});
+    let upstream = Upstream::says([Say::json(200, &vectors.to_string())]).await;
+    let gateway = gateway(&[("perplexity", &upstream)], "").await;
+    let embedded = async |format: Value| {
+        let ask = json!({"model": "m", "input": "a tide", "encoding_format": format});
+        let reply = gateway.post("/v1/embeddings", ask.to_string()).await;
+        assert_eq!(reply.status, 200, "{}", reply.body);
+        (reply.json()["data"][0]["embedding"].clone(), upstream.seen().remove(0).json()["encoding_format"].clone())
+    };
+    assert_eq!(embedded(Value::Null).await, (json!([1, 0, -1]), Value::Null));
+    // little-endian 32-bit floats, as OpenAI has them
+    assert_eq!(embedded(json!("base64")).await, (json!("AACAPwAAAAAAAIC/"), Value::Null));
+    // who names the vendor's own form gets it
+    assert_eq!(embedded(json!("base64_int8")).await, (json!("AQD/"), json!("base64_int8")));
+    let broken = vectors.to_string().replace("AQD/", "no base64!");
+    upstream.forget();
+    upstream.tell([Say::json(200, &broken)]);
+    assert_eq!(gateway.post("/v1/embeddings", r#"{"model":"m","input":"x"}"#).await.status, 502);
+}
+
+#[tokio::test]
+async fn a_large_file_goes_to_together_with_what_is_said_beside_it() {
+    let told = json!({"id": "file-1", "object": "file", "filename": "asks.jsonl", "bytes": 3, "purpose": "batch-api", "Processed": false});
+    let upstream = Upstream::says([Say::json(200, &told.to_string())]).await;
+    let gateway = keeper("together", &upstream).await;
+    // longer than what is kept in memory
+    let form = Form::default().file("file", "asks.jsonl", vec![b'x'; 3 << 20]).text("purpose", "batch");
+    let reply = gateway.send(form.on(gateway.http.post(format!("{}/v1/files", gateway.url)).bearer_auth("any"))).await;
+    assert_eq!(
+        (reply.status, &reply.json()["purpose"], &reply.json()["status"]),
+        (200, &json!("batch"), &json!("uploaded"))
+    );
+    let seen = upstream.seen().remove(0);
+    assert_eq!((seen.method.as_str(), seen.path.as_str()), ("POST", "/v1/files/upload"));
+    assert!(seen.body.len() > 3 << 20);
+    let head = String::from_utf8_lossy(&seen.body[..600]).into_owned();
+    for field in [
+        "name=\"purpose\"\r\n\r\nbatch-api\r\n",
+        "name=\"file_name\"\r\n\r\nasks.jsonl\r\n",
+        "name=\"file_type\"\r\n\r\njsonl\r\n",
+    ] {
+        assert!(head.contains(field), "{head}");
+    }
+}
+
+#[tokio::test]
+async fn an_upload_that_is_no_form_or_has_no_file_is_the_callers_mistake() {
+    let upstream = Upstream::says([]).await;
+    let gateway = keeper("together", &upstream).await;
+    let url = format!("{}/v1/files", gateway.url);
+    let without = Form::default().text("purpose", "batch").on(gateway.http.post(&url).bearer_auth("any"));
+    let reply = gateway.send(without).await;
+    assert_eq!((reply.status, &reply.json()["error"]["param"]), (400, &json!("file")), "{}", reply.body);
+    let kind = format!("multipart/form-data; boundary={}", Form::BOUNDARY);
+    let broken = gateway.http.post(&url).bearer_auth("any").header("content-type", kind).body("not a form");
+    assert_eq!(gateway.send(broken).await.status, 400);
+    assert!(upstream.seen().is_empty());
+}
+
+#[tokio::test]
+async fn mistrals_jobs_are_batches_that_are_listed_by_pages() {
+    let upstream = Upstream::says([Say::json(200, r#"{"object":"list","total":0}"#)]).await;
+    let gateway = keeper("mistral", &upstream).await;
+    let list = async |query: &str| gateway.get(&format!("/v1/batches{query}")).await;
+    let empty = list("?limit=2").await;
+    assert_eq!(
+        empty.json(),
+        json!({"object": "list", "total": 0, "first_id": null, "last_id": null, "has_more": false, "data": []})
+    );
+    assert_eq!(upstream.seen().remove(0).path, "/v1/batch/jobs?page_size=2");
+    let after = list("?after=7c1e").await;
+    assert_eq!((after.status, &after.json()["error"]["param"]), (400, &json!("after")));
+    let window =
+        gateway.post("/v1/batches", r#"{"input_file_id":"f","endpoint":"/v1/embeddings","completion_window":"soon"}"#);
+    let window = window.await;
+    assert_eq!((window.status, &window.json()["error"]["param"]), (400, &json!("completion_window")));
+    assert!(upstream.seen().is_empty());
+}
+
+#[tokio::test]
+async fn a_receipt_that_is_none_is_the_vendors_failure() {
+    for (provider, said) in [("mistral", "[]"), ("mistral", "<html>"), ("together", "[7]"), ("together", "{\"job\":1}")]
+    {
+        let upstream = Upstream::says([Say::json(200, said)]).await;
+        let reply = keeper(provider, &upstream).await.get("/v1/batches/b1").await;
+        assert_eq!((reply.status, reply.code().as_str()), (502, "upstream_error"), "{provider} {said}: {}", reply.body);
+    }
+}
