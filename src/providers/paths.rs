@@ -44,11 +44,11 @@ impl Paths {
     /// provider has no such operation, or no path can be made of the model's name.
     pub fn find(&self, op: Op, way: Option<&'static str>, model: &str) -> Option<PathAndQuery> {
         if let Some(way) = way {
-            return fill(&self.full(way), model).try_into().ok();
+            return filled(&self.full(way), model);
         }
         match self.known.iter().find(|(known, _)| *known == op).map(|(_, path)| path)? {
             Path::Fixed(path) => Some(path.clone()),
-            Path::PerModel(template) => fill(template, model).try_into().ok(),
+            Path::PerModel(template) => filled(template, model),
         }
     }
 
@@ -68,6 +68,14 @@ impl Paths {
     }
 
     fn full(&self, path: &str) -> String {
+        let project = self.root.split_once("/projects/").and_then(|(_, rest)| rest.split('/').next());
+        match project.filter(|_| path.contains(PROJECT)) {
+            Some(project) => self.placed(&path.replace(PROJECT, project)),
+            None => self.placed(path),
+        }
+    }
+
+    fn placed(&self, path: &str) -> String {
         if let Some(apart) = path.strip_prefix("//") {
             return format!("/{apart}");
         }
@@ -84,6 +92,14 @@ impl Paths {
             Some(query) => format!("{root}{path}?{query}"),
         }
     }
+}
+
+/// The project that the root names, in paths that stand elsewhere.
+const PROJECT: &str = "{project}";
+
+/// A path with the model filled in; `None` if it needs a project, and the root names none.
+fn filled(template: &str, model: &str) -> Option<PathAndQuery> {
+    fill(template, model).try_into().ok().filter(|_| !template.contains(PROJECT))
 }
 
 /// Fill the model in: percent-encoded as one segment, or with its slashes.
@@ -112,6 +128,17 @@ fn escape(model: &str, slashes: bool) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_path_elsewhere_names_the_project_of_the_root() {
+        let of = |root: &str| {
+            let paths = Paths { root: root.to_owned(), ..Paths::default() };
+            let found = paths.find(Op::Rerank, Some("https://rank.example/v1/projects/{project}/x:rank"), "m");
+            found.map(|path| path.to_string())
+        };
+        assert_eq!(of("/v1/projects/tides/locations/eu").as_deref(), Some("/v1/projects/tides/x:rank"));
+        assert_eq!(of("/v1"), None);
+    }
 
     #[test]
     fn a_path_is_filled_with_the_models_name() {

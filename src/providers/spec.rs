@@ -108,7 +108,7 @@ pub struct Way {
     /// The path below the root, with a query if it needs one; one that begins with `//` stands below the root's host, and
     /// the root's query does not go along; one that begins with `..` stands beside the last segment of the root;
     /// one that begins with one of [`Spec::hosts`] stands there, unless the target names a `base_url`: then at that host. `{model}` is filled in percent-encoded, `{path}` is the
-    /// model with its slashes left as they are, `{dotless}` the same with `_` for each dot.
+    /// model with its slashes left as they are, `{dotless}` the same with `_` for each dot, `{project}` is the project that the root names.
     pub path: &'static str,
 }
 

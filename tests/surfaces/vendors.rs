@@ -102,3 +102,63 @@ async fn a_receipt_that_is_none_is_the_vendors_failure() {
         assert_eq!((reply.status, reply.code().as_str()), (502, "upstream_error"), "{provider} {said}: {}", reply.body);
     }
 }
+
+#[tokio::test]
+async fn on_azures_deployments_what_is_passed_on_goes_to_the_newer_surface() {
+    let upstream = Upstream::says([Say::json(200, r#"{"id":"vs_1"}"#)]).await;
+    let asked = async |options: &str| {
+        let yaml = format!(
+            "targets:\n  - virtual_key: t\n    provider: azure-openai\n    api_key: k\n    options: {{ endpoint: '{}', {options} }}\n",
+            upstream.url
+        );
+        let gateway = TestGateway::configured(&yaml, &[]).await;
+        let request = gateway.request("/v1/vector_stores?limit=2", r#"{"name":"Tides"}"#).header("x-provider", "t");
+        assert_eq!(gateway.send(request).await.status, 200);
+        let seen = upstream.seen().remove(0);
+        assert_eq!(seen.header("api-key"), "k");
+        seen.path
+    };
+    assert_eq!(asked("deployment: gpt").await, "/openai/v1/vector_stores?limit=2");
+    assert_eq!(asked("api_version: '2024-10-21'").await, "/openai/v1/vector_stores?limit=2");
+    assert_eq!(asked("api_version: preview").await, "/openai/v1/vector_stores?limit=2&api-version=preview");
+}
+
+#[tokio::test]
+async fn googles_ranking_needs_the_project_that_the_target_names() {
+    let upstream =
+        Upstream::says([Say::json(200, r#"{"records":[{"id":"1","score":0.9},{"id":"0","score":0.1}]}"#)]).await;
+    let asked = async |options: &str| {
+        let yaml = format!(
+            "targets:\n  - virtual_key: t\n    provider: vertex-ai\n    base_url: {}\n    api_key: k\n{options}",
+            upstream.url
+        );
+        let ask = r#"{"model":"semantic-ranker-fast-004","query":"q","documents":["a","b"]}"#;
+        TestGateway::configured(&yaml, &[]).await.post("/v1/rerank", ask).await
+    };
+    let reply = asked("    options: { project_id: tides, region: europe-west4 }\n").await;
+    assert_eq!((reply.status, &reply.json()["results"][0]["index"]), (200, &json!(1)), "{}", reply.body);
+    let path = "/v1/projects/tides/locations/global/rankingConfigs/default_ranking_config:rank";
+    assert_eq!(upstream.seen().remove(0).path, path);
+    assert_eq!(asked("").await.status, 404);
+    assert!(upstream.seen().is_empty());
+    upstream.forget();
+    upstream.tell([Say::json(200, r#"{"records":[{"id":"x","score":0.9}]}"#)]);
+    assert_eq!(asked("    options: { project_id: tides }\n").await.status, 502);
+}
+
+#[tokio::test]
+async fn bedrock_answers_the_responses_api_on_its_own_host_signed_as_a_chat_is() {
+    let whole = r#"{"id":"resp_1","object":"response","status":"completed","output":[],"usage":{"input_tokens":3,"output_tokens":2,"total_tokens":5}}"#;
+    let upstream = Upstream::says([Say::json(200, whole)]).await;
+    let yaml = format!(
+        "targets:\n  - virtual_key: t\n    provider: bedrock\n    base_url: {}\n    options: {{ region: eu-west-1, \
+         access_key_id: AKIDEXAMPLE, secret_access_key: wJalrXUtnFEMI }}\n",
+        upstream.url
+    );
+    let gateway = TestGateway::configured(&yaml, &[]).await;
+    let reply = gateway.post("/v1/responses", r#"{"model":"openai.gpt-oss-120b","input":"Tide?"}"#).await;
+    assert_eq!((reply.status, reply.body.as_str()), (200, whole));
+    let seen = upstream.seen().remove(0);
+    assert_eq!((seen.path.as_str(), &seen.json()["input"]), ("/openai/v1/responses", &json!("Tide?")));
+    assert!(seen.header("authorization").contains("/eu-west-1/bedrock/aws4_request, "));
+}

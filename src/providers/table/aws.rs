@@ -117,7 +117,13 @@ pub(super) static BEDROCK: Spec = Spec {
     root: Root::By(bedrock),
     any_of: &["api_key", "region", "access_key_id"],
     auth: Auth::BearerOrAws("bedrock"),
-    ops: &[(Op::Chat, "/model/{model}/converse"), (Op::Embed, INVOKE), (Op::Image, INVOKE), (Op::Rerank, INVOKE)],
+    ops: &[
+        (Op::Chat, "/model/{model}/converse"),
+        (Op::Embed, INVOKE),
+        (Op::Image, INVOKE),
+        (Op::Rerank, INVOKE),
+        (Op::Respond, RESPONSES),
+    ],
     ways: Some(streams),
     batch: Some(texts),
     model: profile,
@@ -230,7 +236,14 @@ pub(super) static BEDROCK: Spec = Spec {
     )
 };
 
+/// OpenAI's Responses API on the runtime's own host:
+/// <https://docs.aws.amazon.com/bedrock/latest/userguide/inference-responses-api.html>.
+const RESPONSES: &str = "/openai/v1/responses";
+
 fn streams(op: Op, _: &str, stream: bool, _: &Settings) -> Option<Way> {
+    if op == Op::Respond {
+        return Some(Way { dialect: Dialect::OpenAi, path: RESPONSES });
+    }
     let dialect = Dialect::Native(Native::Bedrock);
     (op == Op::Chat && stream).then_some(Way { dialect, path: "/model/{model}/converse-stream" })
 }

@@ -3,7 +3,7 @@
 use super::faults::on;
 use super::openai::{OWN_NAMES, SEARCHERS_LACK};
 use super::usual::{
-    BATCH, CHAT, COMPLETE, EMBED, FILE, IMAGE, IMAGE_EDIT, RESPOND, SPEECH, STORED, TRANSCRIBE, TRANSLATE,
+    BATCH, CHAT, COMPLETE, EMBED, FILE, IMAGE, IMAGE_EDIT, PASS, RESPOND, SPEECH, STORED, TRANSCRIBE, TRANSLATE,
 };
 use super::{NO_HINTS, given, place, thinks_aloud};
 use crate::call::{Fault, Op};
@@ -12,7 +12,7 @@ use crate::providers::rework::{generations, images};
 use crate::providers::settings::Settings;
 use crate::providers::spec::Edit::{Body, Lacks, When};
 use crate::providers::spec::{Auth, Discover, Owns, Place, Root, Spec, Var, Way, may, need};
-use crate::wire::Dialect;
+use crate::wire::{Dialect, Native};
 
 /// The version of Azure OpenAI's API that the reference calls, too: general availability.
 const VERSION: &str = "2024-10-21";
@@ -67,12 +67,14 @@ fn deployment(_: &str, op: Op, settings: &Settings) -> Option<String> {
     matches!(op, Op::Chat | Op::Complete | Op::Respond).then(|| settings.get("deployment").map(str::to_owned)).flatten()
 }
 
-/// What is stored, and the Responses API, are on the newer surface alone, which takes no dated version.
+/// What is stored, the Responses API and everything else that is passed on are on the newer surface alone, which takes no
+/// dated version.
 fn openai_ways(op: Op, _: &str, _: bool, settings: &Settings) -> Option<Way> {
     let path = match op {
         Op::Respond | Op::Stored => "//openai/v1/responses",
         Op::File => "//openai/v1/files",
         Op::Batch => "//openai/v1/batches",
+        Op::Pass => "//openai/v1",
         _ => return None,
     };
     let apart = settings.get("base_url").is_none() && by_deployment(settings).unwrap_or_default();
@@ -86,7 +88,7 @@ pub(super) static OPENAI: Spec = Spec {
     root: Root::By(openai),
     any_of: ANY_OF,
     auth: Auth::KeyOrEntra("api-key", "https://cognitiveservices.azure.com/.default"),
-    ops: &[CHAT, COMPLETE, EMBED, RESPOND, STORED, IMAGE, IMAGE_EDIT, SPEECH, TRANSCRIBE, TRANSLATE, FILE, BATCH],
+    ops: &[CHAT, COMPLETE, EMBED, RESPOND, STORED, IMAGE, IMAGE_EDIT, SPEECH, TRANSCRIBE, TRANSLATE, FILE, BATCH, PASS],
     ways: Some(openai_ways),
     model: deployment,
     lists: Some("deployment"),
@@ -160,6 +162,16 @@ fn foundry_auth(place: &Place) -> Auth {
     }
 }
 
+/// Where a resource ranks: its deployments of Cohere's models are asked in Cohere's own form.
+const COHERE_RERANK: &str = "//providers/cohere/v2/rerank";
+
+/// <https://docs.cohere.com/docs/cohere-on-microsoft-azure>, <https://learn.microsoft.com/azure/ai-studio/how-to/deploy-models-cohere-rerank>
+fn foundry_way(op: Op, _: &str, _: bool, settings: &Settings) -> Option<Way> {
+    let given = settings.get("base_url").or(settings.get("endpoint")).unwrap_or_default();
+    let path = if is_serverless(given) { "//v2/rerank" } else { COHERE_RERANK };
+    (op == Op::Rerank).then_some(Way { dialect: Dialect::Native(Native::Cohere), path })
+}
+
 /// <https://learn.microsoft.com/azure/ai-foundry/foundry-models/how-to/use-chat-completions>. Any deployment of any
 /// vendor's model: what it takes follows from the model, and the service leaves out what it does not know. A dated
 /// `AZURE_FOUNDRY_API_VERSION` belongs to the older inference route and is read without effect.
@@ -168,7 +180,22 @@ pub(super) static FOUNDRY: Spec = Spec {
     root: Root::By(foundry),
     any_of: ANY_OF,
     auth: Auth::By(foundry_auth),
-    ops: &[CHAT, EMBED, RESPOND, STORED, IMAGE, IMAGE_EDIT, SPEECH, TRANSCRIBE, TRANSLATE, FILE, BATCH],
+    ops: &[
+        CHAT,
+        EMBED,
+        RESPOND,
+        STORED,
+        IMAGE,
+        IMAGE_EDIT,
+        SPEECH,
+        TRANSCRIBE,
+        TRANSLATE,
+        (Op::Rerank, COHERE_RERANK),
+        FILE,
+        BATCH,
+        PASS,
+    ],
+    ways: Some(foundry_way),
     fixed_headers: &[("extra-parameters", "drop")],
     edits: &[Body(generations::azure), NO_HINTS],
     lacks: &["service_tier", "prediction", "modalities", "audio"],

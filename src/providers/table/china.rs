@@ -1,7 +1,7 @@
 //! Laboratories of China that serve their own models: DeepSeek, Moonshot, Qwen.
 
 use super::faults::on;
-use super::usual::{BATCH, CHAT, EMBED, FILE, PASS};
+use super::usual::{BATCH, CHAT, EMBED, FILE, PASS, RESPOND};
 use super::{FLAT, FLAT_BUT_USER, MAX_TOKENS, NO_HINTS, NO_MARKS, NO_THOUGHTS, ROLES, THOUGHTS};
 use crate::call::{Fault, Op};
 use crate::config::Invalid;
@@ -158,7 +158,8 @@ fn qwen_streams_only(model: &str, body: &Object) -> bool {
 }
 
 /// <https://www.alibabacloud.com/help/en/model-studio/compatibility-of-openai-with-dashscope>,
-/// <https://www.alibabacloud.com/help/en/model-studio/deep-thinking>
+/// <https://www.alibabacloud.com/help/en/model-studio/deep-thinking>,
+/// <https://help.aliyun.com/en/model-studio/compatibility-with-openai-responses-api>
 pub(super) static QWEN: Spec = Spec {
     aliases: &["dashscope"],
     root: Root::By(qwen),
@@ -167,6 +168,7 @@ pub(super) static QWEN: Spec = Spec {
         EMBED,
         (Op::Image, "//api/v1/services/aigc/multimodal-generation/generation"),
         (Op::Rerank, "//api/v1/services/rerank/text-rerank/text-rerank"),
+        RESPOND,
         FILE,
         BATCH,
         PASS,

@@ -165,6 +165,10 @@ fn by_openapi(settings: &Settings) -> bool {
     settings.get("gemini_surface") == Some("openapi")
 }
 
+/// Where Google ranks, which is the same for all regions: <https://cloud.google.com/generative-ai-app-builder/docs/ranking>.
+const DISCOVERY: &str = "https://discoveryengine.googleapis.com";
+const RANKING: &str = "https://discoveryengine.googleapis.com/v1/projects/{project}/locations/global/rankingConfigs/default_ranking_config:rank";
+
 /// Where models of many publishers are asked alike.
 const OPENAPI: &str = "/endpoints/openapi/chat/completions";
 
@@ -178,7 +182,7 @@ fn vertex_way(op: Op, model: &str, stream: bool, settings: &Settings) -> Option<
             ["/publishers/google/models/{model}:generateContent", "/publishers/google/models/{model}:predict"],
         ),
         // as the row's extras say
-        (Op::Speech, _) => None,
+        (Op::Speech | Op::Rerank, _) => None,
         (Op::Embed, _) if takes_one(name) => native("/publishers/google/models/{model}:embedContent"),
         (Op::Embed, _) => native("/publishers/google/models/{model}:predict"),
         (_, Publisher::Google) if by_openapi(settings) => openai(OPENAPI),
@@ -269,8 +273,10 @@ pub(super) static VERTEX: Spec = Spec {
         (Op::Embed, "/publishers/google/models/{model}:predict"),
         (Op::Image, "/publishers/google/models/{model}:predict"),
         (Op::Speech, "/publishers/google/models/{model}:generateContent"),
+        (Op::Rerank, RANKING),
     ],
-    extras: &[(Op::Speech, Extra::GoogleSpeech)],
+    hosts: &[DISCOVERY],
+    extras: &[(Op::Speech, Extra::GoogleSpeech), (Op::Rerank, Extra::GoogleRerank)],
     ways: Some(vertex_way),
     batch: Some(|model| match published(model).1 {
         name if takes_one(name) || name.starts_with("gemini-embedding") => 1,
@@ -291,7 +297,7 @@ pub(super) static VERTEX: Spec = Spec {
             published_by("//v1beta1/publishers/meta/models?pageSize=300").called(maas),
         ],
     ),
-    owns: Owns::Prefixes(&["google/", "publishers/", "endpoints/"]),
+    owns: Owns::Prefixes(&["google/", "publishers/", "endpoints/", "semantic-ranker-"]),
     docs: "https://cloud.google.com/vertex-ai/docs/reference/rest",
     hint: "check VERTEX_AI_PROJECT_ID and the credential: a service account needs the role `Vertex AI User` there; a model \
            that exists and is not found stands in another region",

@@ -176,6 +176,48 @@ pub fn of_nim(body: Bytes, back: &Back) -> Translated {
     sorted(logits.into_iter().map(|(index, logit)| (index, 1.0 / (1.0 + (-logit).exp()))), tokens, back)
 }
 
+/// Google's ranking API: <https://cloud.google.com/generative-ai-app-builder/docs/ranking>. It takes up to 200 records.
+pub fn google(ask: &Object, terms: &Terms<'_>) -> Result<Request, Refused> {
+    #[derive(Serialize)]
+    struct Record<'a> {
+        id: String,
+        content: &'a str,
+    }
+    #[derive(Serialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Body<'a> {
+        model: &'a str,
+        query: &'a str,
+        records: Vec<Record<'a>>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        top_n: Option<u64>,
+        ignore_record_details_in_response: bool,
+    }
+    let asked = Asked::of(ask)?;
+    let records = asked.documents.iter().enumerate().map(|(at, content)| Record { id: at.to_string(), content });
+    let body = Body {
+        model: terms.model,
+        query: &asked.query,
+        records: records.collect(),
+        top_n: asked.top,
+        ignore_record_details_in_response: true,
+    };
+    let sent = request(ask, terms, &body, KNOWN);
+    Ok(Request { back: asked.back(terms), ..sent })
+}
+
+/// Its answer: the ids that were given, with their scores.
+pub fn of_google(body: Bytes, back: &Back) -> Translated {
+    let answer = read(body)?;
+    let missing = || Broken::Malformed(Malformed::new("a record has no `id` of ours or no `score`"));
+    let records = answer.objects("records").map_err(Broken::Malformed)?;
+    let scores = records.iter().map(|record| {
+        let id = record.get::<String>("id").ok().flatten().and_then(|id| id.parse().ok());
+        id.zip(record.get("score").ok().flatten()).ok_or_else(missing)
+    });
+    sorted(scores.collect::<Result<Vec<_>, _>>()?, None, back)
+}
+
 /// Model Studio: <https://www.alibabacloud.com/help/en/model-studio/text-rerank-api>.
 pub fn qwen(ask: &Object, terms: &Terms<'_>) -> Result<Request, Refused> {
     #[derive(Serialize)]
