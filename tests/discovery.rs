@@ -236,6 +236,18 @@ async fn vertex_lists_what_each_publisher_serves_without_being_deployed() {
 }
 
 #[tokio::test]
+async fn google_is_told_whose_quota_it_is_where_it_refuses_to_list_without() {
+    let listed_once = page(json!({"publisherModels": [{"name": "publishers/google/models/gemini-3-pro"}]}));
+    let denied = Say::json(403, r#"{"error":{"status":"PERMISSION_DENIED","message":"requires a quota project"}}"#);
+    let upstream = Upstream::says([denied, listed_once]).await;
+    let gateway = gateway("vertex-ai", &upstream, "", "api_key: k\n    options: { project_id: p }").await;
+    listed(&gateway, "gemini-3-pro").await;
+    let told: Vec<_> =
+        upstream.seen().iter().take(3).map(|seen| seen.header("x-goog-user-project").to_owned()).collect();
+    assert_eq!(told, ["", "p", ""]);
+}
+
+#[tokio::test]
 async fn databricks_lists_the_endpoints_that_answer_in_words_or_vectors() {
     let upstream = Upstream::says([page(json!({"endpoints": [
         {"name": "databricks-claude-sonnet-4", "task": "llm/v1/chat", "state": {"ready": "READY"}},
@@ -248,4 +260,19 @@ async fn databricks_lists_the_endpoints_that_answer_in_words_or_vectors() {
     let names = listed(&gateway, "our-own").await;
     assert_eq!(names, ["databricks-claude-sonnet-4", "our-agent", "our-own"].map(str::to_owned).into());
     assert_eq!(paths(&upstream.seen()), ["/api/2.0/serving-endpoints"]);
+}
+
+#[tokio::test]
+async fn replicate_lists_what_writes_and_what_draws_beside_what_is_configured() {
+    let upstream = Upstream::says([
+        page(json!({"models": [{"owner": "meta", "name": "llama"}]})),
+        page(json!({"models": [{"owner": "black-forest-labs", "name": "flux-schnell"}]})),
+    ])
+    .await;
+    let more = "api_key: k\n    options: { text_models: 'me/words, me/letters', image_models: me/pictures }";
+    let gateway = gateway("replicate", &upstream, "/v1", more).await;
+    let names = listed(&gateway, "black-forest-labs/flux-schnell").await;
+    let expected = ["black-forest-labs/flux-schnell", "me/letters", "me/pictures", "me/words", "meta/llama"];
+    assert_eq!(names, expected.map(str::to_owned).into());
+    assert_eq!(paths(&upstream.seen()), ["/v1/collections/language-models", "/v1/collections/text-to-image"]);
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::{CONTENT_TYPE, HOST};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
 use reqwest::Url;
 use serde_json::Value;
 
@@ -42,6 +42,17 @@ pub enum DiscoverError {
     /// An answer that holds no list where one is expected.
     #[error("answered without a list of models")]
     Shape,
+}
+
+impl DiscoverError {
+    /// Whether it may be otherwise soon.
+    pub fn passes(&self) -> bool {
+        match self {
+            DiscoverError::Credential(_) | DiscoverError::Http(_) => true,
+            DiscoverError::Status(status) => *status == 429 || *status >= 500,
+            DiscoverError::Address(_) | DiscoverError::Shape => false,
+        }
+    }
 }
 
 /// What a provider lists.
@@ -145,11 +156,6 @@ async fn ask(provider: &Provider, http: &reqwest::Client, url: Url, desk: &Desk)
     for of_calls in [CONTENT_TYPE, HOST] {
         headers.remove(of_calls);
     }
-    if let Some((name, value)) = &desk.header
-        && let Ok(value) = HeaderValue::from_str(value)
-    {
-        headers.entry(HeaderName::from_static(name)).or_insert(value);
-    }
     match &provider.credential {
         Credential::Signed(signer) => {
             let invalid = || DiscoverError::Address(super::root::invalid(&desk.base));
@@ -165,7 +171,16 @@ async fn ask(provider: &Provider, http: &reqwest::Client, url: Url, desk: &Desk)
             headers.extend(token);
         }
     }
-    let mut response = http.get(url).headers(headers).timeout(LIMIT).send().await?;
+    let send = async |headers: &HeaderMap| http.get(url.clone()).headers(headers.clone()).timeout(LIMIT).send().await;
+    let mut response = send(&headers).await?;
+    if response.status() == StatusCode::FORBIDDEN
+        && let Some((name, value)) = &desk.header
+        && !headers.contains_key(*name)
+        && let Ok(value) = HeaderValue::from_str(value)
+    {
+        headers.insert(HeaderName::from_static(name), value);
+        response = send(&headers).await?;
+    }
     if !response.status().is_success() {
         return Err(DiscoverError::Status(response.status().as_u16()));
     }

@@ -27,7 +27,7 @@ pub type AskAt = fn(&Place, &Settings) -> Result<Desk, Invalid>;
 pub struct Desk {
     /// Scheme, authority and path, without a trailing slash.
     pub base: String,
-    /// A header of these requests alone, if no request of the target's has it.
+    /// A header with which these requests are sent again if they are refused (403) without it.
     pub header: Option<(&'static str, String)>,
 }
 

@@ -150,8 +150,8 @@ impl Settings {
 
     /// The models that [`Spec::lists`] names. What looks like a path is none.
     pub fn models(&self, spec: &Spec) -> Vec<String> {
-        let list = spec.lists.and_then(|setting| self.get(setting)).unwrap_or_default();
-        let names = list.split(',').map(str::trim).filter(|name| !name.is_empty());
+        let lists = spec.lists.iter().filter_map(|setting| self.get(setting));
+        let names = lists.flat_map(|list| list.split(',')).map(str::trim).filter(|name| !name.is_empty());
         names.filter(|name| !name.starts_with(['/', '~', '.']) && !name.contains('\\')).map(str::to_owned).collect()
     }
 

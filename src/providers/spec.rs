@@ -48,8 +48,8 @@ pub struct Spec {
     pub fixed_headers: &'static [(&'static str, &'static str)],
     /// What the provider is asked for instead of this model; `None`: for the model itself.
     pub model: fn(&str, Op, &Settings) -> Option<String>,
-    /// The setting that names the models it serves, separated by commas, beside those it lists itself.
-    pub lists: Option<&'static str>,
+    /// The settings that name the models it serves, separated by commas, beside those it lists itself.
+    pub lists: &'static [&'static str],
     /// Changes of a chat request, in order, made only for this provider's copy of it. This, `lacks`, `ignores` and
     /// `knows` are about chat; `completes` and `embeds` say all there is to say about the other operations.
     pub edits: &'static [Edit],
@@ -311,7 +311,7 @@ impl Spec {
             headers: &[],
             fixed_headers: &[],
             model: |_, _, _| None,
-            lists: None,
+            lists: &[],
             edits: &[],
             completes: &[],
             embeds: &[],

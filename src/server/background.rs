@@ -105,6 +105,12 @@ impl Discovery {
     }
 }
 
+/// The pause that is due, and the next one twice as long, up to the interval.
+fn longer(pause: &mut Duration, interval: Duration) -> Duration {
+    let next = (*pause * 2).min(interval);
+    std::mem::replace(pause, next)
+}
+
 /// Asks the target of this name, as it is each time, while there is one.
 async fn keep_discovering(gateway: &Gateway, name: &str, http: &reqwest::Client, interval: Duration) {
     let mut pause = FIRST_PAUSE;
@@ -124,13 +130,16 @@ async fn keep_discovering(gateway: &Gateway, name: &str, http: &reqwest::Client,
                 }
                 tracing::debug!(target = name, models = models.len(), "model discovery completed");
                 target.tell(models);
-                pause = FIRST_PAUSE;
-                interval
+                if missing.iter().any(|(_, error)| error.passes()) {
+                    longer(&mut pause, interval)
+                } else {
+                    pause = FIRST_PAUSE;
+                    interval
+                }
             }
             Err(error) => {
                 tracing::warn!(target = name, %error, retry_in = ?pause, "the provider does not list its models");
-                let longer = (pause * 2).min(interval);
-                std::mem::replace(&mut pause, longer)
+                longer(&mut pause, interval)
             }
         };
         // a target that a reload has replaced is not held for hours

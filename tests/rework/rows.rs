@@ -38,7 +38,7 @@ fn every_row_is_complete() {
         for var in spec.vars.iter().filter(|var| var.needed) {
             assert!(!var.names.is_empty(), "{id}: {} can be set in the environment", var.setting);
         }
-        let mentioned = spec.headers.iter().map(|(_, setting)| setting).chain(spec.any_of).chain(spec.lists.as_ref());
+        let mentioned = spec.headers.iter().map(|(_, setting)| setting).chain(spec.any_of).chain(spec.lists);
         for setting in mentioned {
             assert!(known.contains(setting), "{id}: {setting} is a setting");
         }

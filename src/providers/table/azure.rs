@@ -91,7 +91,7 @@ pub(super) static OPENAI: Spec = Spec {
     ops: &[CHAT, COMPLETE, EMBED, RESPOND, STORED, IMAGE, IMAGE_EDIT, SPEECH, TRANSCRIBE, TRANSLATE, FILE, BATCH, PASS],
     ways: Some(openai_ways),
     model: deployment,
-    lists: Some("deployment"),
+    lists: &["deployment"],
     others: &[(Op::Image, &[When(generations::draws, &[Body(images::always_base64)])])],
     edits: &[Body(generations::azure), When(generations::searches, &[Lacks(SEARCHERS_LACK)])],
     faults: &[

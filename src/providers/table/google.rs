@@ -241,11 +241,9 @@ const MISTRAL: &[Edit] = &[
     Edit::Drop(&["stream_options"]),
 ];
 
-/// Lists belong to no project: who asks as a user, not as a service account, says whose quota it is.
+/// Lists belong to no project: who asks as a user has to say whose quota it is, and a service account may not be allowed to.
 fn vertex_desk(place: &Place, settings: &Settings) -> Result<Desk, Invalid> {
-    let user = settings.get("service_account_json").is_none() && settings.get("api_key").is_none_or(str::is_empty);
-    let project = settings.get("project_id").filter(|_| user);
-    let header = project.map(|project| ("x-goog-user-project", project.to_owned()));
+    let header = settings.get("project_id").map(|project| ("x-goog-user-project", project.to_owned()));
     Ok(Desk { base: place.base.clone(), header })
 }
 

@@ -14,7 +14,7 @@ use crate::wire::extras::batches::{Kept, together_purpose};
 use crate::wire::multipart::Draft;
 use crate::wire::{Dialect, Extra};
 
-/// <https://deepinfra.com/docs/openai_api>, <https://deepinfra.com/blog/batch-api>
+/// <https://deepinfra.com/docs/openai_api>, <https://docs.deepinfra.com/batch/batch-endpoints>
 pub(super) static DEEPINFRA: Spec = Spec {
     ops: &[
         CHAT,

@@ -82,7 +82,7 @@ fn address(host: &str) -> String {
 pub(super) static OLLAMA: Spec = Spec {
     root: Root::By(ollama),
     ops: &[CHAT, COMPLETE, EMBED, RESPOND, PASS],
-    lists: Some("models"),
+    lists: &["models"],
     edits: EDITS,
     embeds: &[Body(embeddings::text_only), Lacks(&["user"])],
     floats_only: true,
@@ -116,7 +116,7 @@ pub(super) static OLLAMA_CLOUD: Spec = Spec {
     ops: &[CHAT, (Op::Embed, "//api/embed")],
     extras: &[(Op::Embed, Extra::OllamaEmbed)],
     floats_only: true,
-    lists: Some("models"),
+    lists: &["models"],
     edits: EDITS,
     lacks: LACKS,
     thinks_aloud,

@@ -9,7 +9,7 @@ use crate::wire::Native;
 /// <https://replicate.com/docs/reference/http>. What a model takes follows from its own description.
 pub(super) static REPLICATE: Spec = Spec {
     ops: &[(Op::Chat, "/predictions"), (Op::Image, "/predictions")],
-    lists: Some("text_models"),
+    lists: &["text_models", "image_models"],
     thinks_aloud,
     faults: &[
         on(0, "nsfw", Fault::ContentPolicy),
@@ -36,6 +36,7 @@ pub(super) static REPLICATE: Spec = Spec {
             need("api_key", &["REPLICATE_API_TOKEN"]),
             may("base_url", &["REPLICATE_BASE_URL"]),
             may("text_models", &["REPLICATE_TEXT_MODELS"]),
+            may("image_models", &["REPLICATE_IMAGE_MODELS"]),
         ],
     )
 };
