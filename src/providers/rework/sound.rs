@@ -1,6 +1,6 @@
 //! Speech and transcripts: names that hosts have for what OpenAI calls otherwise.
 
-use super::is;
+use super::{invalid, is};
 use crate::call::Error;
 use crate::providers::spec::Notes;
 use crate::wire::Object;
@@ -40,6 +40,25 @@ pub fn json_only(draft: &mut Draft<'_>) -> Result<(), Error> {
         draft.set("response_format", "json");
     }
     Ok(())
+}
+
+/// Those who have the text and nothing about it: what can't be made of that is refused.
+pub fn text_alone(draft: &mut Draft<'_>) -> Result<(), Error> {
+    match draft.text("response_format") {
+        None | Some("json" | "text") => {
+            draft.remove("response_format");
+            Ok(())
+        }
+        Some(other) => Err(invalid("response_format", format!("this provider has no `{other}`, only json and text"))),
+    }
+}
+
+/// Those who do not find out which language is spoken.
+pub fn language_is_said(draft: &mut Draft<'_>) -> Result<(), Error> {
+    match draft.text("language") {
+        Some(language) if !language.trim().is_empty() => Ok(()),
+        _ => Err(invalid("language", "must say which language is spoken, as `en`: this provider does not find out")),
+    }
 }
 
 /// xAI's transcripts: there is one model, and one form with words and their times.

@@ -107,9 +107,9 @@ fn r1(model: &str) -> bool {
 }
 
 /// <https://novita.ai/docs/api-reference/model-apis-llm-create-chat-completion>. Older configurations name the root
-/// `/v3/openai`, which works too.
+/// `/v3/openai`, which works too. Rankings: <https://novita.ai/docs/api-reference/model-apis-llm-create-rerank>.
 pub(super) static NOVITA: Spec = Spec {
-    ops: &[CHAT, COMPLETE, EMBED, FILE, BATCH, PASS],
+    ops: &[CHAT, COMPLETE, EMBED, RERANK, FILE, BATCH, PASS],
     edits: &[
         ROLES,
         FLAT_BUT_USER,
