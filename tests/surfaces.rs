@@ -6,6 +6,7 @@ mod own_forms;
 mod passed;
 mod responses;
 mod vendors;
+mod voices;
 
 use crate::support::{TestGateway, Upstream, target};
 

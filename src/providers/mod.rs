@@ -22,6 +22,7 @@ pub mod paths;
 pub mod predictions;
 pub mod preview;
 pub mod receive;
+mod recorded;
 pub mod rework;
 pub mod root;
 pub mod settings;
@@ -51,11 +52,11 @@ use self::keys::Pool;
 use self::learned::Learned;
 use self::lines::Ready;
 use self::paths::Paths;
-use self::predictions::Predictions;
-use self::predictions::promised::Promises;
+use self::predictions::course::Course;
+use self::predictions::files::Files;
 use self::receive::Got;
 use self::settings::Settings;
-use self::spec::{Exchange, Notes, Place, Policy, Root, Spec};
+use self::spec::{Notes, Place, Policy, Root, Spec};
 use self::stage::{Ask, Stage};
 use self::tape::Tape;
 use self::trace::Trace;
@@ -85,14 +86,9 @@ pub struct Provider {
     total: Duration,
     catalog: Arc<Catalog>,
     course: Course,
+    /// Where the files are that its answers name, if they name any.
+    files: Option<Box<Files>>,
     stage: Option<Arc<Stage>>,
-}
-
-/// How answers are come by, with what that takes.
-enum Course {
-    Once,
-    Predictions(Box<Predictions>),
-    Promised(Box<Promises>),
 }
 
 /// How requests get there.
@@ -163,6 +159,7 @@ impl Provider {
                 learned: Arc::default(),
                 total,
                 course: Course::Once,
+                files: None,
                 catalog,
                 stage,
             });
@@ -170,17 +167,9 @@ impl Provider {
         let base: Uri = place.base.replace("{model}", "model").parse().map_err(|_| root::invalid(&place.base))?;
         let origin =
             client.origin(&base, timeouts, protocol).map_err(|error| Invalid::at("base_url", error.to_string()))?;
-        let course = match spec.exchange {
-            Exchange::Once => Course::Once,
-            Exchange::Predictions => Course::Predictions(Box::new(Predictions::new(client))),
-            Exchange::Promised(address) => {
-                let usual = matches!(spec.root, Root::At(root) if root.parse().is_ok_and(|root: Uri| root.host() == base.host()));
-                let own = (!usual).then_some(&base);
-                let promises =
-                    Promises::new(address, own, client, (timeouts, protocol)).ok_or_else(|| root::invalid(address))?;
-                Course::Promised(Box::new(promises))
-            }
-        };
+        let course = Course::of(spec, &base, client, (timeouts, protocol))?;
+        let named = is_taped || settings.get("base_url").is_some();
+        let files = Files::of(spec.files, named.then_some(&*place.base), client, timeouts);
         let paths = Paths::of(spec, &place)?;
         let mut headers = root::headers(spec, &settings)?;
         let credential = match is_taped {
@@ -221,6 +210,7 @@ impl Provider {
             learned,
             total,
             course,
+            files,
             catalog,
             stage,
         })

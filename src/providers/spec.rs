@@ -35,6 +35,8 @@ pub struct Spec {
     pub hosts: &'static [&'static str],
     /// What it keeps in forms of its own.
     pub kept: &'static [(Op, Kept)],
+    /// Ends of the hosts that answers name for files, as `.example.com`: they are fetched there, without a credential.
+    pub files: &'static [&'static str],
     /// Operations that are asked for in a form of their own.
     pub extras: &'static [(Op, Extra)],
     /// Where one operation goes different ways, by the model as the row is asked for it, and by whether the answer is
@@ -305,6 +307,7 @@ impl Spec {
             ops: &[(Op::Chat, "/chat/completions")],
             hosts: &[],
             kept: &[],
+            files: &[],
             extras: &[],
             ways: None,
             batch: None,

@@ -13,9 +13,13 @@ use crate::call::Stored;
 use crate::call::upload::read_at;
 use crate::wire::Malformed;
 use crate::wire::multipart::{Form, Piece, Scanner};
+use crate::wire::extras::base64;
 
 /// How much of a file is read at once, bytes.
 const READ: u64 = 128 << 10;
+
+/// How much of a file is read at once to be written in base64, bytes: of three bytes each come four digits.
+const READ_CODED: u64 = 96 << 10;
 
 /// A body of these pieces, whose kept ones are stretches of what is stored.
 pub fn outgoing(stored: &Stored, pieces: Vec<Piece>) -> Outgoing {
@@ -37,10 +41,21 @@ fn read(stored: Stored, piece: Piece) -> Pieces {
         (Piece::New(bytes), _) => one(bytes),
         (Piece::Kept(range), Stored::Memory(bytes)) => one(bytes.slice(range.start as usize..range.end as usize)),
         (Piece::Kept(range), Stored::Disk(file, _)) => {
-            let steps = range.clone().step_by(READ as usize).map(move |from| from..range.end.min(from + READ));
-            stream::iter(steps).then(move |range| stretch(file.clone(), range)).boxed()
+            stream::iter(steps(range, READ)).then(move |range| stretch(file.clone(), range)).boxed()
+        }
+        (Piece::Coded(range), Stored::Memory(bytes)) => {
+            one(base64(&bytes[range.start as usize..range.end as usize]).into())
+        }
+        (Piece::Coded(range), Stored::Disk(file, _)) => {
+            let coded = |read: io::Result<Bytes>| read.map(|bytes| base64(&bytes).into());
+            stream::iter(steps(range, READ_CODED)).then(move |range| stretch(file.clone(), range)).map(coded).boxed()
         }
     }
+}
+
+/// A stretch in steps of this many bytes.
+fn steps(range: Range<u64>, step: u64) -> impl Iterator<Item = Range<u64>> {
+    range.clone().step_by(step as usize).map(move |from| from..range.end.min(from + step))
 }
 
 fn one(bytes: Bytes) -> Pieces {

@@ -12,13 +12,16 @@ use super::client::{Fields, Lines, Outgoing};
 use super::encode::{Back, Sent};
 use super::inbound::Inbound;
 use super::receive::{self, EVENTS, Got, Reader};
+use super::recorded;
 use super::spec::{FormEdit, Mend};
 use super::stored;
 use super::stream::{Long, Source};
 use super::units;
 use crate::call::{Body, Call, Error, Head, Op, Upload, Upstream, Usage};
+use crate::wire::Dialect;
 use crate::wire::extras::{sound, transcripts};
 use crate::wire::multipart::{Form, Piece};
+use crate::wire::native::Native;
 use crate::wire::openai::stream::Manner;
 use crate::wire::openai::usage;
 
@@ -73,7 +76,8 @@ pub fn lines(own: &HeaderMap, host: &HeaderValue, more: Vec<(HeaderName, HeaderV
 
 /// Encode a call that is a form, or passed on. Fails on what the provider can't be asked for.
 pub fn encode(provider: &Provider, call: &Call, model: &str, warnings: &mut Vec<String>) -> Result<Sent, Error> {
-    let mut headers = Vec::new();
+    let (mut headers, mut back) = (Vec::new(), Back::default());
+    let way = provider.spec.way(call.op, model, call.stream, &provider.settings);
     let body = match &call.body {
         Body::None => Bytes::new().into(),
         Body::Json(object) if call.model.is_empty() || object.get::<String>("model")?.as_deref() == Some(model) => {
@@ -84,17 +88,24 @@ pub fn encode(provider: &Provider, call: &Call, model: &str, warnings: &mut Vec<
             object.set_text("model", model);
             object.encode().into()
         }
-        Body::Upload(upload) => match &upload.form {
-            Some(form) => {
+        Body::Upload(upload) => match (&upload.form, way.map(|way| way.dialect)) {
+            (Some(form), Some(Dialect::Native(Native::Extra(extra)))) if call.passage.is_none() => {
+                let (sent, foreign) = recorded::inlay(provider, call, (form, upload, model), extra, warnings)?;
+                back.native = Some(foreign);
+                // whole, whatever becomes of it: some take a wish for events for one
+                let json = HeaderValue::from_static("application/json");
+                headers.extend([CONTENT_TYPE, ACCEPT].map(|name| (name, json.clone())));
+                sent
+            }
+            (Some(form), _) => {
                 let (sent, kind) = self::form(provider, call, form, upload, model, warnings)?;
                 headers.extend(kind.map(|kind| (CONTENT_TYPE, kind)));
                 sent
             }
-            None => outgoing(upload, vec![Piece::Kept(0..upload.stored.length())]),
+            (None, _) => outgoing(upload, vec![Piece::Kept(0..upload.stored.length())]),
         },
     };
-    let path = provider.spec.way(call.op, model, call.stream, &provider.settings).map(|way| way.path);
-    Ok(Sent { op: call.op, body, back: Back::default(), model: None, path, headers })
+    Ok(Sent { op: call.op, body, back, model: None, path: way.map(|way| way.path), headers })
 }
 
 /// A form as it is sent, and the content type if it is not that of the form any more.
@@ -176,7 +187,11 @@ pub async fn receive(reader: Reader<'_>, call: &Call, body: Inbound) -> Result<G
     }
     let format = asked_format(call);
     if call.op == Op::Speech {
-        return sound(reader, &format, counted, body).await.map(|long| Got::Long(Box::new(long)));
+        return sound(reader, call, &format, counted, body).await.map(|long| Got::Long(Box::new(long)));
+    }
+    if recorded::is_told(call) {
+        let answer = reader.read(body).await?;
+        return recorded::told(&reader, &answer).await;
     }
     if hears && transcripts::is_made(&format) {
         return text(reader, &format, body).await;
@@ -209,10 +224,19 @@ fn asked_format(call: &Call) -> String {
     of_form.map(str::to_owned).or_else(of_json).unwrap_or_default()
 }
 
-/// Sound that came in JSON.
-async fn sound(reader: Reader<'_>, format: &str, counted: Option<Usage>, body: Inbound) -> Result<Long, Box<Upstream>> {
+/// Sound that came in JSON, or is named there.
+async fn sound(
+    reader: Reader<'_>,
+    call: &Call,
+    format: &str,
+    counted: Option<Usage>,
+    body: Inbound,
+) -> Result<Long, Box<Upstream>> {
     let answer = reader.read(body).await?;
     let usage = units::both(usage::read(&answer), counted);
+    if let Some(url) = answer.get::<String>("audio_url").ok().flatten() {
+        return recorded::fetched(&reader, call, &url, format).await.map(|long| long.counting(usage));
+    }
     let found = sound::within(&answer.encode(), format);
     let (sound, kind) =
         found.ok_or_else(|| reader.nonsense("answered with JSON that has no sound in it".to_owned()))?;

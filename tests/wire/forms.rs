@@ -25,6 +25,7 @@ fn sent(form: &Form, edit: impl Fn(&mut ferrogw::wire::multipart::Draft<'_>)) ->
         match piece {
             Piece::New(bytes) => out.extend_from_slice(&bytes),
             Piece::Kept(range) => out.extend_from_slice(&BODY[range.start as usize..range.end as usize]),
+            Piece::Coded(range) => panic!("a form is not in base64: {range:?}"),
         }
     }
     String::from_utf8_lossy(&out).into_owned()

@@ -60,6 +60,21 @@ pub(super) fn stream(place: &Place, url: &str) -> Option<Stream> {
     known.then_some(Stream::Known(uri, path))
 }
 
+/// The host and path of a file, if it may be asked for: at a host whose name ends so, or at the place that is `own`.
+/// What a vendor names without TLS at its own hosts is asked for with it.
+pub(super) fn file(own: Option<&Place>, hosts: &[&str], url: &str) -> Option<(Uri, PathAndQuery)> {
+    let uri = plain(url)?;
+    let path = uri.path_and_query()?.clone();
+    if own.is_some_and(|place| place.own(url).is_some()) {
+        return Some((uri, path));
+    }
+    let host = uri.host()?.to_ascii_lowercase();
+    let usual = matches!((uri.scheme_str()?, port(&uri)?), ("https", 443) | ("http", 80));
+    let known = |end: &&str| host.ends_with(end) || end.strip_prefix('.') == Some(&host);
+    (usual && hosts.iter().any(known)).then_some(())?;
+    Some((format!("https://{host}/").parse().ok()?, path))
+}
+
 /// An address without a user in it.
 fn plain(url: &str) -> Option<Uri> {
     let uri: Uri = url.parse().ok()?;
@@ -103,6 +118,36 @@ mod tests {
         let local = Place::read("http://127.0.0.1:9/v1/").expect("it is one");
         assert_eq!(local.below("/predictions").map(|path| path.to_string()).as_deref(), Some("/v1/predictions"));
         assert!(local.own("http://127.0.0.1:9/x").is_some() && local.own("http://127.0.0.1/x").is_none());
+    }
+
+    #[test]
+    fn files_are_at_hosts_that_are_known_for_them() {
+        let at = |own: Option<&Place>, url: &str| {
+            file(own, &[".aliyuncs.com", ".replicate.delivery"], url).map(|(host, path)| format!("{host}|{path}"))
+        };
+        let check = |url: &str, found: Option<&str>| assert_eq!(at(None, url).as_deref(), found, "{url}");
+        let sound = "https://dashscope-result-sgp.oss-ap-southeast-1.aliyuncs.com/|/a.wav?Expires=1";
+        check("https://dashscope-result-sgp.oss-ap-southeast-1.aliyuncs.com/a.wav?Expires=1", Some(sound));
+        check("http://dashscope-result-sgp.oss-ap-southeast-1.aliyuncs.com/a.wav?Expires=1", Some(sound));
+        check("https://replicate.delivery/xezq/a.mp3", Some("https://replicate.delivery/|/xezq/a.mp3"));
+        check("https://PBXT.replicate.delivery:443/a", Some("https://pbxt.replicate.delivery/|/a"));
+        for foreign in [
+            "https://evilreplicate.delivery/a",
+            "https://replicate.delivery.evil.example/a",
+            "https://replicate.delivery:8443/a",
+            "https://u:p@replicate.delivery/a",
+            "https://replicate.delivery@evil.example/a",
+            "http://169.254.169.254/latest/meta-data",
+            "http://127.0.0.1:9/a",
+            "file:///etc/passwd",
+            "/a",
+            "",
+        ] {
+            check(foreign, None);
+        }
+        let own = Place::read("http://127.0.0.1:9/v1").expect("it is one");
+        assert_eq!(at(Some(&own), "http://127.0.0.1:9/a.wav").as_deref(), Some("http://127.0.0.1:9/a.wav|/a.wav"));
+        assert_eq!(at(Some(&own), "http://127.0.0.1:10/a.wav"), None);
     }
 
     #[test]

@@ -38,6 +38,14 @@ pub(super) struct Said {
     pub(super) body: Bytes,
 }
 
+/// The fields of a request to a host that is told nothing of us.
+fn bare() -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+    headers.insert(USER_AGENT, HeaderValue::from_static(concat!("ferrogw/", env!("CARGO_PKG_VERSION"))));
+    headers
+}
+
 impl Line {
     /// To the provider's own host, with its credential. Fails if that can't be had.
     pub(super) async fn new(
@@ -64,10 +72,20 @@ impl Line {
 
     /// To another host, which is told nothing of us.
     pub(super) fn bare(&self, origin: Arc<Origin>) -> Self {
-        let mut line = Self { origin, headers: HeaderMap::new(), ..self.clone() };
-        line.set(ACCEPT_ENCODING, "identity");
-        line.set(USER_AGENT, concat!("ferrogw/", env!("CARGO_PKG_VERSION")));
-        line
+        Self { origin, headers: bare(), ..self.clone() }
+    }
+
+    /// To a host that is told nothing of us, for a file that a call's answer names.
+    pub(super) fn stranger(origin: Arc<Origin>, provider: &Provider, call: &Call) -> Self {
+        let mut headers = bare();
+        headers.insert(ACCEPT, HeaderValue::from_static("*/*"));
+        let (stage, op, model) = (provider.stage.clone(), call.op, call.model.clone());
+        Self { origin, headers, stage, op, model, streams: false }
+    }
+
+    /// The host, as errors name it.
+    pub(super) fn host(&self) -> Arc<str> {
+        self.origin.name().clone()
     }
 
     /// A field of every request from now on.

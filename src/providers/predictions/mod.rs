@@ -2,7 +2,9 @@
 //! more. The answer goes on as one of OpenAI's dialect, into which it is translated here.
 
 mod address;
+pub mod course;
 mod encode;
+pub mod files;
 mod line;
 mod listen;
 mod models;

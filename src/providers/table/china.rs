@@ -8,9 +8,9 @@ use crate::config::Invalid;
 use crate::providers::rework::{choices, effort, embeddings, params, replay, schema, usage};
 use crate::providers::settings::Settings;
 use crate::providers::spec::Edit::{Body, Drop, Ignores, Lacks, Mentions, Messages, When};
-use crate::providers::spec::{Owns, Place, Root, Spec, may, need};
-use crate::wire::Extra;
-use crate::wire::Object;
+use crate::providers::spec::{Owns, Place, Root, Spec, Way, may, need};
+use crate::wire::extras::qwen::synthesizes;
+use crate::wire::{Dialect, Extra, Native, Object};
 
 /// Models of the R1 kind: always thinking, and refusing their thoughts back.
 fn deepseek_r1(model: &str) -> bool {
@@ -157,6 +157,15 @@ fn qwen_streams_only(model: &str, body: &Object) -> bool {
     always || (effort::qwen_open(model) && body.raw("enable_thinking") == Some(b"true"))
 }
 
+/// Some models speak at an address of their own.
+fn qwen_way(op: Op, model: &str, _: bool, _: &Settings) -> Option<Way> {
+    let way = Way {
+        dialect: Dialect::Native(Native::Extra(Extra::QwenSpeech)),
+        path: "//api/v1/services/audio/tts/SpeechSynthesizer",
+    };
+    (op == Op::Speech && synthesizes(model)).then_some(way)
+}
+
 /// <https://www.alibabacloud.com/help/en/model-studio/compatibility-of-openai-with-dashscope>,
 /// <https://www.alibabacloud.com/help/en/model-studio/deep-thinking>,
 /// <https://help.aliyun.com/en/model-studio/compatibility-with-openai-responses-api>
@@ -167,13 +176,23 @@ pub(super) static QWEN: Spec = Spec {
         CHAT,
         EMBED,
         (Op::Image, "//api/v1/services/aigc/multimodal-generation/generation"),
+        (Op::Speech, "//api/v1/services/aigc/multimodal-generation/generation"),
+        (Op::Transcribe, "//api/v1/services/aigc/multimodal-generation/generation"),
         (Op::Rerank, "//api/v1/services/rerank/text-rerank/text-rerank"),
         RESPOND,
         FILE,
         BATCH,
         PASS,
     ],
-    extras: &[(Op::Image, Extra::QwenImage), (Op::Rerank, Extra::QwenRerank)],
+    extras: &[
+        (Op::Image, Extra::QwenImage),
+        (Op::Speech, Extra::QwenSpeech),
+        (Op::Transcribe, Extra::QwenTranscript),
+        (Op::Rerank, Extra::QwenRerank),
+    ],
+    ways: Some(qwen_way),
+    // what is made is kept in its object storage for a day
+    files: &[".aliyuncs.com"],
     // the first two versions took more
     batch: Some(|model| if model.ends_with("v1") || model.ends_with("v2") { 25 } else { 10 }),
     edits: &[
@@ -198,7 +217,7 @@ pub(super) static QWEN: Spec = Spec {
         on(0, "Throttling", Fault::RateLimited),
         on(0, "limit_requests", Fault::RateLimited),
     ],
-    owns: Owns::Prefixes(&["qwen", "qwq-", "qvq-", "text-embedding-v"]),
+    owns: Owns::Prefixes(&["qwen", "qwq-", "qvq-", "cosyvoice-", "text-embedding-v"]),
     docs: "https://www.alibabacloud.com/help/en/model-studio/compatibility-of-openai-with-dashscope",
     hint: "check QWEN_API_KEY; keys belong to one region: set the option `region` (intl, cn, us, hk) or QWEN_BASE_URL",
     ..Spec::openai(

@@ -6,6 +6,8 @@ pub mod embeddings;
 pub mod google;
 pub mod images;
 pub mod nvidia;
+pub mod qwen;
+pub mod recordings;
 pub mod rerank;
 pub mod sound;
 pub mod speech;
@@ -14,7 +16,9 @@ pub mod transcripts;
 use bytes::Bytes;
 use serde::Serialize;
 
+use self::recordings::Inlaid;
 pub(crate) use super::base64::{base64, unbase64};
+use super::multipart::Form;
 use super::native::{Back, Loss, Refused, Request, Terms, Translated, invalid};
 use super::openai::stream::Broken;
 use super::{Malformed, Object};
@@ -56,6 +60,10 @@ pub enum Extra {
     OpenrouterImage,
     /// Images at Alibaba's Model Studio.
     QwenImage,
+    /// Speech there.
+    QwenSpeech,
+    /// Transcripts there.
+    QwenTranscript,
     /// Speech at xAI.
     XaiSpeech,
 }
@@ -81,7 +89,17 @@ impl Extra {
             Extra::HuggingFaceImage => images::hugging_face(ask, terms),
             Extra::OpenrouterImage => images::openrouter(ask, terms),
             Extra::QwenImage => images::qwen(ask, terms),
+            Extra::QwenSpeech => qwen::speech(ask, terms),
+            Extra::QwenTranscript => Err(invalid("file", "a recording comes in a form")),
             Extra::XaiSpeech => sound::xai(ask, terms),
+        }
+    }
+
+    /// What the vendor is sent of a form with a recording. Fails on what can't be said there.
+    pub fn hear(self, form: &Form, terms: &Terms<'_>) -> Result<Inlaid, Refused> {
+        match self {
+            Extra::QwenTranscript => qwen::hear(form, terms),
+            _ => Err(invalid("model", "this provider takes no form for it")),
         }
     }
 
@@ -103,6 +121,8 @@ impl Extra {
             Extra::CloudflareImage | Extra::FireworksImage | Extra::HuggingFaceImage => images::drawn(body, back),
             Extra::OpenrouterImage => images::of_openrouter(body, back),
             Extra::QwenImage => images::of_qwen(body, back),
+            Extra::QwenSpeech => qwen::spoken(body, back),
+            Extra::QwenTranscript => qwen::heard(body, back),
             Extra::XaiSpeech => Err(Broken::Malformed(Malformed::new("speech comes as sound"))),
         }
     }

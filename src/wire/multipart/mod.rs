@@ -44,6 +44,8 @@ pub enum Piece {
     New(Bytes),
     /// Bytes of the body that came, by their place.
     Kept(Range<u64>),
+    /// The same in base64.
+    Coded(Range<u64>),
 }
 
 impl Piece {
@@ -52,6 +54,7 @@ impl Piece {
         match self {
             Piece::New(bytes) => bytes.len() as u64,
             Piece::Kept(range) => range.end - range.start,
+            Piece::Coded(range) => (range.end - range.start).div_ceil(3) * 4,
         }
     }
 }

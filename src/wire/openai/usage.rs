@@ -89,6 +89,10 @@ fn rare(usage: &mut Usage, name: &[u8], value: &[u8]) -> bool {
             usage.millis = seconds.map_or(0, |seconds| (seconds * 1000.0) as u32);
             return usage.millis > 0;
         }
+        b"characters" => {
+            _ = lift(value, 0, &mut usage.characters);
+            return usage.characters > 0;
+        }
         b"cost" if value.first() == Some(&b'{') => member(value, b"total_cost", |value| usage.told = dollars(value, 0)),
         b"cost" | b"estimated_cost" => usage.told = dollars(value, 0),
         b"cost_in_usd_ticks" => usage.told = dollars(value, TICKS),

@@ -1,0 +1,147 @@
+//! Files that answers name instead of holding them: fetched from hosts that the row expects, without any credential.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::StreamExt;
+use futures_util::stream;
+use http::{Method, StatusCode};
+
+use super::FIRST_PAUSE;
+use super::address::{self, Place};
+use super::line::Line;
+use crate::call::{Call, Fault, Upstream};
+use crate::providers::client::{Client, Fields, Lines, Protocol, SendError, Timeouts};
+use crate::providers::inbound::{Gathered, Inbound, Response};
+use crate::providers::{Provider, fault};
+
+/// No file is longer, bytes.
+const LONGEST: u64 = 64 << 20;
+
+/// So often a file is asked for: what it is of is paid already.
+const ATTEMPTS: u32 = 3;
+
+/// Where the files of one target may be.
+pub struct Files {
+    client: Client,
+    /// Ends of the hosts that the row expects.
+    hosts: &'static [&'static str],
+    /// The API itself, if the target has an address of its own: what stands there in the vendor's place may hold files.
+    own: Option<Place>,
+    timeouts: Timeouts,
+}
+
+/// A file that is arriving.
+pub(in crate::providers) struct File {
+    /// Its content type, as its host says; empty if it says nothing.
+    pub(in crate::providers) kind: String,
+    /// How long it is, bytes, if that is known.
+    pub(in crate::providers) length: Option<u64>,
+    /// Its content; fails beyond the limit.
+    pub(in crate::providers) body: Inbound,
+}
+
+impl Files {
+    /// Those at hosts whose names end so, and at `own`. `None` if the row names no hosts.
+    pub fn of(
+        hosts: &'static [&'static str],
+        own: Option<&str>,
+        client: &Client,
+        timeouts: Timeouts,
+    ) -> Option<Box<Self>> {
+        let files = || Self { client: client.clone(), hosts, own: own.and_then(Place::read), timeouts };
+        (!hosts.is_empty()).then(|| Box::new(files()))
+    }
+
+    /// The file at this address. Fails if it is at a host that is not expected, if it can't be had or is too long.
+    pub(in crate::providers) async fn open(
+        &self,
+        provider: &Provider,
+        call: &Call,
+        url: &str,
+    ) -> Result<File, Box<Upstream>> {
+        let failed = |message: String| fault::ours(provider, Fault::Server, message);
+        let found = address::file(self.own.as_ref(), self.hosts, url);
+        let Some((host, path)) = found else {
+            return Err(failed("names a file at a host that is not one of its own, which is not asked".to_owned()));
+        };
+        let origin = self.client.origin(&host, self.timeouts, Protocol::Http1);
+        let line = Line::stranger(origin.map_err(|error| failed(error.to_string()))?, provider, call);
+        let (mut pause, mut attempt) = (FIRST_PAUSE, 1);
+        loop {
+            let asked = line.open(Method::GET, &path, &Lines::default(), Bytes::new()).await;
+            let failure = match asked {
+                Ok(Response { status: StatusCode::OK, fields, body }) => {
+                    return File::of(&fields, body, line.host()).ok_or_else(|| failed(too_long()));
+                }
+                // no redirect is followed, and what it says of itself may hold a signature
+                Ok(said) if !said.status.is_server_error() => {
+                    return Err(failed(format!("the file that the answer names can't be had ({})", said.status)));
+                }
+                Ok(said) => failed(format!("the file that the answer names can't be had ({})", said.status)),
+                Err(error) => fault::of_transport(provider, &error),
+            };
+            if attempt == ATTEMPTS {
+                return Err(failure);
+            }
+            tokio::time::sleep(pause).await;
+            (pause, attempt) = (pause * 2, attempt + 1);
+        }
+    }
+
+    /// The same, read to its end.
+    pub(in crate::providers) async fn read(
+        &self,
+        provider: &Provider,
+        call: &Call,
+        url: &str,
+    ) -> Result<(String, Bytes), Box<Upstream>> {
+        let reading = async {
+            let File { kind, length, body } = self.open(provider, call, url).await?;
+            let expected = length.and_then(|length| usize::try_from(length).ok());
+            match body.gather(usize::MAX, expected).await {
+                Ok(Gathered::All(content) | Gathered::Beyond(content, _)) => Ok((kind, content)),
+                Err(error) => Err(fault::of_transport(provider, &error)),
+            }
+        };
+        let total: Duration = provider.total;
+        tokio::time::timeout(total, reading).await.unwrap_or_else(|_elapsed| {
+            Err(fault::ours(provider, Fault::Timeout, format!("no whole file within {total:?}")))
+        })
+    }
+}
+
+fn too_long() -> String {
+    format!("the file that the answer names has more than {LONGEST} bytes")
+}
+
+impl File {
+    /// What an answer holds; `None` if it says that it is too long.
+    fn of(fields: &Fields, body: Inbound, host: Arc<str>) -> Option<Self> {
+        // of an answer that came packed the length is another one
+        let length = fields.content_length().filter(|_| fields.content_encoding().is_none());
+        let kind = fields.content_type().to_owned();
+        length.is_none_or(|length| length <= LONGEST).then(|| Self { kind, length, body: bounded(body, host) })
+    }
+}
+
+/// A body that fails beyond the limit.
+fn bounded(body: Inbound, host: Arc<str>) -> Inbound {
+    let made = stream::unfold(Some((body, 0)), move |state| {
+        let host = host.clone();
+        async move {
+            let (mut body, passed) = state?;
+            let chunk = match body.next().await? {
+                Ok(chunk) => chunk,
+                Err(error) => return Some((Err(error), None)),
+            };
+            let passed = passed + chunk.len() as u64;
+            if passed > LONGEST {
+                return Some((Err(SendError::Protocol { host, cause: too_long().into() }), None));
+            }
+            Some((Ok(chunk), Some((body, passed))))
+        }
+    });
+    Inbound::Made(made.boxed())
+}
