@@ -126,6 +126,40 @@ async fn a_long_recording_is_written_into_json_while_it_goes_out() {
     }
 }
 
+#[tokio::test]
+async fn a_long_recording_is_uploaded_before_a_prediction_is_made_of_it() {
+    let inputs = json!({"audio": {"type": "string"}});
+    let schema = json!({"components": {"schemas": {"Input": {"properties": inputs}}}});
+    let described = json!({"latest_version": {"id": "v", "openapi_schema": schema}});
+    let uploaded = json!({"id": "f1", "urls": {"get": "https://api.replicate.com/v1/files/f1"}});
+    let done = json!({"id": "p", "status": "succeeded", "output": {"text": "High tide."}, "urls": {}});
+    let upstream = Upstream::says([
+        Say::json(200, &described.to_string()),
+        Say::json(201, &uploaded.to_string()),
+        Say::json(201, &done.to_string()),
+        Say::json(413, r#"{"detail":"too large","status":413}"#),
+    ]);
+    let upstream = upstream.await;
+    let gateway = gateway(&[("replicate", &upstream)], "").await;
+    let recording = vec![7; 300 << 10];
+    let form = Form::default().text("model", "t0/owner/whisper").file("file", "tide.wav", recording.clone());
+    let reply = transcribe(&gateway, form.clone()).await;
+    assert_eq!((reply.status, &reply.json()["text"]), (200, &"High tide.".into()), "{}", reply.body);
+    let [_, upload, made] = upstream.seen().try_into().unwrap();
+    assert_eq!((upload.path.as_str(), upload.header("authorization")), ("/v1/files", "Bearer sk-test-t0-0123456789"));
+    let boundary = upload.header("content-type").strip_prefix("multipart/form-data; boundary=").unwrap();
+    let head = format!(
+        "--{boundary}\r\nContent-Disposition: form-data; name=\"content\"; filename=\"recording\"\r\nContent-Type: \
+         audio/wav\r\n\r\n"
+    );
+    let tail = format!("\r\n--{boundary}--\r\n");
+    assert!(upload.body == [head.as_bytes(), &recording, tail.as_bytes()].concat());
+    assert_eq!(made.json(), json!({"input": {"audio": "https://api.replicate.com/v1/files/f1"}}));
+    // what can't be uploaded makes no prediction
+    let reply = transcribe(&gateway, form).await;
+    assert_eq!((reply.status, upstream.seen().len()), (413, 1), "{}", reply.body);
+}
+
 /// What base64 stands for.
 fn decoded(text: &str) -> Vec<u8> {
     let digit = |byte: u8| match byte {

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::header::{ACCEPT, ACCEPT_ENCODING, HOST, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
+use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
 use http::uri::PathAndQuery;
 use http::{Method, StatusCode};
 
 use crate::call::{Call, Op, Upstream};
-use crate::providers::client::{Fields, Lines, Origin, SendError, Timeouts};
+use crate::providers::client::{Fields, Lines, Origin, Outgoing, SendError, Timeouts};
 use crate::providers::inbound::{Gathered, Response};
 use crate::providers::lines::Ready;
 use crate::providers::stage::{Ask, Stage};
@@ -93,6 +93,12 @@ impl Line {
         self.headers.insert(name, HeaderValue::from_static(value));
     }
 
+    /// The content type of every request from now on. Fails on what is none.
+    pub(super) fn sends(&mut self, kind: &str) -> Option<()> {
+        self.headers.insert(CONTENT_TYPE, HeaderValue::from_str(kind).ok()?);
+        Some(())
+    }
+
     /// The host's own name stands in `Host`, not that of the provider.
     pub(super) fn unname(&mut self) {
         self.headers.remove(HOST);
@@ -109,7 +115,7 @@ impl Line {
         method: Method,
         path: &PathAndQuery,
         more: &Lines,
-        body: Bytes,
+        body: impl Into<Outgoing>,
     ) -> Result<Said, SendError> {
         let Response { status, fields, body } = self.open(method, path, more, body).await?;
         let expected = fields.content_length().and_then(|length| usize::try_from(length).ok());
@@ -128,7 +134,7 @@ impl Line {
         method: Method,
         path: &PathAndQuery,
         more: &Lines,
-        body: Bytes,
+        body: impl Into<Outgoing>,
     ) -> Result<Response, SendError> {
         let mut headers = self.headers.clone();
         headers.entry(ACCEPT).or_insert(HeaderValue::from_static("application/json"));

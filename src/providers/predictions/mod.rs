@@ -9,6 +9,7 @@ mod line;
 mod listen;
 mod models;
 pub mod promised;
+mod recording;
 mod run;
 
 use std::sync::Arc;
@@ -37,7 +38,7 @@ use crate::wire::openai::errors;
 use crate::wire::replicate::answer::{self, Status};
 use crate::wire::replicate::model::Name;
 use crate::wire::replicate::stream::Decoder;
-use crate::wire::replicate::{Inputs, Prediction, images};
+use crate::wire::replicate::{Inputs, Prediction, images, speech, transcripts};
 use crate::wire::{Object, native};
 
 /// The longest that the API waits for a prediction before it answers without its output.
@@ -80,6 +81,8 @@ struct Desk<'a> {
     line: Line,
     /// When it is too late for a whole answer.
     deadline: Instant,
+    /// Whether it is listened to: only chats are.
+    streams: bool,
 }
 
 /// Ask for a prediction, and answer with it. Fails as [`Provider::ask`] does. When the future or the stream it returns
@@ -103,14 +106,16 @@ pub(super) async fn ask(
         return Err(fault::ours(provider, Fault::NotFound, message).into());
     };
     let line = Line::new(origin.clone(), provider, ready, call, model).await?;
-    let desk = Desk { provider, predictions, place, line, deadline: Instant::now() + provider.total };
+    let (chats, deadline) = (matches!(call.op, Op::Chat | Op::Complete), Instant::now() + provider.total);
+    let desk = Desk { provider, predictions, place, line, deadline, streams: call.stream && chats };
     let known = predictions.models.of(&desk.line, &desk.place, &name, model).await;
-    let (asked, made) = desk.begin(call, &name, (model, &known), warnings).await?;
+    let recording = desk.recording(call).await?;
+    let (asked, made) = desk.begin(call, &name, (model, &known), recording.as_deref(), warnings).await?;
     let ((response, said), completion) = (desk.finish(call, made, asked.back).await?, asked.completion);
     let thinks_aloud = (provider.spec.thinks_aloud)(model, &Object::default());
     let back = Back { completion, thinks_aloud, ..Back::default() };
     match receive::receive(provider, call, response, back).await? {
-        Got::Whole(answer, None) => {
+        Got::Whole(answer, None) if chats => {
             // not every model counts tokens: about four bytes are one
             let [prompt, completion] = [asked.body.len(), said].map(|bytes| (bytes / 4) as u64);
             Ok(Got::Whole(answer, Some(Usage { prompt, completion, estimated: true, ..Usage::default() })))
@@ -126,12 +131,13 @@ impl Desk<'_> {
         call: &Call,
         name: &Name<'_>,
         (model, known): (&str, &Known),
+        recording: Option<&str>,
         warnings: &mut Vec<String>,
     ) -> Result<(Asked, Made), Error> {
         let inputs: Option<&Inputs> = known.model.inputs.as_ref();
         let latest = known.model.version.as_deref().filter(|_| matches!(name, Name::Latest(..)));
         let pinned = name.version().or(latest.filter(|_| known.by_version));
-        let mut asked = encode::encode(self.provider, call, model, (inputs, pinned), warnings)?;
+        let mut asked = encode::encode(self.provider, call, model, (inputs, pinned), recording, warnings)?;
         let path = if pinned.is_some() { "/predictions".to_owned() } else { name.predictions() };
         let mut made = self.make(call, &path, asked.body.clone()).await?;
         if made.said.status == StatusCode::NOT_FOUND
@@ -139,7 +145,7 @@ impl Desk<'_> {
             && let Some(version) = latest
         {
             warnings.clear();
-            asked = encode::encode(self.provider, call, model, (inputs, Some(version)), warnings)?;
+            asked = encode::encode(self.provider, call, model, (inputs, Some(version)), recording, warnings)?;
             made = self.make(call, "/predictions", asked.body.clone()).await?;
             if made.said.status.is_success() {
                 self.predictions.models.runs_by_version(model);
@@ -152,7 +158,7 @@ impl Desk<'_> {
     async fn make(&self, call: &Call, path: &str, body: Bytes) -> Result<Made, Error> {
         let path = self.place.below(path).ok_or_else(|| Error::NoTarget(call.model.clone()))?;
         let mut more = Lines::default();
-        if !call.stream {
+        if !self.streams {
             // what nobody waits for any more ends there by itself, even if this process is gone; a stream may take longer
             let limit = self.provider.total.max(SOONEST).as_secs();
             let patient = self.line.timeouts().first_byte.saturating_sub(WAY).min(WAIT).as_secs();
@@ -181,7 +187,7 @@ impl Desk<'_> {
         if let Some(id) = prediction.id() {
             back.id = id.into_owned();
         }
-        if call.stream
+        if self.streams
             && prediction.status() == Status::Running
             && let Some(url) = prediction.url("stream")
             && let Some(body) = self.stream(&url).await?
@@ -195,7 +201,12 @@ impl Desk<'_> {
         let waited = tokio::time::timeout_at(self.deadline, self.wait(&mut run, prediction)).await;
         let prediction = waited.unwrap_or_else(|_elapsed| Err(self.late()))?;
         run.over();
-        let translate = if call.op == Op::Image { images::of } else { answer::of };
+        let translate = match call.op {
+            Op::Image => images::of,
+            Op::Speech => speech::of,
+            Op::Transcribe => transcripts::of,
+            _ => answer::of,
+        };
         let answer = translate(&prediction, &back).map_err(|broken| Flow::fault(self.provider, broken))?;
         let said = prediction.output().map_or(0, |text| text.len());
         let body = Inbound::Local([answer.encode()].into());

@@ -8,7 +8,13 @@ use crate::wire::Native;
 
 /// <https://replicate.com/docs/reference/http>. What a model takes follows from its own description.
 pub(super) static REPLICATE: Spec = Spec {
-    ops: &[(Op::Chat, "/predictions"), (Op::Image, "/predictions")],
+    ops: &[
+        (Op::Chat, "/predictions"),
+        (Op::Image, "/predictions"),
+        (Op::Speech, "/predictions"),
+        (Op::Transcribe, "/predictions"),
+    ],
+    files: &[".replicate.delivery"],
     lists: &["text_models", "image_models"],
     thinks_aloud,
     faults: &[

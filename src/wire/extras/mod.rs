@@ -153,7 +153,7 @@ fn read(body: Bytes) -> Result<Object, Broken> {
 }
 
 /// What is built here, as an object.
-fn made(value: &impl Serialize) -> Translated {
+pub(super) fn made(value: &impl Serialize) -> Translated {
     let body = serde_json::to_vec(value).expect("texts, numbers and JSON are always JSON");
     Object::parse(body.into()).map_err(Broken::Malformed)
 }

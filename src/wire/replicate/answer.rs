@@ -109,6 +109,16 @@ impl Prediction {
         }
     }
 
+    /// Its output, if that is an object.
+    pub(super) fn object(&self) -> Option<Object> {
+        self.0.object("output").ok().flatten()
+    }
+
+    /// Its output, if that is a list of objects.
+    pub(super) fn list(&self) -> Option<Vec<Object>> {
+        self.0.objects("output").ok().filter(|items| !items.is_empty())
+    }
+
     /// The model it was made with.
     pub fn model(&self) -> Option<Cow<'_, str>> {
         self.text("model").filter(|model| !model.is_empty())

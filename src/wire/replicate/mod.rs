@@ -8,7 +8,9 @@ pub mod images;
 pub mod model;
 mod params;
 pub mod request;
+pub mod speech;
 pub mod stream;
+pub mod transcripts;
 
 pub use self::answer::Prediction;
 pub use self::model::Inputs;

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 
 use bytes::Bytes;
 use serde::Deserialize;
+use serde_json::value::RawValue;
 
 use crate::wire::{Malformed, Object};
 
@@ -131,6 +132,8 @@ pub struct Input {
     pub least: Option<f64>,
     /// The largest number it takes.
     pub most: Option<f64>,
+    /// The texts it takes, if it takes only some.
+    pub choices: Vec<String>,
 }
 
 /// What an input is, as far as that decides how it is written.
@@ -155,17 +158,24 @@ struct Property<'a> {
     maximum: Option<f64>,
     #[serde(borrow, rename = "anyOf")]
     any_of: Vec<Property<'a>>,
+    /// Where the texts are named that it may be.
+    #[serde(borrow, rename = "allOf")]
+    all_of: Vec<Property<'a>>,
+    #[serde(borrow, rename = "$ref")]
+    elsewhere: Option<Cow<'a, str>>,
+    #[serde(borrow, rename = "enum")]
+    choices: Vec<&'a RawValue>,
 }
 
 impl Inputs {
     /// The inputs that an OpenAPI document describes; `None` if it describes none.
     fn read(schema: &Object) -> Result<Option<Self>, Malformed> {
-        let mut at = schema.clone();
-        for name in ["components", "schemas", "Input", "properties"] {
-            let Some(next) = at.object(name)? else { return Ok(None) };
-            at = next;
-        }
-        let inputs: Vec<Input> = at.members().map(|(name, value)| Input::read(name, value)).collect();
+        let within = |at: &Object, names: [&str; 2]| -> Result<Option<Object>, Malformed> {
+            at.object(names[0])?.map(|next| next.object(names[1])).transpose().map(Option::flatten)
+        };
+        let Some(schemas) = within(schema, ["components", "schemas"])? else { return Ok(None) };
+        let Some(at) = within(&schemas, ["Input", "properties"])? else { return Ok(None) };
+        let inputs: Vec<Input> = at.members().map(|(name, value)| Input::read(name, value, &schemas)).collect();
         Ok((!inputs.is_empty()).then_some(Self(inputs)))
     }
 
@@ -174,7 +184,10 @@ impl Inputs {
         const TEXTS: [&str; 5] = ["prompt", "system_prompt", "stop_sequences", "reasoning_effort", "verbosity"];
         const NUMBERS: [&str; 7] =
             ["max_tokens", "temperature", "top_p", "top_k", "seed", "presence_penalty", "frequency_penalty"];
-        let input = |name: &str, kind| Input { name: name.to_owned(), kind, least: None, most: None };
+        let input = |name: &str, kind| {
+            let (least, most, choices) = (None, None, Vec::new());
+            Input { name: name.to_owned(), kind, least, most, choices }
+        };
         let texts = TEXTS.iter().map(|name| input(name, Kind::Text));
         Self(texts.chain(NUMBERS.iter().map(|name| input(name, Kind::Other))).collect())
     }
@@ -191,17 +204,29 @@ impl Inputs {
 }
 
 impl Input {
-    fn read(name: &str, value: &[u8]) -> Self {
+    /// Whether it takes this value, as far as that is known.
+    pub(super) fn allows(&self, value: &[u8]) -> bool {
+        let text = serde_json::from_slice::<String>(value).ok();
+        self.choices.is_empty() || text.is_some_and(|text| self.choices.contains(&text))
+    }
+
+    fn read(name: &str, value: &[u8], schemas: &Object) -> Self {
         // an input that is described in a way we don't know is there all the same
         let said: Property<'_> = serde_json::from_slice(value).unwrap_or_default();
         // an optional input may be "this or null"
-        let mut kinds = std::iter::once(&said).chain(&said.any_of).filter_map(|said| said.kind.as_deref());
+        let named = |part: &Property<'_>| schemas.raw(part.elsewhere.as_deref()?.rsplit('/').next()?);
+        let referred: Vec<Property<'_>> =
+            said.all_of.iter().filter_map(named).filter_map(|part| serde_json::from_slice(part).ok()).collect();
+        let all = || std::iter::once(&said).chain(&said.any_of).chain(&referred);
+        let choices = all().flat_map(|said| &said.choices).filter_map(|one| serde_json::from_str(one.get()).ok());
+        let choices = choices.collect();
+        let mut kinds = all().filter_map(|said| said.kind.as_deref());
         let kind = match kinds.find(|kind| *kind != "null") {
             Some("string") => Kind::Text,
             Some("array") => Kind::List,
             Some("integer") => Kind::Whole,
             _ => Kind::Other,
         };
-        Self { name: name.to_owned(), kind, least: said.minimum, most: said.maximum }
+        Self { name: name.to_owned(), kind, least: said.minimum, most: said.maximum, choices }
     }
 }

@@ -2,8 +2,8 @@
 
 use super::model::{Input, Inputs, Kind};
 use crate::wire::Object;
-use crate::wire::native::Loss;
 use crate::wire::native::params::{DELIVERY, says_nothing};
+use crate::wire::native::{Back, Loss, Request};
 
 /// Inputs in the making: each has its name once.
 pub(super) struct Sheet {
@@ -36,7 +36,8 @@ impl Sheet {
         self.name(name).extend_from_slice(value);
     }
 
-    fn has(&self, name: &str) -> bool {
+    /// Whether there is an input of this name.
+    pub(super) fn has(&self, name: &str) -> bool {
         self.names.iter().any(|known| known == name)
     }
 
@@ -116,6 +117,31 @@ pub(super) fn carry(ask: &Object, inputs: Option<&Inputs>, sheet: &mut Sheet, lo
         };
         losses.push(Loss { param: name.to_owned(), action });
     }
+}
+
+/// A value, within the bounds of its input if that is known; says what became of it if that is something else.
+pub(super) fn put(name: &str, input: Option<&Input>, value: &[u8], sheet: &mut Sheet) -> Option<&'static str> {
+    match input.map(|input| number(input, value, sheet)) {
+        None => sheet.put(name, value),
+        Some(Fit::Whole) => {}
+        Some(Fit::Clamped) => return Some("clamped"),
+    }
+    None
+}
+
+/// The request for a prediction with these inputs, of this version if it has to be named.
+pub(super) fn asked(sheet: &Sheet, version: Option<&str>, losses: Vec<Loss>, back: Back) -> Request {
+    let mut body = Vec::with_capacity(sheet.len() + 128);
+    body.push(b'{');
+    if let Some(version) = version {
+        body.extend_from_slice(br#""version":"#);
+        serde_json::to_writer(&mut body, version).expect("a string always encodes");
+        body.push(b',');
+    }
+    body.extend_from_slice(br#""input":"#);
+    sheet.finish(&mut body);
+    body.push(b'}');
+    Request { body: body.into(), headers: Vec::new(), losses, back }
 }
 
 /// How well a value fitted.
