@@ -171,7 +171,7 @@ fn sent(spec: &Spec, model: &str, mut body: Object, warnings: &mut Vec<String>) 
     let request = match spec.exchange {
         // what a model there takes is known only when it is asked; here it takes whatever there is a word for
         Exchange::Predictions => replicate::request::request(&body, &terms, Some(&Inputs::usual()), None),
-        Exchange::Once | Exchange::Promised(_) => native.encode(&body, &terms),
+        Exchange::Once | Exchange::Promised(_) | Exchange::Tasks(_) => native.encode(&body, &terms),
     };
     let request = request.map_err(|refused| encode::refusal(spec, refused))?;
     for loss in &request.losses {

@@ -54,6 +54,7 @@ use self::lines::Ready;
 use self::paths::Paths;
 use self::predictions::course::Course;
 use self::predictions::files::Files;
+use self::predictions::tasks;
 use self::receive::Got;
 use self::settings::Settings;
 use self::spec::{Notes, Place, Policy, Root, Spec};
@@ -352,6 +353,9 @@ impl Provider {
                 match &self.course {
                     Course::Promised(promises) if answer.status == StatusCode::ACCEPTED => {
                         Box::pin(promises.keep(self, ready, (call, model), answer)).await?
+                    }
+                    Course::Tasks(path) if op == Op::Image => {
+                        Box::pin(tasks::end(self, (origin, path), ready, (call, model), answer)).await?
                     }
                     _ => answer,
                 }

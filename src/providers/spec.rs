@@ -245,6 +245,8 @@ pub enum Exchange {
     /// An answer may be promised instead (202, `nvcf-reqid`): it is asked for below this address until it is there. A
     /// target with a `base_url` of its own asks that host at the same path.
     Promised(&'static str),
+    /// Images may be promised by a `task_id` instead: that is appended to this path below the host until it has ended.
+    Tasks(&'static str),
 }
 
 /// Which model names belong to a provider without being listed.

@@ -160,6 +160,35 @@ async fn a_long_recording_is_uploaded_before_a_prediction_is_made_of_it() {
     assert_eq!((reply.status, upstream.seen().len()), (413, 1), "{}", reply.body);
 }
 
+#[tokio::test]
+async fn a_task_is_asked_about_until_it_ends_and_no_longer_than_an_answer_may_take() {
+    let ask = r#"{"model":"m","prompt":"a tide"}"#;
+    let task = |status: &str| {
+        let images = json!([{"image_url": "https://example.test/a.png"}]);
+        Say::json(200, &json!({"task": {"task_id": "t-1", "status": status}, "images": images}).to_string())
+    };
+    let begun = || Say::json(200, r#"{"task_id":"t-1"}"#);
+    let upstream = Upstream::says([begun(), Say::json(503, "{}"), task("TASK_STATUS_SUCCEED")]).await;
+    let gateway = gateway(&[("novita", &upstream)], "").await;
+    let reply = gateway.post("/v1/images/generations", ask).await;
+    assert_eq!((reply.status, &reply.json()["data"][0]["url"]), (200, &"https://example.test/a.png".into()));
+    let asked: Vec<_> = upstream.seen().iter().map(|seen| seen.path.clone()).collect();
+    assert_eq!(asked[1..], ["/v3/async/task-result?task_id=t-1"; 2]);
+
+    let more = "    timeouts: { total: 300ms }\n    retry: { attempts: 1 }\n";
+    let upstream = Upstream::says([begun(), task("TASK_STATUS_PROCESSING")]).await;
+    let target = target("t0", "novita", &upstream, "m", more);
+    let gateway = TestGateway::configured(&format!("targets:\n{target}"), &[]).await;
+    let reply = gateway.post("/v1/images/generations", ask).await;
+    assert_eq!((reply.status, reply.code().as_str()), (504, "upstream_timeout"), "{}", reply.body);
+
+    // an id that would be a path of its own is none
+    let upstream = Upstream::says([Say::json(200, r#"{"task_id":"../x?y"}"#)]).await;
+    let gateway = super::gateway(&[("novita", &upstream)], "").await;
+    let reply = gateway.post("/v1/images/generations", ask).await;
+    assert_eq!((reply.status, upstream.seen().len()), (502, 1), "{}", reply.body);
+}
+
 /// What base64 stands for.
 fn decoded(text: &str) -> Vec<u8> {
     let digit = |byte: u8| match byte {

@@ -17,6 +17,8 @@ pub enum Course {
     Predictions(Box<Predictions>),
     /// With one request, or by asking for what was promised.
     Promised(Box<Promises>),
+    /// Images by tasks, which are asked for at this path; the rest with one request.
+    Tasks(&'static str),
 }
 
 impl Course {
@@ -25,6 +27,7 @@ impl Course {
         Ok(match spec.exchange {
             Exchange::Once => Course::Once,
             Exchange::Predictions => Course::Predictions(Box::new(Predictions::new(client))),
+            Exchange::Tasks(path) => Course::Tasks(path),
             Exchange::Promised(address) => {
                 let usual = matches!(spec.root, Root::At(root) if root.parse().is_ok_and(|root: Uri| root.host() == base.host()));
                 let own = (!usual).then_some(base);

@@ -11,6 +11,7 @@ mod models;
 pub mod promised;
 mod recording;
 mod run;
+pub mod tasks;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -9,10 +9,11 @@ use crate::call::{Error, Fault, Op};
 use crate::providers::rework::{choices, effort, embeddings, images, logprobs, params, rankings, sound};
 use crate::providers::settings::Settings;
 use crate::providers::spec::Edit::{Body, Lacks, When};
-use crate::providers::spec::{FormEdit, Owns, Spec, Way, may, need};
+use crate::providers::spec::{Exchange, FormEdit, Owns, Spec, Way, may, need};
 use crate::wire::extras::batches::{Kept, together_purpose};
+use crate::wire::extras::novita;
 use crate::wire::multipart::Draft;
-use crate::wire::{Dialect, Extra};
+use crate::wire::{Dialect, Extra, Native};
 
 /// <https://deepinfra.com/docs/openai_api>, <https://docs.deepinfra.com/batch/batch-endpoints>
 pub(super) static DEEPINFRA: Spec = Spec {
@@ -106,10 +107,24 @@ fn r1(model: &str) -> bool {
     model.contains("-r1") || model.contains("-R1")
 }
 
+/// Images have addresses by the kind of their model, below the host.
+fn novita_way(op: Op, model: &str, _: bool, _: &Settings) -> Option<Way> {
+    let path = match model {
+        _ if op != Op::Image => return None,
+        novita::SCHNELL => "//v3beta/flux-1-schnell",
+        model if novita::is_checkpoint(model) => "//v3/async/txt2img",
+        _ => return None,
+    };
+    Some(Way { dialect: Dialect::Native(Native::Extra(Extra::NovitaImage)), path })
+}
+
 /// <https://novita.ai/docs/api-reference/model-apis-llm-create-chat-completion>. Older configurations name the root
 /// `/v3/openai`, which works too. Rankings: <https://novita.ai/docs/api-reference/model-apis-llm-create-rerank>.
 pub(super) static NOVITA: Spec = Spec {
-    ops: &[CHAT, COMPLETE, EMBED, RERANK, FILE, BATCH, PASS],
+    ops: &[CHAT, COMPLETE, EMBED, (Op::Image, "//v3/async/{model}"), RERANK, FILE, BATCH, PASS],
+    extras: &[(Op::Image, Extra::NovitaImage)],
+    ways: Some(novita_way),
+    exchange: Exchange::Tasks("/v3/async/task-result?task_id="),
     edits: &[
         ROLES,
         FLAT_BUT_USER,

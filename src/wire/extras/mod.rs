@@ -5,6 +5,7 @@ pub mod batches;
 pub mod embeddings;
 pub mod google;
 pub mod images;
+pub mod novita;
 pub mod nvidia;
 pub mod qwen;
 pub mod recordings;
@@ -56,6 +57,8 @@ pub enum Extra {
     FireworksImage,
     /// Images at Hugging Face's own backend.
     HuggingFaceImage,
+    /// Images at Novita.
+    NovitaImage,
     /// Images of a chat at OpenRouter.
     OpenrouterImage,
     /// Images at Alibaba's Model Studio.
@@ -87,6 +90,7 @@ impl Extra {
             Extra::CloudflareImage => images::cloudflare(ask, terms),
             Extra::FireworksImage => images::fireworks(ask, terms),
             Extra::HuggingFaceImage => images::hugging_face(ask, terms),
+            Extra::NovitaImage => novita::image(ask, terms),
             Extra::OpenrouterImage => images::openrouter(ask, terms),
             Extra::QwenImage => images::qwen(ask, terms),
             Extra::QwenSpeech => qwen::speech(ask, terms),
@@ -119,6 +123,7 @@ impl Extra {
             Extra::GoogleRerank => rerank::of_google(body, back),
             Extra::QwenRerank => rerank::of_qwen(body, back),
             Extra::CloudflareImage | Extra::FireworksImage | Extra::HuggingFaceImage => images::drawn(body, back),
+            Extra::NovitaImage => novita::drawn(body, back),
             Extra::OpenrouterImage => images::of_openrouter(body, back),
             Extra::QwenImage => images::of_qwen(body, back),
             Extra::QwenSpeech => qwen::spoken(body, back),
