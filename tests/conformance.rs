@@ -9,7 +9,7 @@
 //! What others judge is in `tests/clients`: chats of all rows (`test_rows`, `test_<vendor>`), embeddings where a row has
 //! them, every other operation of `openai` (`test_surfaces`), images and speech of `gemini`, rankings of `cohere`. Forms
 //! of images, sound and rankings that only their vendors have are held by these fixtures alone: `bedrock`, `cloudflare`,
-//! `deepinfra`, `fireworks`, `hugging-face`, `mistral`, `nvidia-nim`, `openrouter`, `qwen`, `replicate`, `together`, `xai`.
+//! `deepinfra`, `fireworks`, `hugging-face`, `mistral`, `novita`, `nvidia-nim`, `openrouter`, `qwen`, `replicate`, `together`, `xai`.
 
 mod surfaces;
 
