@@ -19,6 +19,7 @@ mod embed;
 mod explain;
 mod faults;
 mod keys;
+mod media;
 mod native_anthropic;
 mod native_bedrock;
 mod native_gemini;

@@ -256,7 +256,7 @@ async fn what_converse_has_no_word_for_is_reported() {
     let image = json!({"type": "image_url", "image_url": {"url": "https://example.com/a.png"}});
     let ask = json!({"model": CLAUDE, "messages": [{"role": "user", "content": [image]}]});
     let reply = gateway.post(CHAT, ask.to_string()).await;
-    assert_eq!((reply.status, reply.code().as_str()), (400, "unsupported_content"), "{}", reply.body);
+    assert_eq!((reply.status, reply.code().as_str()), (400, "media_not_fetched"), "{}", reply.body);
 }
 
 #[tokio::test]

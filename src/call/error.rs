@@ -35,6 +35,14 @@ pub enum Error {
         /// The provider's id.
         provider: &'static str,
     },
+    /// A part of the content is given by address, and what stands there can't be had.
+    #[error("{message}")]
+    Media {
+        /// The part's path in the body, as `messages[1].content[0]`.
+        param: String,
+        /// The address, why, and what would mend it.
+        message: String,
+    },
     /// Nothing serves the model.
     #[error("no target serves the model `{0}`")]
     NoTarget(Arc<str>),
@@ -241,6 +249,7 @@ impl Error {
             Error::Malformed(_) | Error::Invalid { .. } => "invalid_request",
             Error::Unsupported { .. } => "unsupported_parameter",
             Error::UnsupportedContent { .. } => "unsupported_content",
+            Error::Media { .. } => "media_not_fetched",
             Error::NoTarget(_) | Error::NoSurface { .. } => "model_not_found",
             Error::Lacking(lack) => lack.code(),
             Error::Unavailable(_) => "upstream_unavailable",

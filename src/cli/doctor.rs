@@ -100,6 +100,9 @@ fn configuration(checks: &mut Checks, global: &Global, env: &Env, http: Option<&
     list(checks, Mark::Broken, &choice, rehearsal.problems);
     list(checks, Mark::Broken, &choice, rehearsal.lacks);
     list(checks, Mark::Warning, &choice, choice.warnings.clone());
+    if let Some(line) = process::past_proxies(&choice.config, env) {
+        checks.add(AREA, Mark::Warning, "media.fetch", line);
+    }
     later::warnings(env).into_iter().for_each(|line| checks.add(AREA, Mark::Warning, "", line));
     rehearsal.targets
 }

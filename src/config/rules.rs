@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::faults;
+use super::media;
 use super::nearest;
 use super::problem::Problem;
 use super::resilience::Concurrency;
@@ -57,6 +58,7 @@ pub(super) fn check(config: &Config) -> Findings {
     aliases(config, &mut found);
     named(config, &mut found);
     models(config, &mut found);
+    media::check(&config.media, &mut found);
     found
 }
 

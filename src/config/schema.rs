@@ -8,6 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::catalog::Catalog;
+use super::media::Media;
 use super::period;
 use super::routes::{Group, Route};
 use super::several::Several;
@@ -66,6 +67,9 @@ pub struct Config {
     /// What is known of models beside what the binary knows: limits, capabilities, prices.
     #[serde(skip_serializing_if = "Catalog::is_default")]
     pub catalog: Catalog,
+    /// Media that callers give by address.
+    #[serde(skip_serializing_if = "Media::is_default")]
+    pub media: Media,
     /// How this process treats its own connections.
     pub server: Server,
     /// The folder of the file it was read from: what is not absolute is beside it. Empty is the working directory.
@@ -90,6 +94,7 @@ impl Default for Config {
             request_timeout: None,
             compatibility: Compatibility::default(),
             catalog: Catalog::default(),
+            media: Media::default(),
             server: Server::default(),
             dir: PathBuf::new(),
         }

@@ -158,7 +158,8 @@ impl Failure {
                     call::Error::Malformed(_)
                     | call::Error::Invalid { .. }
                     | call::Error::Unsupported { .. }
-                    | call::Error::UnsupportedContent { .. } => (S::BAD_REQUEST, INVALID),
+                    | call::Error::UnsupportedContent { .. }
+                    | call::Error::Media { .. } => (S::BAD_REQUEST, INVALID),
                     call::Error::NoTarget(_)
                     | call::Error::NoSurface { .. }
                     | call::Error::Lacking(Lack::Provider(_)) => (S::NOT_FOUND, INVALID),
@@ -238,7 +239,8 @@ impl Failure {
             Failure::Call(
                 call::Error::Invalid { param, .. }
                 | call::Error::Unsupported { param, .. }
-                | call::Error::UnsupportedContent { param, .. },
+                | call::Error::UnsupportedContent { param, .. }
+                | call::Error::Media { param, .. },
             ) => Some(param),
             Failure::Call(call::Error::NoTarget(_) | call::Error::NoSurface { .. }) => Some("model"),
             _ => self.upstream()?.param.as_deref(),

@@ -22,6 +22,7 @@ pub(super) fn of(error: &call::Error) -> String {
         | call::Error::Invalid { .. }
         | call::Error::Unsupported { .. }
         | call::Error::UnsupportedContent { .. }
+        | call::Error::Media { .. }
         | call::Error::Lacking(_)
         | call::Error::Unavailable(_)
         | call::Error::Saturated(_)

@@ -1,7 +1,10 @@
 //! What a running configuration hands to the one that follows it: this is the only place that pairs old and new targets.
 
+use std::sync::Arc;
+
 use super::Rules;
 use crate::config;
+use crate::providers::media::Media;
 use crate::routing::{Routing, Target};
 
 /// Hands the state of the old target of the same name to the new one, before anybody uses that. `given` is the new one's
@@ -32,6 +35,12 @@ pub fn target(new: &mut Target, given: &config::Target, old: Option<&Rules>) {
     if was.api_key == given.api_key {
         vitals.rest_as(before);
     }
+}
+
+/// The old one that fetches media, with what it remembers, if the new configuration would have the same.
+pub fn media(config: &config::Config, old: Option<&Rules>) -> Option<Arc<Media>> {
+    let old = old.filter(|old| old.config.media == config.media && old.config.body_cap() == config.body_cap())?;
+    Some(old.media.clone())
 }
 
 /// Hands on what is known of conversations: targets have the same tags as before.

@@ -23,6 +23,7 @@ use self::meter::Meter;
 use self::recent::Recent;
 use crate::catalog::Catalog;
 use crate::config::Config;
+use crate::providers::media::Media;
 use crate::routing::{Routing, Target};
 use crate::telemetry::Metrics;
 
@@ -34,6 +35,8 @@ pub struct Rules {
     pub targets: Vec<Arc<Target>>,
     /// What is known of models.
     pub catalog: Arc<Catalog>,
+    /// Who fetches media.
+    pub media: Arc<Media>,
     /// Who is asked when.
     pub routing: Routing,
     /// Other names for models, each with the models that are asked for in its place, in order.

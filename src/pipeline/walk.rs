@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use super::hedged;
 use super::hold::{Held, Hold, verdict};
 use crate::call::{Call, Error, Fault, Route, Tried, Upstream};
+use crate::providers::media::Wanted;
 use crate::providers::receive::Got;
 use crate::providers::tempo::Tempo;
 use crate::providers::trace::Trace;
@@ -173,6 +174,14 @@ pub async fn attempts(way: Way<'_, '_>, step: &Step<'_>, others: bool, route: &m
     let (candidate, target) = (step.candidate, &step.candidate.target);
     let vitals = &target.vitals;
     let mut last: Option<Box<Upstream>> = None;
+    let fetched;
+    let call = match target.provider.wants(call, &candidate.model) {
+        None => call,
+        Some(wanted) => {
+            fetched = Box::pin(with_media(call, step, wanted, route)).await?;
+            &*fetched
+        }
+    };
     for made in 1_u32.. {
         let since = Instant::now();
         let track = candidate.tracks.as_ref().map(|tracks| &tracks[usize::from(call.stream)]);
@@ -265,6 +274,18 @@ pub async fn attempts(way: Way<'_, '_>, step: &Step<'_>, others: bool, route: &m
         }
     }
     Err(last.map_or(Miss::Saturated, Miss::Failed))
+}
+
+/// The call with its media in it, fetched before anybody is asked: nothing of it counts for the target, and nothing is
+/// fetched for one whose circuit is open.
+async fn with_media(call: &Call, step: &Step<'_>, wanted: Vec<Wanted>, route: &mut Route) -> Result<Box<Call>, Miss> {
+    let (target, since) = (&step.candidate.target, Instant::now());
+    // the pass is given back unused
+    if let Some(Err(left)) = target.vitals.breaker.as_ref().map(|breaker| breaker.enter(since).map(drop)) {
+        route.tried.push(tried(step, "circuit_open", None, since));
+        return Err(Miss::Open(left));
+    }
+    target.provider.fetched(call, &step.candidate.model, wanted).await.map_err(Miss::Over)
 }
 
 /// An attempt under way. When its call runs out of time it is dropped where it waits; whoever has not answered by then

@@ -17,6 +17,7 @@ pub mod keys;
 pub mod learned;
 mod lines;
 pub mod lists;
+pub mod media;
 pub mod notes;
 pub mod paths;
 pub mod predictions;
@@ -26,6 +27,7 @@ mod recorded;
 pub mod rework;
 pub mod root;
 pub mod settings;
+mod setup;
 pub mod spec;
 pub mod stage;
 pub mod stored;
@@ -40,23 +42,24 @@ pub mod units;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use http::header::{HOST, HeaderMap, HeaderName, HeaderValue};
+use http::header::{HOST, HeaderName, HeaderValue};
 use http::{StatusCode, Uri};
 
-use self::auth::{Credential, Fetcher};
-use self::client::{Client, Lines, Origin, Outgoing, Protocol, Timeouts};
+use self::auth::Credential;
+use self::client::{Client, Lines, Origin, Outgoing};
 use self::encode::Sent;
-use self::faults::Faults;
 use self::inbound::Response;
 use self::keys::Pool;
 use self::learned::Learned;
 use self::lines::Ready;
+use self::media::Media;
 use self::paths::Paths;
 use self::predictions::course::Course;
 use self::predictions::files::Files;
 use self::predictions::tasks;
 use self::receive::Got;
 use self::settings::Settings;
+pub use self::setup::Setup;
 use self::spec::{Notes, Place, Policy, Root, Spec};
 use self::stage::{Ask, Stage};
 use self::tape::Tape;
@@ -65,7 +68,7 @@ use crate::call::redact::Redactor;
 use crate::call::{Call, Error, Op, Upstream};
 use crate::catalog::Catalog;
 use crate::catalog::known::Owner;
-use crate::config::{Invalid, Secret};
+use crate::config::Invalid;
 use crate::telemetry::Metrics;
 
 /// One provider as one target uses it.
@@ -90,6 +93,7 @@ pub struct Provider {
     /// Where the files are that its answers name, if they name any.
     files: Option<Box<Files>>,
     stage: Option<Arc<Stage>>,
+    media: Arc<Media>,
 }
 
 /// How requests get there.
@@ -97,34 +101,6 @@ enum Link {
     /// To the host of the root, and for some paths to other hosts, by how those paths begin.
     Net(Arc<Origin>, Vec<(&'static str, Arc<Origin>)>),
     Inside,
-}
-
-/// What a target adds to a row.
-pub struct Setup {
-    /// The target's name.
-    pub target: Arc<str>,
-    /// The resolved settings.
-    pub settings: Settings,
-    /// The keys of a target that has several, the one among the settings first; else none.
-    pub pool: Vec<Secret>,
-    /// Headers of every request.
-    pub headers: HeaderMap,
-    /// Time limits; the row's where the target has none.
-    pub timeouts: Timeouts,
-    /// What its hosts speak.
-    pub protocol: Protocol,
-    /// What to do with parameters the provider does not take.
-    pub policy: Policy,
-    /// Keeps secrets out of what the provider says.
-    pub redactor: Arc<Redactor>,
-    /// What tokens are fetched with.
-    pub fetcher: Fetcher,
-    /// What is known of models.
-    pub catalog: Arc<Catalog>,
-    /// What goes wrong on purpose.
-    pub faults: Option<Faults>,
-    /// What is played instead of asking anybody.
-    pub tape: Option<Tape>,
 }
 
 impl Provider {
@@ -141,7 +117,18 @@ impl Provider {
         let base = place.as_ref().map_or("", |place| &place.base);
         let stage = Stage::of(spec.id, base, &mut setup, client);
         let Setup {
-            target, settings, pool, headers: own, timeouts, protocol, policy, redactor, fetcher, catalog, ..
+            target,
+            settings,
+            pool,
+            headers: own,
+            timeouts,
+            protocol,
+            policy,
+            redactor,
+            fetcher,
+            catalog,
+            media,
+            ..
         } = setup;
         let total = timeouts.total.unwrap_or(spec.pace.total());
         let Some(place) = place else {
@@ -163,6 +150,7 @@ impl Provider {
                 files: None,
                 catalog,
                 stage,
+                media,
             });
         };
         let base: Uri = place.base.replace("{model}", "model").parse().map_err(|_| root::invalid(&place.base))?;
@@ -214,6 +202,7 @@ impl Provider {
             files,
             catalog,
             stage,
+            media,
         })
     }
 

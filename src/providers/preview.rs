@@ -40,8 +40,8 @@ pub struct Request {
 }
 
 impl Provider {
-    /// What this call would be sent as. What can't be sent as asked is added to `warnings`. Fails as [`Self::ask`] does
-    /// before it sends anything.
+    /// What this call would be sent as. What can't be sent as asked is added to `warnings`, and what would be fetched first,
+    /// which is not done here. Fails as [`Self::ask`] does before it sends anything.
     pub fn preview(&self, call: &Call, model: &str, warnings: &mut Vec<String>) -> Result<Preview, Error> {
         if matches!(self.course, Course::Predictions(_)) {
             return Ok(Preview::Unknown(
@@ -51,6 +51,8 @@ impl Provider {
         if matches!(call.body, Body::None | Body::Upload(_)) {
             return Ok(Preview::Unknown("the body is not known"));
         }
+        let foreseen = self.foreseen(call, model, warnings)?;
+        let call = foreseen.as_ref().unwrap_or(call);
         let parts = batch::split(self.spec, call, model)?;
         let (first, parts) = parts.as_deref().map_or((call, 1), |parts| (parts.first().unwrap_or(call), parts.len()));
         let sent = encode::encode(self, first, model, warnings)?;

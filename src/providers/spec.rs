@@ -8,6 +8,7 @@ use super::settings::Settings;
 use crate::call::{Error, Fault, Op, Usage};
 use crate::config::{Env, Invalid};
 use crate::wire::extras::batches::Kept;
+pub use crate::wire::media::Kind;
 use crate::wire::multipart::Draft;
 pub use crate::wire::openai::stream::{Follow, Mend, Trail};
 use crate::wire::{Dialect, Extra, Native, Object};
@@ -65,6 +66,9 @@ pub struct Spec {
     pub forms: &'static [(Op, &'static [FormEdit])],
     /// Changes of whole answers of the operations beyond chat, completions and embeddings.
     pub answers: &'static [(Op, &'static [Mend])],
+    /// Which media that callers give by address it takes only as data, by model, kind and address: they are fetched, if the
+    /// configuration lets the gateway do that. `None`: it takes addresses, or nothing of the kind.
+    pub fetches: Option<fn(&str, Kind, &str) -> bool>,
     /// Whether embeddings come as arrays of numbers only: base64, if asked for, is made here.
     pub floats_only: bool,
     /// Parameters it refuses: left out with a warning, or refused by `on_unsupported_param: reject`.
@@ -323,6 +327,7 @@ impl Spec {
             others: &[],
             forms: &[],
             answers: &[],
+            fetches: None,
             floats_only: false,
             lacks: &[],
             ignores: &[],

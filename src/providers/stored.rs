@@ -12,8 +12,8 @@ use super::client::{Outgoing, Pieces};
 use crate::call::Stored;
 use crate::call::upload::read_at;
 use crate::wire::Malformed;
-use crate::wire::multipart::{Form, Piece, Scanner};
 use crate::wire::extras::base64;
+use crate::wire::multipart::{Form, Piece, Scanner};
 
 /// How much of a file is read at once, bytes.
 const READ: u64 = 128 << 10;

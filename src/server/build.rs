@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use super::ways;
+use super::{process, ways};
 use crate::call::redact::Redactor;
 use crate::catalog::Catalog;
 use crate::config::{self, Config, Env, Invalid, Mode, OnUnsupported, Secret, Text};
@@ -16,6 +16,7 @@ use crate::pipeline::{Rules, inherit};
 use crate::providers::auth::Fetcher;
 use crate::providers::client::{Client, Protocol, Timeouts};
 use crate::providers::faults::Faults;
+use crate::providers::media::Media;
 use crate::providers::settings::Settings;
 use crate::providers::spec::{Policy, Spec};
 use crate::providers::tape::{self, Tape};
@@ -113,7 +114,11 @@ pub fn succeed(
     });
     let catalog = Arc::new(catalog);
     let told = old.map_or_else(Arc::default, |old| old.routing.told.clone());
-    let around = Around { config, env, client, redactor, fetcher, catalog: &catalog, told: &told };
+    let media = media(config, env, fetcher, old).unwrap_or_else(|invalid| {
+        problems.extend(invalid.problems);
+        Arc::default()
+    });
+    let around = Around { config, env, client, redactor, fetcher, catalog: &catalog, media: &media, told: &told };
     for (at, given) in config.targets.iter().enumerate() {
         match around.target(given) {
             Ok(_) if given.is_drained() => {}
@@ -136,6 +141,7 @@ pub fn succeed(
         routing,
         config: Arc::new(config.clone()),
         targets,
+        media,
         batch_target,
         responses_target,
         catalog,
@@ -154,12 +160,13 @@ struct Around<'a> {
     redactor: &'a Arc<Redactor>,
     fetcher: &'a Fetcher,
     catalog: &'a Arc<Catalog>,
+    media: &'a Arc<Media>,
     told: &'a Arc<AtomicU64>,
 }
 
 impl Around<'_> {
     fn target(&self, given: &config::Target) -> Result<Target, Invalid> {
-        let Self { config, env, client, redactor, fetcher, catalog, told } = *self;
+        let Self { config, env, client, redactor, fetcher, catalog, media, told } = *self;
         let id = given.provider();
         let spec = spec(id).ok_or_else(|| Invalid::at("provider", format!("there is no provider `{id}`")))?;
         let pool = pool(given, env)?;
@@ -202,6 +209,7 @@ impl Around<'_> {
             redactor: redactor.clone(),
             fetcher: fetcher.clone(),
             catalog: catalog.clone(),
+            media: media.clone(),
             faults: Faults::of(&given.faults),
             tape,
         };
@@ -232,6 +240,22 @@ impl Around<'_> {
             told: told.clone(),
         })
     }
+}
+
+/// Who fetches media: the one that did before, where nothing about it has changed.
+fn media(config: &Config, env: &Env, fetcher: &Fetcher, old: Option<&Rules>) -> Result<Arc<Media>, Invalid> {
+    if let Some(same) = inherit::media(config, old) {
+        return Ok(same);
+    }
+    let fetch = &config.media.fetch;
+    if !fetch.enabled {
+        return Ok(Arc::default());
+    }
+    let request = usize::try_from(config.body_cap()).unwrap_or(usize::MAX);
+    let invalid =
+        |error: &dyn std::error::Error| Invalid::at("media.fetch", format!("there is no client for it: {error}"));
+    let http = process::builder(env).map_err(|error| invalid(&error))?;
+    Ok(Arc::new(Media::of(fetch, request, http, fetcher.clone()).map_err(|error| invalid(&error))?))
 }
 
 fn vitals(given: &config::Target) -> Vitals {

@@ -99,6 +99,19 @@ pub fn client(env: &Env, workers: usize) -> Result<Client, client::Unusable> {
 /// The client of everything but calls: lists of models, tokens. It trusts what the upstream client trusts, goes through
 /// the same proxies and follows no redirect.
 pub fn http(env: &Env) -> Result<reqwest::Client, StartError> {
+    Ok(builder(env)?.build()?)
+}
+
+/// What is to be known of media where there is an egress proxy: they are fetched from the very addresses that were judged.
+pub fn past_proxies(config: &Config, env: &Env) -> Option<String> {
+    let names = ["HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY"].into_iter();
+    let set = |name: &&str| env.get(name).or_else(|| env.get(&name.to_ascii_lowercase())).is_some();
+    let name = names.filter(|_| config.media.fetch.enabled).find(set)?;
+    Some(format!("media.fetch does not go through {name}: the hosts of media must be within reach without it"))
+}
+
+/// What such clients are made of.
+pub(super) fn builder(env: &Env) -> Result<reqwest::ClientBuilder, StartError> {
     let mut roots: Vec<reqwest::Certificate> = Vec::new();
     for root in webpki_root_certs::TLS_SERVER_ROOT_CERTS {
         roots.push(reqwest::Certificate::from_der(root)?);
@@ -108,7 +121,7 @@ pub fn http(env: &Env) -> Result<reqwest::Client, StartError> {
         roots.extend(reqwest::Certificate::from_pem_bundle(&pem)?);
     }
     let builder = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).tls_certs_merge(roots);
-    Ok(builder.user_agent(concat!("ferrogw/", env!("CARGO_PKG_VERSION"))).build()?)
+    Ok(builder.user_agent(concat!("ferrogw/", env!("CARGO_PKG_VERSION"))))
 }
 
 /// Start a gateway. Accepting and background work run on the current runtime. Fails before anything is served.
@@ -169,6 +182,7 @@ impl Parts {
         let settings = EdgeSettings::from_env(|name| env.get(name).map(str::to_owned), config.body_cap())
             .map_err(StartError::Environment)?;
         let mut warnings = settings.warnings().to_vec();
+        warnings.extend(past_proxies(config, env));
         let behind = Behind { client, http, discovery: background::interval(env, &mut warnings) };
         let metrics = Arc::new(Metrics::new());
         for (provider, wrong) in left_out {

@@ -35,8 +35,8 @@ pub fn rehearse(config: &Config, env: &Env, client: &Client, fetcher: &Fetcher) 
     }
     for (at, given) in config.targets.iter().enumerate() {
         let place = format!("targets[{at}]");
-        let catalog = config::Catalog::default();
-        let alone = Config { targets: vec![given.clone()], catalog, ..config.clone() };
+        let (catalog, media) = (config::Catalog::default(), config::Media::default());
+        let alone = Config { targets: vec![given.clone()], catalog, media, ..config.clone() };
         let compile = |env: &Env| build::compile(&alone, env, client, &redactor, fetcher);
         let placed = |invalid: Invalid| {
             let mut problems = invalid.problems;

@@ -12,7 +12,7 @@ use super::*;
 
 /// A certificate authority in a file, and TLS for a server with these names that it vouches for, which offers these
 /// protocols.
-pub(super) fn authority(names: &[&str], protocols: &[&[u8]]) -> (NamedTempFile, TlsAcceptor) {
+pub(crate) fn authority(names: &[&str], protocols: &[&[u8]]) -> (NamedTempFile, TlsAcceptor) {
     let mut params = CertificateParams::default();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let key = KeyPair::generate().unwrap();

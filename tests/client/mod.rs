@@ -1,6 +1,6 @@
 //! The upstream client against sockets that follow a script: what it sends and what it makes of the answer.
 
-mod egress;
+pub(crate) mod egress;
 mod failure;
 mod fuzz;
 mod http2;

@@ -160,7 +160,7 @@ pub fn inline_images(messages: &mut [Object]) -> Result<bool, Error> {
             if url.is_some_and(|url| !url.starts_with("data:")) {
                 return Err(invalid(
                     format!("messages[{at}].content[{nth}].image_url"),
-                    "this provider takes images as `data:` URLs only, and the gateway does not fetch addresses",
+                    "this provider takes images only as data, and fetching is for http(s) addresses: send a `data:` URL",
                 ));
             }
         }

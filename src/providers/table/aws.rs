@@ -126,6 +126,7 @@ pub(super) static BEDROCK: Spec = Spec {
     ],
     ways: Some(streams),
     batch: Some(texts),
+    fetches: Some(|_, _, _| true),
     model: profile,
     edits: &[Body(target_options)],
     floats_only: true,

@@ -8,7 +8,7 @@ use crate::config::Invalid;
 use crate::providers::rework::{choices, effort, embeddings, params, replay, schema, usage};
 use crate::providers::settings::Settings;
 use crate::providers::spec::Edit::{Body, Drop, Ignores, Lacks, Mentions, Messages, When};
-use crate::providers::spec::{Owns, Place, Root, Spec, Way, may, need};
+use crate::providers::spec::{Kind, Owns, Place, Root, Spec, Way, may, need};
 use crate::wire::extras::qwen::synthesizes;
 use crate::wire::{Dialect, Extra, Native, Object};
 
@@ -92,6 +92,8 @@ fn moonshot_classic(model: &str) -> bool {
 pub(super) static MOONSHOT: Spec = Spec {
     aliases: &["moonshotai", "kimi"],
     ops: &[CHAT, FILE, PASS],
+    // data, and files that were uploaded: <https://platform.moonshot.ai/docs/guide/use-kimi-vision-model>
+    fetches: Some(|_, kind, _| matches!(kind, Kind::Image | Kind::Video)),
     edits: &[
         ROLES,
         NO_MARKS,

@@ -12,7 +12,7 @@ use crate::config::Invalid;
 use crate::providers::rework::{choices, effort, embeddings, messages, params, usage};
 use crate::providers::settings::Settings;
 use crate::providers::spec::Edit::{Body, Lacks, Mentions, Messages, When};
-use crate::providers::spec::{Auth, Discover, Listing, Owns, Pace, Pages, Place, Root, Spec, may, need};
+use crate::providers::spec::{Auth, Discover, Kind, Listing, Owns, Pace, Pages, Place, Root, Spec, may, need};
 use crate::wire::Extra;
 
 /// <https://developers.cloudflare.com/workers-ai/configuration/open-ai-compatibility>,
@@ -21,6 +21,10 @@ pub(super) static CLOUDFLARE: Spec = Spec {
     ops: &[CHAT, EMBED, RESPOND, (Op::Image, "../run/{path}"), (Op::Rerank, "../run/{path}"), PASS],
     extras: &[(Op::Image, Extra::CloudflareImage), (Op::Rerank, Extra::CloudflareRerank)],
     batch: Some(|_| 100),
+    // the schemas of these say so: <https://developers.cloudflare.com/workers-ai/models/llama-4-scout-17b-16e-instruct>
+    fetches: Some(|model, kind, _| {
+        kind == Kind::Image && ["llama-4", "gemma-3", "mistral-small"].iter().any(|name| model.contains(name))
+    }),
     edits: &[ROLES, FLAT, NO_NULL, NO_THOUGHTS, NO_MARKS, MAX_TOKENS, NO_HINTS],
     embeds: &[Body(embeddings::text_only), Lacks(&["user", "dimensions"])],
     floats_only: true,
@@ -132,6 +136,7 @@ pub(super) static DATABRICKS: Spec = Spec {
     auth: Auth::BearerOrClient,
     ops: &[CHAT, EMBED, RESPOND, PASS],
     batch: Some(|_| 150),
+    fetches: Some(|model, kind, _| claude(model) && kind == Kind::Image),
     edits: &[
         ROLES,
         FLAT_BUT_USER,

@@ -16,7 +16,7 @@ use crate::providers::spec::{
 };
 use crate::wire::anthropic::Hosting;
 use crate::wire::extras::google;
-use crate::wire::gemini::{Host, embeddings::takes_one};
+use crate::wire::gemini::{Host, embeddings::takes_one, takes_address};
 use crate::wire::{Dialect, Extra, Native};
 
 /// <https://ai.google.dev/gemini-api/docs/troubleshooting>; a bad key is answered 400.
@@ -62,6 +62,7 @@ pub(super) static GEMINI: Spec = Spec {
     ],
     extras: &[(Op::Speech, Extra::GoogleSpeech)],
     ways: Some(gemini_way),
+    fetches: Some(|model, _, url| !takes_address(model, url)),
     batch: Some(|_| 100),
     floats_only: true,
     model: gemini_model,
@@ -276,6 +277,8 @@ pub(super) static VERTEX: Spec = Spec {
     hosts: &[DISCOVERY],
     extras: &[(Op::Speech, Extra::GoogleSpeech), (Op::Rerank, Extra::GoogleRerank)],
     ways: Some(vertex_way),
+    // Claude alone: <https://platform.claude.com/docs/en/build-with-claude/vision>
+    fetches: Some(|model, _, _| published(model).0 == Publisher::Anthropic),
     batch: Some(|model| match published(model).1 {
         name if takes_one(name) || name.starts_with("gemini-embedding") => 1,
         _ => 250,

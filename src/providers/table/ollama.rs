@@ -7,13 +7,18 @@ use crate::config::Invalid;
 use crate::providers::rework::{choices, effort, embeddings, messages, replay};
 use crate::providers::settings::Settings;
 use crate::providers::spec::Edit::{self, Body, Lacks, Mentions, Messages, When};
-use crate::providers::spec::{Discover, Listing, Owns, Pace, Place, Root, Spec, may, need};
+use crate::providers::spec::{Discover, Kind, Listing, Owns, Pace, Place, Root, Spec, may, need};
 use crate::wire::Extra;
 
 use super::faults::on;
 
 fn not_gpt_oss(model: &str) -> bool {
     !gpt_oss(model)
+}
+
+/// "Base64 encoded image" is all that it takes.
+fn pictures(_: &str, kind: Kind, _: &str) -> bool {
+    kind == Kind::Image
 }
 
 const EDITS: &[Edit] = &[
@@ -84,6 +89,7 @@ pub(super) static OLLAMA: Spec = Spec {
     ops: &[CHAT, COMPLETE, EMBED, RESPOND, PASS],
     lists: &["models"],
     edits: EDITS,
+    fetches: Some(pictures),
     embeds: &[Body(embeddings::text_only), Lacks(&["user"])],
     floats_only: true,
     lacks: LACKS,
@@ -117,6 +123,7 @@ pub(super) static OLLAMA_CLOUD: Spec = Spec {
     extras: &[(Op::Embed, Extra::OllamaEmbed)],
     floats_only: true,
     lists: &["models"],
+    fetches: OLLAMA.fetches,
     edits: EDITS,
     lacks: LACKS,
     thinks_aloud,

@@ -10,7 +10,7 @@ use crate::call::{Fault, Op};
 use crate::providers::rework::{choices, effort, embeddings, is, messages, replay, schema, sound, usage};
 use crate::providers::settings::Settings;
 use crate::providers::spec::Edit::{self, Body, Lacks, Mentions, Messages, When};
-use crate::providers::spec::{Exchange, FormEdit, Spec, Way, may, need};
+use crate::providers::spec::{Exchange, FormEdit, Kind, Spec, Way, may, need};
 use crate::wire::{Dialect, Extra, Native};
 
 /// What SDKs copy from answers into the history is refused.
@@ -27,6 +27,8 @@ fn not_gpt_oss(model: &str) -> bool {
 /// to the subset that Cerebras documents.
 pub(super) static CEREBRAS: Spec = Spec {
     ops: &[CHAT, COMPLETE, FILE, BATCH, PASS],
+    // <https://inference-docs.cerebras.ai/capabilities/image-inputs>
+    fetches: Some(|_, kind, _| kind == Kind::Image),
     edits: &[
         ROLES,
         FLAT_BUT_USER,

@@ -183,7 +183,7 @@ fn write_media(media: &Media<'_>, place: Place<'_>, out: &mut Json) -> Result<()
         Some(id) => Cow::Owned(format!("https://generativelanguage.googleapis.com/v1beta/files/{id}")),
         None => Cow::Borrowed(value),
     };
-    if !reachable(&uri, place) {
+    if !reachable(&uri, place.host, place.model) {
         return unsupported(place.path(media.member));
     }
     let kind = if is_video_page(&uri) {
@@ -228,15 +228,12 @@ pub(super) fn replayed(url: &[u8], signature: Option<&[u8]>, out: &mut Json) {
 }
 
 /// Whether Google fetches it: nothing is fetched here.
-fn reachable(uri: &str, place: Place<'_>) -> bool {
-    let vertex = place.host == Host::Vertex;
+pub(super) fn reachable(uri: &str, host: Host, model: &Model) -> bool {
+    let vertex = host == Host::Vertex;
     match uri.split_once("://").map(|(scheme, _)| scheme) {
         Some("gs") => vertex,
         Some("https") => {
-            vertex
-                || place.model.since(2, 5)
-                || is_video_page(uri)
-                || uri.contains("generativelanguage.googleapis.com/")
+            vertex || model.since(2, 5) || is_video_page(uri) || uri.contains("generativelanguage.googleapis.com/")
         }
         Some("http") => vertex,
         _ => false,

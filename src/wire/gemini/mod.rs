@@ -30,5 +30,10 @@ pub enum Host {
     Vertex,
 }
 
+/// Whether a model of the Gemini API takes media from this address; others have to be sent as data.
+pub fn takes_address(model: &str, url: &str) -> bool {
+    media::reachable(url, Host::Api, &model::Model::of(model))
+}
+
 /// The name of what our reasoning details hold.
 const FORMAT: &str = "google-gemini-v1";
