@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tokio::sync::Notify;
 
 use super::*;
+use crate::reload::Followed;
 
 #[tokio::test]
 async fn equal_addresses_of_a_request_are_fetched_once_and_known_to_the_next() {
@@ -106,4 +107,24 @@ async fn so_many_are_fetched_at_a_time_as_the_operator_says() {
     };
     let (reply, ()) = tokio::join!(all, one_by_one);
     assert_eq!(reply.status, 200, "{}", reply.body);
+}
+
+#[tokio::test]
+async fn what_was_fetched_outlives_a_reload_that_does_not_concern_it() {
+    let (album, upstream) = (album().await, bedrock().await);
+    let yaml =
+        |name: &str, fetch: &str| format!("targets:\n{}media: {{ fetch: {{ {fetch} }} }}\n", target(name, &upstream));
+    let followed = Followed::begins(&yaml("one", HERE), &[]).await;
+    let cat = format!("{}/cat.png", album.url);
+    let asked = async || (about(&followed.gateway, &cat).await.status, album.seen().len());
+    assert_eq!(asked().await, (200, 1));
+    followed.write(&yaml("two", HERE));
+    followed.serves("two").await;
+    assert_eq!(asked().await, (200, 0));
+    followed.write(&yaml("three", &format!("{HERE}, timeout: 9s")));
+    followed.serves("three").await;
+    assert_eq!(asked().await, (200, 1));
+    followed.write(&yaml("four", "enabled: false"));
+    followed.serves("four").await;
+    assert_eq!(asked().await, (400, 0));
 }
