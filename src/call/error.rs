@@ -43,6 +43,9 @@ pub enum Error {
         /// The address, why, and what would mend it.
         message: String,
     },
+    /// The model does not take a kind of content, as far as the gateway knows.
+    #[error(transparent)]
+    Beyond(Box<Beyond>),
     /// Nothing serves the model.
     #[error("no target serves the model `{0}`")]
     NoTarget(Arc<str>),
@@ -157,6 +160,23 @@ impl Upstream {
     }
 }
 
+/// Content that a model does not take.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "{provider}'s `{model}` takes no {what}, so it can't be asked about `{param}`: leave it out, or ask a model that takes \
+     {what}. If this one does, its `capabilities` in `catalog.overrides` say so"
+)]
+pub struct Beyond {
+    /// The part's path in the body, as `messages[1].content[0]`.
+    pub param: String,
+    /// The provider's id.
+    pub provider: &'static str,
+    /// Its name for the model.
+    pub model: String,
+    /// What such content is called, as `images`.
+    pub what: &'static str,
+}
+
 /// Kinds of upstream failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Fault {
@@ -243,12 +263,17 @@ impl Fault {
 }
 
 impl Error {
+    /// Whether it is content that somebody else may take.
+    pub fn is_of_content(&self) -> bool {
+        matches!(self, Error::UnsupportedContent { .. } | Error::Beyond(_) | Error::Media { .. })
+    }
+
     /// The one name of this failure in responses, metrics, log lines and tests.
     pub fn code(&self) -> &'static str {
         match self {
             Error::Malformed(_) | Error::Invalid { .. } => "invalid_request",
             Error::Unsupported { .. } => "unsupported_parameter",
-            Error::UnsupportedContent { .. } => "unsupported_content",
+            Error::UnsupportedContent { .. } | Error::Beyond(_) => "unsupported_content",
             Error::Media { .. } => "media_not_fetched",
             Error::NoTarget(_) | Error::NoSurface { .. } => "model_not_found",
             Error::Lacking(lack) => lack.code(),

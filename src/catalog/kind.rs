@@ -119,6 +119,9 @@ pub static CAPABILITIES: [&str; 18] = [
     "url_context",
 ];
 
+/// The capabilities that are content a model takes, in the order of the bits that say that it does not.
+pub static INPUTS: [&str; 4] = ["vision", "audio_input", "video_input", "pdf_input"];
+
 /// How far a price can be trusted, from nothing to a person's word.
 pub static TRUST: [&str; 5] = ["none", "one", "two", "disputed", "reviewed"];
 
@@ -144,7 +147,7 @@ pub mod word {
 /// Parts of the compiled catalog. All numbers are little-endian.
 pub mod layout {
     /// How it begins: a name and the version of the format.
-    pub const MAGIC: [u8; 8] = *b"FCAT\x02\0\0\0";
+    pub const MAGIC: [u8; 8] = *b"FCAT\x03\0\0\0";
     /// Magic; counts of rows, words, index places; lengths of strings and of names.
     pub const HEAD: usize = 8 + 5 * 4;
     /// One model, see `pack`.
@@ -153,6 +156,8 @@ pub mod layout {
     pub const WORD: usize = 8;
     /// A place in the index: a row's number.
     pub const PLACE: usize = 2;
+    /// In the bits of capabilities, the first of those that say which content a model does not take.
+    pub const LACKS: usize = 28;
     /// A place in the index that is free.
     pub const FREE: u16 = u16::MAX;
 

@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 
 use super::price::Prices;
 use super::record::{Entry, Origin, Rates, Record};
-use super::{Row, Table, embedded, kind, names, pack, view};
+use super::{Inputs, Row, Table, embedded, kind, names, pack, view};
 use crate::config::{self, Invalid, Override};
 use crate::wire::Usd;
 
@@ -18,6 +18,8 @@ pub struct Catalog {
     file: Option<Table>,
     /// Provider and id, as in `own`, of the models about whose capabilities the configuration has its own word.
     told: Vec<(String, String)>,
+    /// Whether only the configuration's own word counts of what models do not take.
+    own_word_only: bool,
 }
 
 /// Whose model is meant: an id of a provider, and the name of the target that calls it.
@@ -44,7 +46,7 @@ impl Catalog {
     /// # Errors
     /// All that is wrong with its overrides, and why its file cannot be used.
     pub fn of(config: &config::Catalog, file: Option<&Path>) -> Result<Self, Invalid> {
-        let mut catalog = Self::default();
+        let mut catalog = Self { own_word_only: !config.check_content, ..Self::default() };
         if let Some(path) = file {
             let table = std::fs::read_to_string(path).map_err(|error| error.to_string()).and_then(|text| {
                 let bytes = pack::compile(&text)?;
@@ -115,6 +117,8 @@ impl Catalog {
                 return Err(Invalid::at("capabilities", format!("there is no `{strange}`; there are {known}")));
             }
             record.caps.clone_from(capabilities);
+            let lacks = kind::INPUTS.iter().filter(|input| !capabilities.iter().any(|has| has == *input));
+            record.lacks = lacks.map(|input| (*input).to_owned()).collect();
         }
         if let Some(price) = &given.price {
             record.price = vec![Entry { rates: rates(price)?, ..Entry::default() }];
@@ -170,17 +174,18 @@ impl Catalog {
         self.facts(owner, id).map(|row| u64::from(row.max_output())).filter(|most| *most > 0)
     }
 
-    /// Whether the configuration has its own word about what any model can do.
-    pub fn tells(&self) -> bool {
-        !self.told.is_empty()
-    }
-
-    /// A model, if the configuration has its own word about what it can do: what that leaves out, the model lacks. What
-    /// catalogs leave out may only be unknown to them.
-    pub fn told<'a>(&'a self, owner: Owner<'_>, id: &'a str) -> Option<Row<'a>> {
-        let row = self.find(owner, id)?.row;
-        let same = |(provider, model): &(String, String)| provider == row.provider() && model == row.id();
-        (row.is_own() && self.told.iter().any(same)).then_some(row)
+    /// The content that a model is known not to take: by the configuration's own word, which is all that it can do, or
+    /// else by the catalog, which leaves out only what everybody leaves out who lists what the model takes.
+    pub fn lacks(&self, owner: Owner<'_>, id: &str) -> Inputs {
+        let row = self.find(owner, id).map(|hit| hit.row);
+        let same = |row: &Row<'_>| self.told.iter().any(|(owner, model)| owner == row.provider() && model == row.id());
+        match row {
+            Some(row) if !self.own_word_only || row.is_own() && same(&row) => row.lacks(),
+            None if !self.own_word_only && !names::NAMED_BY_OPERATORS.contains(&owner.provider) => {
+                blind().get(&names::stem(id)).copied().unwrap_or_default()
+            }
+            _ => Inputs::default(),
+        }
     }
 
     /// Every model of a provider, in no particular order, each once.
@@ -201,6 +206,25 @@ fn made() -> &'static HashMap<String, usize> {
         own.map(|(at, row)| (names::bare(row.id()), at)).collect()
     });
     &MADE
+}
+
+/// What models do not take by their stems, for those that the catalog knows of other providers than the one asked, and
+/// hardly anybody says otherwise. Made at the first question.
+fn blind() -> &'static HashMap<names::Stem, Inputs> {
+    static BLIND: LazyLock<HashMap<names::Stem, Inputs>> = LazyLock::new(|| {
+        let mut votes: HashMap<names::Stem, (Inputs, i32)> = HashMap::new();
+        for row in embedded().rows() {
+            let lacks = row.lacks();
+            let vote = if row.capabilities().any(|name| name == kind::INPUTS[0]) { -10 } else { 1 };
+            if vote < 0 || !lacks.is_empty() {
+                let known = votes.entry(names::stem(row.id())).or_insert((Inputs::ALL, 0));
+                known.1 += vote;
+                known.0 = if vote > 0 { known.0.and(lacks) } else { known.0 };
+            }
+        }
+        votes.into_iter().filter(|(_, (_, votes))| *votes > 0).map(|(stem, (lacks, _))| (stem, lacks)).collect()
+    });
+    &BLIND
 }
 
 /// Prices of a configuration, for one unit each.

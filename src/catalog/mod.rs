@@ -19,7 +19,7 @@ use std::sync::LazyLock;
 use bytes::Bytes;
 
 pub use self::known::Catalog;
-pub use self::table::{Row, Table};
+pub use self::table::{Inputs, Row, Table};
 use crate::wire::money;
 
 /// Where the facts come from, and under which licences.

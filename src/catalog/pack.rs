@@ -102,6 +102,12 @@ impl Pack {
         for cap in &record.caps {
             caps |= 1 << number(&kind::CAPABILITIES, cap)?;
         }
+        for lack in &record.lacks {
+            if record.caps.contains(lack) {
+                return Err(format!("it takes and does not take `{lack}`"));
+            }
+            caps |= 1 << (layout::LACKS + number(&kind::INPUTS, lack)?);
+        }
         let inherited = ["context", "max_output", "caps"];
         let mut flags = number(&kind::TRUST, &record.trust)? as u16;
         flags |= u16::from(record.retired) << 3 | u16::from(record.regions_only) << 4;
@@ -109,7 +115,7 @@ impl Pack {
             flags |= 1 << (5 + number(&inherited, name)?);
         }
         for letter in record.src.bytes() {
-            flags |= 1 << (8 + number(&["l", "g", "u", "r"], &char::from(letter).to_string())?);
+            flags |= 1 << (8 + number(&["l", "g", "u", "r", "m"], &char::from(letter).to_string())?);
         }
         let (list, length) = self.prices(&record.price)?;
         let day = match &record.deprecated {

@@ -58,6 +58,9 @@ pub struct Record {
     /// What it can do: of [`kind::CAPABILITIES`].
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub caps: Vec<String>,
+    /// The content it is known not to take: of [`kind::INPUTS`]. What is in neither list is not known.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub lacks: Vec<String>,
     /// What it costs; empty if nobody knows.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub price: Vec<Entry>,

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use serde::Deserialize;
 
-use super::kind::{CAPABILITIES, MODES, TRUST, layout};
+use super::kind::{CAPABILITIES, INPUTS, MODES, TRUST, layout};
 use super::record::Origin;
 
 /// Bytes that are no catalog.
@@ -155,6 +155,35 @@ impl Table {
     }
 }
 
+/// Kinds of content, a bit each of [`INPUTS`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Inputs(pub(super) u8);
+
+impl Inputs {
+    /// All of them.
+    pub(super) const ALL: Self = Self((1 << INPUTS.len()) - 1);
+
+    /// Those that are in both.
+    pub(super) fn and(self, other: Self) -> Self {
+        Self(self.0 & other.0)
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// Whether a capability is among them.
+    pub fn has(self, capability: &str) -> bool {
+        self.names().any(|name| name == capability)
+    }
+
+    /// The capabilities they would take.
+    pub fn names(self) -> impl Iterator<Item = &'static str> + use<> {
+        INPUTS.iter().enumerate().filter(move |(at, _)| self.0 >> at & 1 == 1).map(|(_, name)| *name)
+    }
+}
+
 /// A model as the compiled catalog has it.
 #[derive(Clone, Copy, Debug)]
 pub struct Row<'a> {
@@ -233,6 +262,11 @@ impl<'a> Row<'a> {
         CAPABILITIES.iter().enumerate().filter(move |(at, _)| bits >> at & 1 == 1).map(|(_, name)| *name)
     }
 
+    /// The content it is known not to take.
+    pub fn lacks(self) -> Inputs {
+        Inputs((self.u32(20) >> layout::LACKS) as u8)
+    }
+
     /// Where its prices stand, and how many words they are.
     pub(super) fn list(self) -> (usize, usize) {
         (self.u32(24) as usize, usize::from(self.u16(34)))
@@ -291,6 +325,6 @@ impl<'a> Row<'a> {
     /// The letters of the sources that know it.
     pub fn sources(self) -> String {
         let bits = self.flags() >> 8;
-        "lgur".chars().enumerate().filter(|(at, _)| bits >> at & 1 == 1).map(|(_, letter)| letter).collect()
+        "lgurm".chars().enumerate().filter(|(at, _)| bits >> at & 1 == 1).map(|(_, letter)| letter).collect()
     }
 }

@@ -35,6 +35,9 @@ pub struct View {
     pub dimensions: Option<u16>,
     /// What it can do.
     pub capabilities: Vec<&'static str>,
+    /// The content it is known not to take, by the capability that this would be.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub lacks: Vec<&'static str>,
     /// `ga`, `deprecated` or `retired`.
     pub status: &'static str,
     /// The day from which on the provider does not serve it.
@@ -63,6 +66,7 @@ impl View {
             max_output_tokens: known(row.max_output()),
             dimensions: Some(row.dims()).filter(|dims| *dims > 0),
             capabilities: row.capabilities().collect(),
+            lacks: row.lacks().names().collect(),
             status: status(row),
             end: row.deprecated().map(date::render),
             prices: list(row).into_iter().map(line).collect(),
@@ -125,6 +129,7 @@ pub fn record(row: Row<'_>) -> Record {
         max_output: row.max_output(),
         dims: row.dims(),
         caps: row.capabilities().map(str::to_owned).collect(),
+        lacks: row.lacks().names().map(str::to_owned).collect(),
         price: entries(row),
         deprecated: row.deprecated().map(date::render),
         retired: row.is_retired(),

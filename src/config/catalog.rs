@@ -4,16 +4,25 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// What is known of models beside what the binary knows: limits, capabilities, prices.
-#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema, PartialEq)]
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema, PartialEq)]
 #[serde(deny_unknown_fields, default)]
 pub struct Catalog {
     /// A newer catalog, as `ferrogw catalog import` writes it; what it does not know is looked up in the built-in one. A
     /// path that is not absolute begins at the folder of this file.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub file: Option<String>,
+    /// Refuse images, sound and videos for models that are known not to take them, before anything is sent. `false`: only
+    /// what `overrides` say counts. Default: `true`.
+    pub check_content: bool,
     /// Models as you know them: own prices, deployments, fine-tuned models. They win over every catalog.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub overrides: Vec<Override>,
+}
+
+impl Default for Catalog {
+    fn default() -> Self {
+        Self { file: None, check_content: true, overrides: Vec::new() }
+    }
 }
 
 impl Catalog {

@@ -159,6 +159,7 @@ impl Failure {
                     | call::Error::Invalid { .. }
                     | call::Error::Unsupported { .. }
                     | call::Error::UnsupportedContent { .. }
+                    | call::Error::Beyond(_)
                     | call::Error::Media { .. } => (S::BAD_REQUEST, INVALID),
                     call::Error::NoTarget(_)
                     | call::Error::NoSurface { .. }
@@ -242,6 +243,7 @@ impl Failure {
                 | call::Error::UnsupportedContent { param, .. }
                 | call::Error::Media { param, .. },
             ) => Some(param),
+            Failure::Call(call::Error::Beyond(beyond)) => Some(&beyond.param),
             Failure::Call(call::Error::NoTarget(_) | call::Error::NoSurface { .. }) => Some("model"),
             _ => self.upstream()?.param.as_deref(),
         }

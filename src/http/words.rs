@@ -23,6 +23,7 @@ pub(super) fn of(error: &call::Error) -> String {
         | call::Error::Unsupported { .. }
         | call::Error::UnsupportedContent { .. }
         | call::Error::Media { .. }
+        | call::Error::Beyond(_)
         | call::Error::Lacking(_)
         | call::Error::Unavailable(_)
         | call::Error::Saturated(_)

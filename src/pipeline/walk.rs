@@ -62,6 +62,8 @@ pub enum Miss {
     Saturated,
     /// It was asked in vain.
     Failed(Box<Upstream>),
+    /// It can't be asked this: it does not take some of the content.
+    Unfit(Error),
     /// Whatever is asked next, the call is over.
     Over(Error),
 }
@@ -69,7 +71,8 @@ pub enum Miss {
 /// What a walk has met so far.
 #[derive(Default)]
 pub struct Met {
-    failed: Option<Box<Upstream>>,
+    /// The last failure; or that somebody can't be asked this, if nobody else has failed.
+    failed: Option<Box<Error>>,
     open: Option<Duration>,
     saturated: Option<Arc<str>>,
 }
@@ -80,7 +83,7 @@ impl Miss {
         match self {
             Miss::Over(_) => true,
             Miss::Failed(failed) => !step.route.failover.moves_on(failed),
-            Miss::Open(_) | Miss::Saturated => false,
+            Miss::Open(_) | Miss::Saturated | Miss::Unfit(_) => false,
         }
     }
 }
@@ -98,8 +101,9 @@ impl Met {
                     let (target, code) = (&failed.target, failed.fault.code());
                     tracing::warn!(%target, code, reason = %failed.message, "a credential does not serve");
                 }
-                self.failed = Some(failed);
+                self.failed = Some(Box::new(Error::Upstream(failed)));
             }
+            Miss::Unfit(error) => self.failed = Some(self.failed.take().unwrap_or_else(|| Box::new(error))),
             Miss::Failed(failed) => return Err(Error::Upstream(failed)),
         }
         Ok(())
@@ -122,10 +126,12 @@ impl Met {
 
     /// What the call ends with when nobody is left.
     pub fn end(self, call: &Call) -> Error {
+        let asked = self.failed.as_ref().is_some_and(|failed| !failed.is_of_content());
         match (self.failed, self.saturated, self.open) {
-            (Some(failed), ..) => Error::Upstream(failed),
-            (None, Some(target), _) => Error::Saturated(target),
-            (None, None, Some(left)) => Error::Unavailable(left),
+            (Some(failed), ..) if asked => *failed,
+            (_, Some(target), _) => Error::Saturated(target),
+            (_, None, Some(left)) => Error::Unavailable(left),
+            (Some(unfit), None, None) => *unfit,
             (None, None, None) => Error::NoTarget(call.model.clone()),
         }
     }
@@ -173,6 +179,11 @@ pub async fn attempts(way: Way<'_, '_>, step: &Step<'_>, others: bool, route: &m
     let Way { call, metrics, .. } = way;
     let (candidate, target) = (step.candidate, &step.candidate.target);
     let vitals = &target.vitals;
+    if !candidate.lacks.is_empty()
+        && let Err(error) = target.provider.takes(call, &candidate.model, candidate.lacks)
+    {
+        return Err(unfit(step, error, Instant::now(), route));
+    }
     let mut last: Option<Box<Upstream>> = None;
     let fetched;
     let call = match target.provider.wants(call, &candidate.model) {
@@ -250,6 +261,10 @@ pub async fn attempts(way: Way<'_, '_>, step: &Step<'_>, others: bool, route: &m
                 return Ok((got, held.keep()));
             }
             Err(Error::Upstream(failed)) => failed,
+            Err(error) if error.is_of_content() => {
+                route.attempts -= 1;
+                return Err(unfit(step, error, since, route));
+            }
             Err(error) => return Err(Miss::Over(error)),
         };
         let verdict = verdict(failed.fault);
@@ -285,7 +300,20 @@ async fn with_media(call: &Call, step: &Step<'_>, wanted: Vec<Wanted>, route: &m
         route.tried.push(tried(step, "circuit_open", None, since));
         return Err(Miss::Open(left));
     }
-    target.provider.fetched(call, &step.candidate.model, wanted).await.map_err(Miss::Over)
+    let fetched = target.provider.fetched(call, wanted).await;
+    fetched.map_err(|error| unfit(step, error, since, route))
+}
+
+/// A step that can't be asked this. Where nobody else can, it is the one that has refused.
+fn unfit(step: &Step<'_>, error: Error, since: Instant, route: &mut Route) -> Miss {
+    if !error.is_of_content() {
+        return Miss::Over(error);
+    }
+    let target = &step.candidate.target;
+    route.tried.push(tried(step, error.code(), None, since));
+    (route.provider, route.target) = (target.provider.spec.id, target.name.clone());
+    route.model = step.candidate.model.clone();
+    Miss::Unfit(error)
 }
 
 /// An attempt under way. When its call runs out of time it is dropped where it waits; whoever has not answered by then

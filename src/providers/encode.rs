@@ -9,7 +9,6 @@ use http::{HeaderName, HeaderValue};
 
 use super::Provider;
 use super::client::Outgoing;
-use super::content;
 use super::learned::signatures::Shelf;
 use super::rework::{self, options};
 use super::spec::{Notes, Spec};
@@ -83,9 +82,6 @@ pub fn encode(provider: &Provider, call: &Call, model: &str, warnings: &mut Vec<
     let other = (spec.model)(model, op, &provider.settings);
     let model = other.as_deref().unwrap_or(model);
     let thinks_aloud = op == Op::Chat && (spec.thinks_aloud)(model, &body);
-    if provider.catalog.tells() {
-        content::check(provider, op, model, &body)?;
-    }
     let mut notes = provider.notes(model, call.stream, warnings);
     if let Dialect::Native(native) = way.map_or(spec.dialect, |way| way.dialect) {
         let functions = op == Op::Chat && functions::asked(&body);

@@ -10,6 +10,7 @@ use super::habits::Habit;
 use super::pace::Track;
 use super::target::Target;
 use crate::call::Op;
+use crate::catalog::Inputs;
 use crate::catalog::price::{PerToken, Prices};
 
 /// Models that are remembered; further ones are looked up for every call, since callers can name any.
@@ -84,6 +85,8 @@ pub struct Candidate {
     pub tracks: Option<[Arc<Track>; 2]>,
     /// How long its answers usually are, if somebody asks.
     pub habit: Option<Arc<Habit>>,
+    /// The content that the model is known not to take.
+    pub lacks: Inputs,
 }
 
 /// The targets of a route that can be asked for one model.
@@ -124,6 +127,7 @@ impl Candidates {
             per_token: None,
             tracks: None,
             habit: None,
+            lacks: Inputs::default(),
         };
         Self { list: vec![only], places: Box::default() }
     }

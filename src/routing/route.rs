@@ -180,6 +180,7 @@ impl Routing {
             prices,
             tracks: goes_by.pace.then(|| [false, true].map(|stream| target.vitals.pace.track(&model, stream))),
             habit: goes_by.price.then(|| target.vitals.habits.of(&model)),
+            lacks: target.provider.lacks(&model),
             claim,
             model,
         }

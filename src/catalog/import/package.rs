@@ -4,7 +4,7 @@ use std::fs;
 use std::io::Read;
 use std::path::Path;
 
-use flate2::read::DeflateDecoder;
+use flate2::read::{DeflateDecoder, GzDecoder};
 
 /// No file in a package that we read is larger, bytes.
 const LARGEST: u64 = 256 << 20;
@@ -39,6 +39,14 @@ impl Package {
     pub(super) fn text(&self, end: &str) -> Option<&str> {
         let (_, bytes) = self.files.iter().find(|(name, _)| name.ends_with(end))?;
         std::str::from_utf8(bytes).ok()
+    }
+
+    /// The text of the packed file whose name ends so.
+    pub(super) fn unpacked(&self, end: &str) -> Option<String> {
+        let (_, bytes) = self.files.iter().find(|(name, _)| name.ends_with(end))?;
+        let mut text = String::new();
+        GzDecoder::new(bytes.as_slice()).take(LARGEST).read_to_string(&mut text).ok()?;
+        Some(text)
     }
 
     /// Name and version, as the package's own metadata have them.

@@ -32,6 +32,10 @@ struct Matrix {
     providers: BTreeMap<&'static str, BTreeMap<&'static str, &'static str>>,
     /// All parameters; also `ignored`, for what is accepted and has no effect.
     parameters: BTreeMap<&'static str, BTreeMap<&'static str, &'static str>>,
+    /// Of the model that was asked about, where it is known: whether it takes images, sound, videos and files, by the
+    /// names of those capabilities.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    content: BTreeMap<&'static str, BTreeMap<&'static str, bool>>,
     /// The operations, each as `native` or by which other one it is served.
     surfaces: BTreeMap<&'static str, BTreeMap<&'static str, &'static str>>,
 }
@@ -56,6 +60,7 @@ pub async fn list(State(gateway): State<Arc<Gateway>>, about: Result<Query<About
         image_response_formats: BTreeMap::new(),
         providers: BTreeMap::new(),
         parameters: BTreeMap::new(),
+        content: BTreeMap::new(),
         surfaces: BTreeMap::new(),
     };
     for (id, spec) in served {
@@ -70,5 +75,13 @@ pub async fn list(State(gateway): State<Arc<Gateway>>, about: Result<Query<About
         let surfaces = surfaces.map(|(op, native)| (op.name(), if native { "native" } else { "chat" }));
         matrix.surfaces.insert(id, surfaces.collect());
     }
+    for target in about.model.iter().flat_map(|_| &rules.targets) {
+        let (provider, model) = (&target.provider, about.model.as_deref().unwrap_or_default());
+        if wanted(&provider.spec) {
+            let known = provider.content(model);
+            matrix.content.entry(provider.spec.id).or_insert_with(|| known.collect());
+        }
+    }
+    matrix.content.retain(|_, known| !known.is_empty());
     Json(matrix).into_response()
 }

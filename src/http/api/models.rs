@@ -66,6 +66,9 @@ struct Known {
     max_output_tokens: Option<u32>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     capabilities: Vec<&'static str>,
+    /// The content it is known not to take, by the capability that this would be; what is in neither list is not known.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    lacks: Vec<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     status: Option<&'static str>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
@@ -160,6 +163,7 @@ impl Model {
         let mut known = rules.catalog.facts(owner, asked).map(|row| Known::of(row, now)).unwrap_or_default();
         // what is only known from somebody else has everything but a price
         let prices = rules.catalog.prices(owner, asked);
+        known.lacks = target.provider.lacks(asked).names().collect();
         known.pricing = prices.map(|prices| pricing_now(&prices.rates(now, Tier::Standard, 0)));
         Self { owned_by: target.name.clone(), provider: Some(provider), known, ..Self::unknown(id) }
     }
@@ -187,6 +191,7 @@ impl Known {
             context_window: tokens(row.context()),
             max_output_tokens: tokens(row.max_output()),
             capabilities: row.capabilities().collect(),
+            lacks: Vec::new(),
             // of those that are gone, clients of the reference know no other word
             status: Some(if row.is_retired() { "deprecated" } else { status(row) }),
             deprecated: row.is_retired() || row.deprecated().is_some_and(|day| day <= today),

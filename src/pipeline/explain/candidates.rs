@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::answer::{Candidate, Predicted, Reason, Slots, State, amount, exact};
-use super::view::{View, is_busy, is_full, obstacle};
+use super::view::{View, is_busy, is_full};
 use crate::call::Body;
 use crate::config::Unpriced;
 use crate::routing::candidates::{self, Claim, Claims};
@@ -58,9 +58,7 @@ impl View<'_> {
                 if candidate.prices.is_none() && self.route.goes_by.price {
                     reasons.push(Reason::new("unpriced", "its price for the model is not known"));
                 }
-                if let Err(error) = target.provider.preview(self.facts.call, &candidate.model, &mut warnings)
-                    && matches!(self.facts.call.body, Body::Json(_))
-                {
+                if let Some(error) = self.refused(candidate, &mut warnings) {
                     reasons.push(Reason::new(error.code(), error.to_string()));
                 }
             }
@@ -74,7 +72,7 @@ impl View<'_> {
         self.condition(target, &mut reasons);
         Candidate {
             provider: Some(target.provider.spec.id),
-            is_in: pick.is_some() && obstacle(target, self.now()).is_none(),
+            is_in: pick.is_some() && self.obstacle(candidate).is_none(),
             reasons,
             claim: Some(claim(candidate.claim)),
             model: Some(candidate.model.clone()),

@@ -14,14 +14,15 @@ use jiff::Timestamp;
 use serde_json::value::RawValue;
 
 use self::answer::{Explanation, Model, Order, Reason, Request, Sent, Step, Timeouts, millis};
-use self::view::{View, obstacle};
+use self::view::View;
 use super::Rules;
 use super::engine::nobody;
 use super::recent::Past;
 use crate::call::{Body, Call, Error, Op, Outcome};
 use crate::providers::preview::Preview;
+use crate::routing::candidates::Candidate;
 use crate::routing::order::Pick;
-use crate::routing::{Facts, Moment, Route, Target};
+use crate::routing::{Facts, Moment, Route};
 use crate::wire::op::Shape;
 
 /// The operations that can be asked about: those that name a model.
@@ -46,7 +47,7 @@ pub fn explain(rules: &Rules, mut call: Call, now: Instant, at: Timestamp) -> Ex
     });
     let views: Vec<View<'_>> = views.collect();
     let steps: Vec<_> = views.iter().flat_map(|view| view.order.iter().map(move |pick| (view, pick))).collect();
-    let word = |(view, pick): &(&View<'_>, &Pick)| obstacle(view.target(pick), now);
+    let word = |(view, pick): &(&View<'_>, &Pick)| view.obstacle(view.candidate_of(pick));
     let busy = steps.iter().any(|step| word(step) == Some("saturated"));
     // nobody stands in for one who is only busy
     let free = steps.iter().find(|step| word(step).is_none() && !(step.1.spare && busy));
@@ -55,7 +56,7 @@ pub fn explain(rules: &Rules, mut call: Call, now: Instant, at: Timestamp) -> Ex
         error: match free {
             Some(_) => None,
             None if steps.is_empty() => Some(nobody(rules, &call, models)),
-            None => Some(refusal(steps.iter().map(|(view, pick)| view.target(pick)), now)),
+            None => Some(refusal(&steps, now)),
         }
         .map(|error| Reason::new(error.code(), error.to_string())),
         order: Some(Order {
@@ -104,20 +105,30 @@ fn about(call: &Call, model: Arc<str>, at: Timestamp) -> Explanation {
 }
 
 /// What a call ends with when everybody is passed over, as a walk has it.
-fn refusal<'t>(targets: impl Iterator<Item = &'t Arc<Target>>, now: Instant) -> Error {
-    let (mut saturated, mut open) = (None, Vec::new());
-    for target in targets {
+fn refusal(steps: &[(&View<'_>, &Pick)], now: Instant) -> Error {
+    let (mut saturated, mut open, mut unfit) = (None, Vec::new(), None);
+    for (view, pick) in steps {
+        let candidate = view.candidate_of(pick);
+        if let Some(error) = view.refused(candidate, &mut Vec::new()).filter(Error::is_of_content) {
+            unfit = unfit.or(Some(error));
+            continue;
+        }
+        let target = &candidate.target;
         match &target.vitals.breaker {
             Some(breaker) if breaker.is_open(now) => open.push(breaker.remaining(now).unwrap_or_default()),
             _ => saturated = Some(target.name.clone()),
         }
     }
-    saturated.map_or_else(|| Error::Unavailable(open.into_iter().min().unwrap_or_default()), Error::Saturated)
+    match (saturated, open.into_iter().min(), unfit) {
+        (Some(target), ..) => Error::Saturated(target),
+        (None, None, Some(unfit)) => unfit,
+        (None, open, _) => Error::Unavailable(open.unwrap_or_default()),
+    }
 }
 
 impl View<'_> {
-    fn target(&self, pick: &Pick) -> &Arc<Target> {
-        &self.candidates.list[usize::from(pick.at)].target
+    fn candidate_of(&self, pick: &Pick) -> &Candidate {
+        &self.candidates.list[usize::from(pick.at)]
     }
 
     /// All about one model; `routes` are those that were looked at.
@@ -139,7 +150,7 @@ impl View<'_> {
     fn steps(&self) -> Vec<Step> {
         let shares = self.shares();
         let step = |pick: &Pick| {
-            let candidate = &self.candidates.list[usize::from(pick.at)];
+            let candidate = self.candidate_of(pick);
             let target = &candidate.target;
             let limits = target.provider.origin().map(|origin| origin.timeouts());
             let share = shares.as_ref().map(|shares| shares[usize::from(pick.at)]);
@@ -148,7 +159,7 @@ impl View<'_> {
                 provider: target.provider.spec.id,
                 model: candidate.model.clone(),
                 spare: pick.spare,
-                passed_over: obstacle(target, self.now()),
+                passed_over: self.obstacle(candidate),
                 variant: self.route.labels.get(usize::from(pick.label).wrapping_sub(1)).cloned(),
                 share_percent: share.map(|share| (share * 100.0).round() / 100.0),
                 attempts: target.retry.attempts,
@@ -165,7 +176,7 @@ impl View<'_> {
 
     /// What the target of a place would be sent.
     fn sent(&self, pick: &Pick) -> Sent {
-        let candidate = &self.candidates.list[usize::from(pick.at)];
+        let candidate = self.candidate_of(pick);
         let mut warnings = Vec::new();
         let preview = match self.facts.call.op.surface().shape {
             Shape::Form => Ok(Preview::Unknown("forms are not shown: their files are not part of the question")),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::call::Op;
+use crate::call::{Body, Error, Op};
 use crate::catalog::known::Owner;
 use crate::catalog::price::Prices;
 use crate::pipeline::Rules;
@@ -59,6 +59,22 @@ impl<'v> View<'v> {
     /// The moment, for what fades.
     pub(super) fn now(&self) -> Instant {
         self.moment.now()
+    }
+
+    /// Why a candidate can't be asked this, and what is lost on the way there.
+    pub(super) fn refused(&self, candidate: &Candidate, warnings: &mut Vec<String>) -> Option<Error> {
+        let (provider, call) = (&candidate.target.provider, self.facts.call);
+        if !matches!(call.body, Body::Json(_)) {
+            return None;
+        }
+        let taken = provider.takes(call, &candidate.model, candidate.lacks);
+        taken.and_then(|()| provider.preview(call, &candidate.model, warnings).map(drop)).err()
+    }
+
+    /// Why a candidate would be passed over as it is, in a word.
+    pub(super) fn obstacle(&self, candidate: &Candidate) -> Option<&'static str> {
+        let unfit = self.refused(candidate, &mut Vec::new()).filter(Error::is_of_content);
+        unfit.map(|error| error.code()).or_else(|| obstacle(&candidate.target, self.now()))
     }
 
     /// A target by its number, if it can be asked.
@@ -131,6 +147,7 @@ fn candidates(rules: &Rules, route: &Route, op: Op, model: &Arc<str>) -> Candida
                 _ => None,
             },
             habit: target.vitals.habits.peek(&model),
+            lacks: target.provider.lacks(&model),
             claim,
             model,
         }
@@ -148,7 +165,7 @@ pub(super) fn is_busy(slots: &Slots) -> bool {
 }
 
 /// Why a target would be passed over as it is, in a word.
-pub(super) fn obstacle(target: &Target, now: Instant) -> Option<&'static str> {
+fn obstacle(target: &Target, now: Instant) -> Option<&'static str> {
     let vitals = &target.vitals;
     if vitals.breaker.as_ref().is_some_and(|breaker| breaker.is_open(now)) {
         return Some("circuit_open");

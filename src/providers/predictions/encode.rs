@@ -6,7 +6,6 @@ use bytes::Bytes;
 
 use crate::call::{Call, Error, Op};
 use crate::providers::Provider;
-use crate::providers::content;
 use crate::providers::encode::{id, refusal};
 use crate::providers::rework::{self, options};
 use crate::providers::spec::Notes;
@@ -51,9 +50,6 @@ pub(super) fn encode(
     };
     let (settings, policy) = (&provider.settings, provider.policy);
     let op = if matches!(call.op, Op::Image | Op::Speech) { call.op } else { Op::Chat };
-    if provider.catalog.tells() {
-        content::check(provider, op, model, &body)?;
-    }
     let mut notes = Notes { model, stream: call.stream, settings, provider: spec.id, policy, warnings };
     let options = options::take(&mut body, spec.id)?;
     rework::fit(spec, op, &mut body, &mut notes)?;
