@@ -3,6 +3,7 @@
 mod answers;
 mod gateway;
 mod reasoning;
+mod repair;
 mod requests;
 mod rows;
 mod schemas;

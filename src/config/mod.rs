@@ -40,7 +40,7 @@ pub use self::period::{parse as parse_duration, render as render_duration};
 pub use self::problem::{Invalid, Problem, Warning};
 pub use self::resilience::{CircuitBreaker, Concurrency, ErrorRate, MinThroughput};
 pub use self::routes::{Day, Group, Hours, Match, Route, Tokens};
-pub use self::schema::{Compatibility, Config, OnUnsupported, Server};
+pub use self::schema::{Compatibility, Config, OnUnsupported, Server, Tools};
 pub use self::several::Several;
 pub use self::source::{Source, hash};
 pub use self::strategy::{

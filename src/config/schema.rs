@@ -64,6 +64,8 @@ pub struct Config {
     pub request_timeout: Option<Duration>,
     /// What happens where providers differ.
     pub compatibility: Compatibility,
+    /// What becomes of tools and what they said.
+    pub tools: Tools,
     /// What is known of models beside what the binary knows: limits, capabilities, prices.
     #[serde(skip_serializing_if = "Catalog::is_default")]
     pub catalog: Catalog,
@@ -93,6 +95,7 @@ impl Default for Config {
             max_request_bytes: MAX_REQUEST_BYTES,
             request_timeout: None,
             compatibility: Compatibility::default(),
+            tools: Tools::default(),
             catalog: Catalog::default(),
             media: Media::default(),
             server: Server::default(),
@@ -139,6 +142,16 @@ pub enum OnUnsupported {
     Drop,
     /// The request is refused.
     Reject,
+}
+
+/// What becomes of tools and what they said.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema, PartialEq)]
+#[serde(deny_unknown_fields, default)]
+pub struct Tools {
+    /// Make histories whole that providers refuse: a tool call without a result gets one that says so, and where a vendor
+    /// insists on a message of the user or the assistant between others, a neutral one is added. Each is named in
+    /// `x-ferro-warnings`. Default: false.
+    pub repair_history: bool,
 }
 
 /// How this process treats its own connections.

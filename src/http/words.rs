@@ -1,6 +1,7 @@
 //! Failed calls in words: who failed, how, and what mends it.
 
 use crate::call::{self, Fault, Upstream};
+use crate::providers::rework::repair;
 use crate::providers::table;
 use crate::providers::tempo::CREEPS;
 
@@ -38,6 +39,10 @@ fn upstream_message(upstream: &Upstream) -> String {
     let Upstream { provider, target, message, .. } = upstream;
     let status = upstream.status.map(|status| format!(" ({status})")).unwrap_or_default();
     match upstream.fault {
+        Fault::BadRequest | Fault::Unprocessable if repair::is_about(message) => format!(
+            "{provider} refused the request{status}: {message}; `tools.repair_history: true` in the configuration adds what \
+             is missing"
+        ),
         Fault::BadRequest
         | Fault::Unprocessable
         | Fault::TooLarge

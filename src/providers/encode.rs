@@ -10,6 +10,7 @@ use http::{HeaderName, HeaderValue};
 use super::Provider;
 use super::client::Outgoing;
 use super::learned::signatures::Shelf;
+use super::rework::repair::{self, Insists};
 use super::rework::{self, options};
 use super::spec::{Notes, Spec};
 use super::surface;
@@ -82,8 +83,14 @@ pub fn encode(provider: &Provider, call: &Call, model: &str, warnings: &mut Vec<
     let other = (spec.model)(model, op, &provider.settings);
     let model = other.as_deref().unwrap_or(model);
     let thinks_aloud = op == Op::Chat && (spec.thinks_aloud)(model, &body);
+    let dialect = way.map_or(spec.dialect, |way| way.dialect);
     let mut notes = provider.notes(model, call.stream, warnings);
-    if let Dialect::Native(native) = way.map_or(spec.dialect, |way| way.dialect) {
+    if provider.repairs {
+        let user_first = matches!(dialect, Dialect::Native(Native::Anthropic(_) | Native::Bedrock));
+        let insists = Insists { user_first, reply_after_tool: spec.reply_after_tool };
+        repair::history(op, &mut body, insists, &mut notes)?;
+    }
+    if let Dialect::Native(native) = dialect {
         let functions = op == Op::Chat && functions::asked(&body);
         let signs = op == Op::Chat && native.signs() && body.has("tools");
         let signatures = &provider.learned.signatures;

@@ -77,6 +77,8 @@ pub struct Spec {
     pub ignores: &'static [&'static str],
     /// If not empty, all it knows: every other member is left out with a warning.
     pub knows: &'static [&'static str],
+    /// Whether a tool's result must be followed by the assistant before a user speaks.
+    pub reply_after_tool: bool,
     /// Whether a stream is asked for its usage with `stream_options.include_usage`.
     pub asks_usage: bool,
     /// Whether a whole answer can only be had as a stream, for this model and body: it is asked for one, and folded.
@@ -334,6 +336,7 @@ impl Spec {
             knows: &[],
             asks_usage: true,
             streams_only: |_, _| false,
+            reply_after_tool: false,
             thinks_aloud: |_, _| false,
             mends: &[],
             follows: &[],

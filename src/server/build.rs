@@ -206,6 +206,7 @@ impl Around<'_> {
                 OnUnsupported::Drop => Policy::Drop,
                 OnUnsupported::Reject => Policy::Reject,
             },
+            repairs: config.tools.repair_history,
             redactor: redactor.clone(),
             fetcher: fetcher.clone(),
             catalog: catalog.clone(),

@@ -15,6 +15,7 @@ pub mod moderations;
 pub mod options;
 pub mod params;
 pub mod rankings;
+pub mod repair;
 pub mod replay;
 pub mod schema;
 pub mod sound;

@@ -86,6 +86,7 @@ fn mistral_plain(model: &str) -> bool {
 
 /// <https://docs.mistral.ai/api/endpoint/chat>. The schema forbids members that it does not know, in messages too.
 pub(super) static MISTRAL: Spec = Spec {
+    reply_after_tool: true,
     ops: &[CHAT, EMBED, SPEECH, TRANSCRIBE, MODERATE, FILE, (Op::Batch, "/batch/jobs"), PASS],
     kept: &[(Op::Batch, Kept::MistralBatches)],
     others: &[(Op::Speech, &[Body(sound::mistral)])],
