@@ -9,7 +9,7 @@ use bytes::{Bytes, BytesMut};
 use ferrogw::providers::stream::Source;
 use ferrogw::wire::native::Terms;
 use ferrogw::wire::openai::stream::{Broken, Events, Manner};
-use ferrogw::wire::openai::usage;
+use ferrogw::wire::openai::{think, usage};
 use ferrogw::wire::{Object, Op};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -133,7 +133,7 @@ fn passed(subject: &Subject, back: &ferrogw::wire::native::Back) -> anyhow::Resu
         usage: usage::read,
         wants_usage: true,
         completion: None,
-        thinks_aloud: false,
+        thinks_aloud: think::Aloud::No,
     };
     let mut source = Source::new(Events::new(manner), subject.native.decoder(back.clone()));
     events(subject, |chunk| source.push(chunk))

@@ -18,6 +18,7 @@ use crate::call::{Body, Call, Error, Op};
 use crate::wire::native::{self, Native, Refused, Terms};
 use crate::wire::openai::completions::{self, Echo};
 use crate::wire::openai::functions;
+use crate::wire::openai::think::Aloud;
 use crate::wire::{Dialect, Object};
 
 /// What goes out.
@@ -46,7 +47,7 @@ pub struct Back {
     /// From a stream to the whole answer that was asked for.
     pub fold: bool,
     /// Whether thoughts may stand in front of the answer, as `<think>…</think>`.
-    pub thinks_aloud: bool,
+    pub thinks_aloud: Aloud,
 }
 
 /// What an answer in another format is read by.
@@ -82,7 +83,7 @@ pub fn encode(provider: &Provider, call: &Call, model: &str, warnings: &mut Vec<
     let path = way.map(|way| way.path);
     let other = (spec.model)(model, op, &provider.settings);
     let model = other.as_deref().unwrap_or(model);
-    let thinks_aloud = op == Op::Chat && (spec.thinks_aloud)(model, &body);
+    let thinks_aloud = if op == Op::Chat { (spec.thinks_aloud)(model, &body) } else { Aloud::No };
     let dialect = way.map_or(spec.dialect, |way| way.dialect);
     let mut notes = provider.notes(model, call.stream, warnings);
     if provider.repairs {

@@ -23,7 +23,7 @@ use crate::wire::openai::errors::{self, Complaint};
 use crate::wire::openai::fold::Fold;
 use crate::wire::openai::functions;
 use crate::wire::openai::stream::{Broken, DONE, Events, Manner};
-use crate::wire::openai::think;
+use crate::wire::openai::think::{self, Aloud};
 use crate::wire::openai::usage;
 use crate::wire::{Malformed, Object, sse};
 
@@ -204,7 +204,7 @@ pub(super) async fn whole(
     base64: bool,
 ) -> Result<Got, Box<Upstream>> {
     let Reader { provider, fields, .. } = reader;
-    let mended = !manner.mends.is_empty() || !manner.follows.is_empty() || manner.thinks_aloud;
+    let mended = !manner.mends.is_empty() || !manner.follows.is_empty() || manner.thinks_aloud != Aloud::No;
     let changed = mended || base64 || manner.completion.is_some() || reader.foreign.is_some();
     let length = length(fields).filter(|_| fields.content_encoding().is_none());
     let limit = if changed { LONGEST } else { SHORT };
@@ -239,7 +239,7 @@ pub(super) async fn whole(
     let mut object = reader.judge(bytes)?;
     let nonsense = |error: Malformed| reader.nonsense(error.to_string());
     rework::mend(manner.mends, manner.follows, &mut object, &mut Trail::default()).map_err(nonsense)?;
-    if manner.thinks_aloud {
+    if manner.thinks_aloud != Aloud::No {
         think::whole(&mut object).map_err(nonsense)?;
     }
     if base64 {

@@ -11,6 +11,7 @@ use crate::wire::extras::batches::Kept;
 pub use crate::wire::media::Kind;
 use crate::wire::multipart::Draft;
 pub use crate::wire::openai::stream::{Follow, Mend, Trail};
+use crate::wire::openai::think::Aloud;
 use crate::wire::{Dialect, Extra, Native, Object};
 
 /// A provider, as data. A new one that speaks a known dialect is a row and its fixtures.
@@ -83,9 +84,10 @@ pub struct Spec {
     pub asks_usage: bool,
     /// Whether a whole answer can only be had as a stream, for this model and body: it is asked for one, and folded.
     pub streams_only: fn(&str, &Object) -> bool,
-    /// Whether thoughts may stand in front of a chat's answer as `<think>…</think>`, for this model and body: they become
-    /// `reasoning_content`, and an answer that begins otherwise stays as it is.
-    pub thinks_aloud: fn(&str, &Object) -> bool,
+    /// Whether thoughts may stand in front of a chat's answer as `<think>…</think>`, for this model and body, and whether
+    /// the prompt may have opened them: they become `reasoning_content`, and an answer that begins otherwise stays as it
+    /// is.
+    pub thinks_aloud: fn(&str, &Object) -> Aloud,
     /// Changes of whole answers and of each event of a stream, in order.
     pub mends: &'static [Mend],
     /// Changes, after the mends, that need to know what the same answer said before.
@@ -337,7 +339,7 @@ impl Spec {
             asks_usage: true,
             streams_only: |_, _| false,
             reply_after_tool: false,
-            thinks_aloud: |_, _| false,
+            thinks_aloud: |_, _| Aloud::No,
             mends: &[],
             follows: &[],
             usage: None,

@@ -23,6 +23,7 @@ use crate::wire::extras::{sound, transcripts};
 use crate::wire::multipart::{Form, Piece};
 use crate::wire::native::Native;
 use crate::wire::openai::stream::Manner;
+use crate::wire::openai::think::Aloud;
 use crate::wire::openai::usage;
 
 /// Headers of an answer that is passed on which are about its body; the others are the provider's affair.
@@ -204,7 +205,7 @@ pub async fn receive(reader: Reader<'_>, call: &Call, body: Inbound) -> Result<G
         follows: &[],
         usage: usage::read,
         wants_usage: false,
-        thinks_aloud: false,
+        thinks_aloud: Aloud::No,
         completion: None,
     };
     Ok(match receive::whole(reader, manner, body, false).await? {

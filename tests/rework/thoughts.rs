@@ -61,3 +61,29 @@ async fn thoughts_of_open_models_are_taken_out_of_the_text_unless_they_are_wante
         assert_eq!(whole["choices"][0]["message"]["content"], content, "{row} {model}");
     }
 }
+
+#[tokio::test]
+async fn where_the_template_opens_the_thoughts_only_their_end_is_told() {
+    let words = || Say::words(&["Hm", r".\n</think>", r"\n\n", "Yes."]);
+    for (model, more, thought, answer) in [
+        ("Qwen/QwQ-32B", "", "Hm.", "Yes."),
+        ("deepseek-ai/DeepSeek-R1-Distill-Qwen-32B", "", "Hm.", "Yes."),
+        ("Qwen/Qwen3-235B-A22B-Thinking-2507", "", "Hm.", "Yes."),
+        ("Qwen/QwQ-32B", "\"response_format\":{\"type\":\"json_object\"},", "", "Hm.\n</think>\n\nYes."),
+        ("Qwen/Qwen3-235B-A22B-Instruct-2507", "", "", "Hm.\n</think>\n\nYes."),
+    ] {
+        let upstream = Upstream::says([words()]).await;
+        let gateway = gateway("together", &upstream, model).await;
+        let streamed = gateway.post(CHAT, ask(model, &format!("\"stream\":true,{more}"))).await;
+        let said = |member: &str| -> String {
+            let events = events(&streamed.body).into_iter();
+            let deltas = events.filter_map(|event| serde_json::from_str::<serde_json::Value>(event).ok());
+            deltas.filter_map(|event| event["choices"][0]["delta"][member].as_str().map(str::to_owned)).collect()
+        };
+        assert_eq!(
+            (said("reasoning_content"), said("content")),
+            (thought.to_owned(), answer.to_owned()),
+            "{model}{more}"
+        );
+    }
+}

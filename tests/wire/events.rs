@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use ferrogw::wire::openai::completions::{self, Echo};
 use ferrogw::wire::openai::stream::{Broken, Events, Manner};
+use ferrogw::wire::openai::think::Aloud;
 use ferrogw::wire::openai::usage;
 use ferrogw::wire::{Malformed, Object, Usage};
 use proptest::prelude::*;
@@ -19,7 +20,14 @@ pub(super) struct Seen {
 }
 
 pub(super) fn plain() -> Manner {
-    Manner { mends: &[], follows: &[], usage: usage::read, wants_usage: false, thinks_aloud: false, completion: None }
+    Manner {
+        mends: &[],
+        follows: &[],
+        usage: usage::read,
+        wants_usage: false,
+        thinks_aloud: Aloud::No,
+        completion: None,
+    }
 }
 
 fn mended() -> Manner {

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use ferrogw::wire::openai::stream::{Events, Manner};
-use ferrogw::wire::openai::think::{self, Splitter};
+use ferrogw::wire::openai::think::{self, Aloud, Splitter};
 use proptest::prelude::*;
 use proptest::sample::Index;
 use serde_json::{Value, json};
@@ -60,7 +60,11 @@ fn stream(pieces: &[&str], done: bool) -> String {
 }
 
 fn through(stream: &str) -> String {
-    let mut events = Events::new(Manner { thinks_aloud: true, ..plain() });
+    through_as(Aloud::Tagged, stream)
+}
+
+fn through_as(thinks_aloud: Aloud, stream: &str) -> String {
+    let mut events = Events::new(Manner { thinks_aloud, ..plain() });
     let mut out = Vec::new();
     for frame in stream.split_inclusive("\n\n") {
         out.extend_from_slice(&events.push(Bytes::copy_from_slice(frame.as_bytes())).unwrap());
@@ -113,7 +117,7 @@ fn a_whole_answer_has_its_thoughts_moved_in_every_choice() {
 
 #[test]
 fn nothing_is_passed_on_before_it_is_clear_how_the_answer_begins() {
-    let mut events = Events::new(Manner { thinks_aloud: true, ..plain() });
+    let mut events = Events::new(Manner { thinks_aloud: Aloud::Tagged, ..plain() });
     let mut push = |delta: &str| {
         let frame = format!("data: {{\"choices\":[{{\"index\":0,\"delta\":{delta}}}]}}\n\n");
         let passed = String::from_utf8(events.push(frame.into()).unwrap().to_vec()).unwrap();
@@ -133,6 +137,41 @@ fn a_call_of_a_tool_ends_the_waiting() {
         "data: {{\"choices\":[{{\"index\":0,\"delta\":{{\"content\":\" \"}}}}]}}\n\n{call}\n\ndata: [DONE]\n\n"
     );
     assert_eq!(through(&stream), stream);
+}
+
+/// Thoughts and answer of a stream whose thoughts the prompt may have opened, and the number of its events.
+fn begun(pieces: &[&str]) -> (String, String, usize) {
+    let out = through_as(Aloud::Begun, &stream(pieces, true));
+    (said(&out, "reasoning_content"), said(&out, "content"), out.matches("\"delta\"").count())
+}
+
+#[test]
+fn thoughts_that_the_prompt_has_opened_end_with_their_tag_alone() {
+    let both = |thought: &str, answer: &str, events| (thought.to_owned(), answer.to_owned(), events);
+    assert_eq!(begun(&["Hm.", "\n</thi", "nk>\n\n", "Yes", "."]), both("Hm.", "Yes.", 7));
+    assert_eq!(begun(&["Hm.</think>Yes."]), both("Hm.", "Yes.", 3));
+    // who opens them all the same
+    assert_eq!(begun(&["<think>Hm.", "</think>Yes."]), both("Hm.", "Yes.", 4));
+    // who has not thought has answered
+    assert_eq!(begun(&["Ye", "s."]), both("Yes.", "Yes.", 4));
+    let mut whole = object(r#"{"choices":[{"message":{"content":"Hm.\n</think>\n\nYes."}}]}"#);
+    assert!(think::whole(&mut whole).unwrap());
+    assert_eq!(whole.encode(), r#"{"choices":[{"message":{"content":"Yes.","reasoning_content":"Hm."}}]}"#);
+    // the tag is behind one that opens: it is a text about tags
+    assert!(!think::whole(&mut object(r#"{"choices":[{"message":{"content":"a <think>b</think>"}}]}"#)).unwrap());
+}
+
+#[test]
+fn thoughts_are_passed_on_at_once_and_not_taken_out_of_what_the_host_has_parsed() {
+    let mut events = Events::new(Manner { thinks_aloud: Aloud::Begun, ..plain() });
+    let mut push = |delta: &str| {
+        let frame = format!("data: {{\"choices\":[{{\"index\":0,\"delta\":{delta}}}]}}\n\n");
+        String::from_utf8(events.push(frame.into()).unwrap().to_vec()).unwrap()
+    };
+    assert_eq!(said(&push(r#"{"content":"Hm"}"#), "reasoning_content"), "Hm");
+    let event = |delta: &str| format!("data: {{\"choices\":[{{\"index\":0,\"delta\":{delta}}}]}}\n\n");
+    let parsed = [event(r#"{"reasoning_content":"Hm"}"#), event(r#"{"content":"Yes"}"#)].concat() + "data: [DONE]\n\n";
+    assert_eq!(through_as(Aloud::Begun, &parsed), parsed);
 }
 
 #[test]

@@ -13,6 +13,7 @@ use crate::providers::spec::{Discover, FormEdit, Owns, Pace, Spec, Way, may, nee
 use crate::wire::extras::batches::Kept;
 use crate::wire::multipart::Draft;
 use crate::wire::native::Native;
+use crate::wire::openai::think::Aloud;
 use crate::wire::{Dialect, Extra};
 
 /// <https://docs.ai21.com/reference/jamba-1-6-api-ref>. Content is a string; what is not in the schema is answered 422.
@@ -224,7 +225,7 @@ pub(super) static PERPLEXITY: Spec = Spec {
         "audio",
     ],
     asks_usage: false,
-    thinks_aloud: |model, _| sonar_thinks(model),
+    thinks_aloud: |model, _| Aloud::tagged(sonar_thinks(model)),
     mends: &[choices::deltas_only, choices::citations, choices::finish_reasons],
     discover: Discover::Known(&[
         "sonar",

@@ -21,7 +21,9 @@ use super::rework::{messages, params, replay};
 use super::settings::Settings;
 use super::spec::{Edit, Place, Spec};
 use crate::config::Invalid;
+use crate::providers::rework::is;
 use crate::wire::Object;
+use crate::wire::openai::think::Aloud;
 
 /// Every provider, in the order in which they are offered when nothing is configured: alphabetical by id, but Azure's
 /// OpenAI behind OpenAI itself. Both own the same names, and who has keys of both means the vendor by a bare `gpt-…`: the
@@ -116,11 +118,35 @@ const THINKERS: &[&str] = &[
     "cogito",
 ];
 
+/// Models whose templates end the prompt with `<think>`, by what their names have in them, all of it: the distilled R1s
+/// <https://huggingface.co/deepseek-ai/DeepSeek-R1-Distill-Qwen-32B>, QwQ <https://huggingface.co/Qwen/QwQ-32B>, the
+/// thinking Qwens <https://huggingface.co/Qwen/Qwen3-235B-A22B-Thinking-2507> and GLM-Z1. Servers without a parser for
+/// thoughts pass on what comes behind.
+const OPENED: &[&[&str]] = &[&["r1-distill"], &["qwq"], &["qwen3", "-thinking"], &["glm-z1"]];
+
 /// Open models whose thoughts stand in front of the answer wherever the host does not take them out: by their names,
 /// generously, because it is the answer that decides.
-fn thinks_aloud(model: &str, _: &Object) -> bool {
+fn thinks_aloud(model: &str, body: &Object) -> Aloud {
     let model = model.to_ascii_lowercase();
-    THINKERS.iter().any(|part| model.contains(part))
+    if OPENED.iter().any(|parts| parts.iter().all(|part| model.contains(part))) && may_think(body) {
+        return Aloud::Begun;
+    }
+    Aloud::tagged(THINKERS.iter().any(|part| model.contains(part)))
+}
+
+/// Whether a request lets a model write thoughts where its template opens them: not if it forbids them, begins the
+/// answer itself, or has it held to a schema from its first character on.
+fn may_think(body: &Object) -> bool {
+    let off = |options: &Object| ["enable_thinking", "thinking"].iter().any(|name| is(options, name, "false"));
+    let forbidden = off(body)
+        || is(body, "reasoning_effort", "\"none\"")
+        || body.object("chat_template_kwargs").ok().flatten().is_some_and(|options| off(&options));
+    let held = body.object("response_format").ok().flatten().is_some_and(|form| !is(&form, "type", "\"text\""));
+    let prefixed = || {
+        let messages = body.objects("messages").unwrap_or_default();
+        messages.last().is_some_and(|last| is(last, "role", "\"assistant\""))
+    };
+    !forbidden && !held && !prefixed()
 }
 
 /// A place at a given address; one without a path gets this path. Fails on what is no plain HTTP address.

@@ -11,6 +11,7 @@ use crate::providers::rework::{choices, effort, embeddings, is, messages, replay
 use crate::providers::settings::Settings;
 use crate::providers::spec::Edit::{self, Body, Lacks, Mentions, Messages, When};
 use crate::providers::spec::{Exchange, FormEdit, Kind, Spec, Way, may, need};
+use crate::wire::openai::think::Aloud;
 use crate::wire::{Dialect, Extra, Native};
 
 /// What SDKs copy from answers into the history is refused.
@@ -93,7 +94,7 @@ pub(super) static GROQ: Spec = Spec {
     ],
     ignores: &["presence_penalty", "frequency_penalty"],
     // who wants thoughts in the text gets them there
-    thinks_aloud: |model, body| qwen3(model) && !is(body, "reasoning_format", "\"raw\""),
+    thinks_aloud: |model, body| Aloud::tagged(qwen3(model) && !is(body, "reasoning_format", "\"raw\"")),
     mends: &[choices::reasoning_content, choices::tool_calls],
     usage: Some(usage::groq),
     faults: &[

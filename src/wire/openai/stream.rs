@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 
 use super::completions::Echo;
 use super::errors::{self, Complaint};
-use super::think::{Event, Thoughts};
+use super::think::{Aloud, Event, Thoughts};
 use crate::wire::{Malformed, Object, Usage, sse};
 
 /// What a frame of one line has around its payload, bytes: `data: ` and two line ends.
@@ -40,8 +40,8 @@ pub struct Manner {
     pub usage: fn(&Object) -> Option<Usage>,
     /// Whether the caller gets the usage event.
     pub wants_usage: bool,
-    /// Whether thoughts in front of an answer, as `<think>…</think>`, become `reasoning_content`.
-    pub thinks_aloud: bool,
+    /// Whether thoughts stand in front of an answer, as `<think>…</think>`: they become `reasoning_content`.
+    pub thinks_aloud: Aloud,
     /// Whether chat chunks become those of text completions.
     pub completion: Option<Echo>,
 }
@@ -106,7 +106,8 @@ impl Events {
     /// A stream that has not begun.
     pub fn new(manner: Manner) -> Self {
         let (opened, finished, done) = (false, false, false);
-        let thoughts = manner.thinks_aloud.then(Box::default);
+        let aloud = Some(manner.thinks_aloud).filter(|aloud| *aloud != Aloud::No);
+        let thoughts = aloud.map(|aloud| Box::new(Thoughts::new(aloud)));
         Self {
             manner,
             trail: Trail::default(),

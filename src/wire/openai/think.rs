@@ -1,5 +1,9 @@
 //! Thoughts that a model writes as `<think>…</think>` in front of its answer, moved to `reasoning_content`. An answer
 //! that begins otherwise passes as it came, byte for byte.
+//!
+//! Templates of some models end the prompt with `<think>`, so that only `</think>` is in the text. In a whole answer that
+//! is seen. A stream can't wait for it: for models that are known for such a template, and a request that lets them think,
+//! the text is taken for thoughts until `</think>` comes. Where it never comes, the text is said again as the answer.
 
 use bytes::Bytes;
 
@@ -10,6 +14,25 @@ const CLOSE: &str = "</think>";
 
 /// White space in front of an answer is waited for up to here, bytes: some models never stop writing it.
 const PATIENCE: usize = 256;
+
+/// Where the thoughts of a model stand.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Aloud {
+    /// Not in its text.
+    #[default]
+    No,
+    /// In front of its answer, between the tags.
+    Tagged,
+    /// There, and the prompt may have opened them.
+    Begun,
+}
+
+impl Aloud {
+    /// Between the tags, if so.
+    pub fn tagged(so: bool) -> Self {
+        if so { Aloud::Tagged } else { Aloud::No }
+    }
+}
 
 /// One event of a stream on its way through.
 pub struct Event {
@@ -24,6 +47,7 @@ pub struct Event {
 /// The choices of one stream, and the events that wait until it is clear how an answer begins.
 #[derive(Default)]
 pub struct Thoughts {
+    aloud: Aloud,
     choices: Vec<(u64, Splitter)>,
     waiting: Vec<Event>,
 }
@@ -41,6 +65,10 @@ pub struct Splitter {
     held: String,
     /// Whether the part that is being read has begun: white space in front of it is left out.
     begun: bool,
+    /// Whether a text that begins without a tag is taken for thoughts.
+    guesses: bool,
+    /// What has been taken for thoughts so far without a tag.
+    guessed: Option<String>,
 }
 
 /// Where a text stands.
@@ -75,8 +103,27 @@ impl Splitter {
             self.skip = self.seen.len() - begin.len() + OPEN.len();
             self.at = At::Thinking;
         } else if !OPEN.starts_with(begin) || over || self.seen.len() > PATIENCE {
-            self.at = At::Plain;
+            let guess = self.guesses && !over && !begin.is_empty();
+            self.guessed = guess.then(String::new);
+            self.at = if guess { At::Thinking } else { At::Plain };
         }
+    }
+
+    /// Look at a whole text, or its rest: what stands before a closing tag are thoughts, opened or not.
+    pub fn judge_rest(&mut self, text: &str) {
+        if self.at != At::Undecided {
+            return;
+        }
+        self.judge(text, true);
+        let closed = self.seen.find(CLOSE).is_some_and(|end| !self.seen[..end].contains(OPEN));
+        if self.at == At::Plain && closed {
+            self.at = At::Thinking;
+        }
+    }
+
+    /// What was taken for thoughts and never closed, so that it was the answer.
+    fn unclosed(&mut self) -> Option<String> {
+        self.guessed.take().filter(|_| self.at == At::Thinking)
     }
 
     /// Whether it takes more of the text to decide.
@@ -105,6 +152,9 @@ impl Splitter {
             self.held = held.split_off(sure);
             parts.thought = self.begin(&held);
         }
+        if let Some(guessed) = &mut self.guessed {
+            guessed.push_str(&parts.thought);
+        }
         Some(parts)
     }
 
@@ -123,12 +173,23 @@ fn sure(thoughts: &str) -> usize {
 }
 
 impl Thoughts {
+    /// The thoughts of a stream that has not begun.
+    pub fn new(aloud: Aloud) -> Self {
+        Self { aloud, ..Self::default() }
+    }
+
     /// Take one event; returns those that can be passed on now, in order, with thoughts where they belong.
     pub fn take(&mut self, event: Event) -> Result<Vec<Event>, Malformed> {
         for choice in event.object.objects("choices")? {
             let delta = choice.object("delta")?.unwrap_or_default();
-            let over = ends(&choice) || speaks_otherwise(&delta);
-            self.of(&choice)?.judge(&content(&delta), over);
+            let (other, last) = (speaks_otherwise(&delta), ends(&choice));
+            let guesses = self.aloud == Aloud::Begun;
+            let splitter = self.of(&choice)?;
+            if guesses && last && !other {
+                splitter.judge_rest(&content(&delta));
+            } else {
+                splitter.judge(&content(&delta), last || other);
+            }
         }
         self.waiting.push(event);
         if self.waits() { Ok(Vec::new()) } else { self.release() }
@@ -152,7 +213,13 @@ impl Thoughts {
             let mut changed = false;
             for choice in &mut choices {
                 let mut delta = choice.object("delta")?.unwrap_or_default();
-                let parts = self.of(choice)?.split(&content(&delta), ends(choice));
+                let splitter = self.of(choice)?;
+                let mut parts = splitter.split(&content(&delta), ends(choice));
+                if choice.raw("finish_reason") == Some(br#""stop""#)
+                    && let Some(answer) = splitter.unclosed()
+                {
+                    parts.get_or_insert_default().answer = answer;
+                }
                 if parts.is_some_and(|parts| put(&mut delta, &parts, b"null")) {
                     choice.set_raw("delta", delta.encode());
                     changed = true;
@@ -169,7 +236,8 @@ impl Thoughts {
     fn of(&mut self, choice: &Object) -> Result<&mut Splitter, Malformed> {
         let index: u64 = choice.get("index")?.unwrap_or_default();
         let at = self.choices.iter().position(|(known, _)| *known == index).unwrap_or_else(|| {
-            self.choices.push((index, Splitter::default()));
+            let guesses = self.aloud == Aloud::Begun;
+            self.choices.push((index, Splitter { guesses, ..Splitter::default() }));
             self.choices.len() - 1
         });
         Ok(&mut self.choices[at].1)
@@ -186,7 +254,7 @@ pub fn whole(answer: &mut Object) -> Result<bool, Malformed> {
             continue;
         }
         let (mut splitter, text) = (Splitter::default(), content(&message));
-        splitter.judge(&text, true);
+        splitter.judge_rest(&text);
         if splitter.split(&text, true).is_some_and(|parts| put(&mut message, &parts, b"\"\"")) {
             choice.set_raw("message", message.encode());
             changed = true;
@@ -228,7 +296,8 @@ fn ends(choice: &Object) -> bool {
 /// Whether a choice says something else than text: then its text does not begin with thoughts any more.
 fn speaks_otherwise(delta: &Object) -> bool {
     let listed = delta.raw("content").is_some_and(|content| content.starts_with(b"["));
-    listed || ["tool_calls", "reasoning_content", "refusal", "audio"].iter().any(|member| full(delta, member))
+    listed
+        || ["tool_calls", "reasoning_content", "reasoning", "refusal", "audio"].iter().any(|member| full(delta, member))
 }
 
 fn full(object: &Object, member: &str) -> bool {
