@@ -185,6 +185,7 @@ fn sheet(row: Row<'_>) -> String {
         ("Output:", known(row.max_output())),
         ("Dimensions:", dims),
         ("Can:", row.capabilities().collect::<Vec<_>>().join(", ")),
+        ("Not:", row.lacks().names().collect::<Vec<_>>().join(", ")),
         ("Elsewhere:", row.inherited().collect::<Vec<_>>().join(", ")),
         ("Ends:", end),
         ("Price:", trust.to_owned()),
