@@ -104,36 +104,6 @@ enum Link {
     Inside,
 }
 
-/// What a target adds to a row.
-pub struct Setup {
-    /// The target's name.
-    pub target: Arc<str>,
-    /// The resolved settings.
-    pub settings: Settings,
-    /// The keys of a target that has several, the one among the settings first; else none.
-    pub pool: Vec<Secret>,
-    /// Headers of every request.
-    pub headers: HeaderMap,
-    /// Time limits; the row's where the target has none.
-    pub timeouts: Timeouts,
-    /// What its hosts speak.
-    pub protocol: Protocol,
-    /// What to do with parameters the provider does not take.
-    pub policy: Policy,
-    /// Whether histories of tool calls are made whole.
-    pub repairs: bool,
-    /// Keeps secrets out of what the provider says.
-    pub redactor: Arc<Redactor>,
-    /// What tokens are fetched with.
-    pub fetcher: Fetcher,
-    /// What is known of models.
-    pub catalog: Arc<Catalog>,
-    /// What goes wrong on purpose.
-    pub faults: Option<Faults>,
-    /// What is played instead of asking anybody.
-    pub tape: Option<Tape>,
-}
-
 impl Provider {
     /// Make a row concrete. Fails when its root can't be an API root, naming what is wrong with it.
     pub fn build(spec: &'static Spec, mut setup: Setup, client: &Client) -> Result<Self, Invalid> {

@@ -31,6 +31,8 @@ pub struct Setup {
     pub protocol: Protocol,
     /// What to do with parameters the provider does not take.
     pub policy: Policy,
+    /// Whether histories of tool calls are made whole.
+    pub repairs: bool,
     /// Keeps secrets out of what the provider says.
     pub redactor: Arc<Redactor>,
     /// What tokens are fetched with.
