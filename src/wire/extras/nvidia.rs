@@ -48,9 +48,16 @@ pub fn image(ask: &Object, terms: &Terms<'_>) -> Result<Request, Refused> {
     Ok(request(ask, terms, &body, &["prompt", "n", "size", "cfg_scale", "steps", "seed", "negative_prompt"]))
 }
 
-/// The artifacts of the answer. Fails if all of them were filtered.
+/// The artifacts of the answer, or the one image of Stable Diffusion 3:
+/// <https://docs.api.nvidia.com/nim/reference/stabilityai-stable-diffusion-3-medium-infer>. Fails if all were filtered.
 pub fn drawn(body: Bytes, back: &Back) -> Translated {
-    let answer = read(body)?;
+    let mut answer = read(body)?;
+    if answer.has("image") && !answer.has("artifacts") {
+        answer.rename("image", "base64");
+        answer.rename("finish_reason", "finishReason");
+        let only = [answer.clone()];
+        answer.set_objects("artifacts", &only);
+    }
     let artifacts = answer.objects("artifacts").map_err(Broken::Malformed)?;
     let filtered = |artifact: &Object| artifact.raw("finishReason") == Some(br#""CONTENT_FILTERED""#);
     if !artifacts.is_empty() && artifacts.iter().all(filtered) {
