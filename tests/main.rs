@@ -26,6 +26,7 @@ mod native_gemini;
 mod native_replicate;
 mod providers;
 mod readme;
+mod realtime;
 mod reload;
 mod resilience;
 mod rework;

@@ -3,6 +3,7 @@
 pub mod error;
 pub mod outcome;
 pub mod redact;
+pub mod tunnel;
 pub mod upload;
 
 use std::sync::Arc;
@@ -14,6 +15,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
 pub use self::error::{Error, Fault, Lack, Upstream};
 pub use self::outcome::{Outcome, OutcomeSlot, Price, Route, Tried};
+pub use self::tunnel::{Duplex, Tunnel};
 pub use self::upload::{Body, Passage, Stored, Upload};
 use crate::wire::Dialect;
 pub use crate::wire::{Op, Usage, Usd};
@@ -71,6 +73,8 @@ pub enum Answer {
     Bytes(Box<Head>, BoxStream<'static, Result<Bytes, Error>>),
     /// A stream of server-sent events in the caller's dialect: whole frames, several in one chunk when they came so.
     Events(BoxStream<'static, Result<Bytes, Error>>),
+    /// A WebSocket.
+    Tunnel(Box<Tunnel>),
 }
 
 /// What stands before a body that is passed on.

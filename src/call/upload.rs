@@ -107,4 +107,6 @@ pub struct Passage {
     pub headers: HeaderMap,
     /// The target or provider that the caller names.
     pub to: Option<Arc<str>>,
+    /// Whether the connection shall become a WebSocket.
+    pub upgrades: bool,
 }

@@ -166,6 +166,10 @@ pub struct Server {
     #[serde(with = "period")]
     #[schemars(schema_with = "period::schema")]
     pub keep_alive: Duration,
+    /// A WebSocket on which nothing has passed for this long, in either direction, is closed. 0 = never. Default: `10m`.
+    #[serde(with = "period")]
+    #[schemars(schema_with = "period::schema")]
+    pub tunnel_idle: Duration,
     /// Whether answers carry the `x-gateway-*` and `x-ferro-*` headers: target, model, attempts, cost, overhead, warnings.
     /// Default: true.
     pub expose_headers: bool,
@@ -173,6 +177,11 @@ pub struct Server {
 
 impl Default for Server {
     fn default() -> Self {
-        Server { drain: Duration::from_secs(15), keep_alive: Duration::from_secs(15), expose_headers: true }
+        Server {
+            drain: Duration::from_secs(15),
+            keep_alive: Duration::from_secs(15),
+            tunnel_idle: Duration::from_secs(600),
+            expose_headers: true,
+        }
     }
 }

@@ -46,6 +46,9 @@ pub enum Failure {
     /// The path exists, for other methods: the router adds `Allow`.
     #[error("this path does not take this method; the header `Allow` lists those it takes")]
     MethodNotAllowed,
+    /// The path exists, and there is no WebSocket at it. Clients that could as well send a request look for this status.
+    #[error("there is no WebSocket at this path: send the request with POST")]
+    NoWebSocket,
     /// A method HTTP itself does not define.
     #[error("unknown HTTP method")]
     UnknownMethod,
@@ -140,6 +143,7 @@ impl Failure {
             Failure::RateLimited { .. } => (S::TOO_MANY_REQUESTS, "rate_limit_error", "rate_limit_exceeded"),
             Failure::BodyTooLarge { .. } => (S::PAYLOAD_TOO_LARGE, INVALID, "request_too_large"),
             Failure::MethodNotAllowed => (S::METHOD_NOT_ALLOWED, INVALID, "method_not_supported"),
+            Failure::NoWebSocket => (S::UPGRADE_REQUIRED, INVALID, "websocket_not_supported"),
             Failure::UnknownMethod => (S::NOT_IMPLEMENTED, INVALID, "method_not_supported"),
             Failure::NotFound | Failure::NotKept => (S::NOT_FOUND, "not_found_error", "resource_not_found"),
             Failure::InvalidPath => (S::BAD_REQUEST, INVALID, "invalid_proxy_path"),
@@ -273,6 +277,9 @@ impl Failure {
         match self {
             Failure::MissingKey | Failure::UnknownKey => {
                 headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+            }
+            Failure::NoWebSocket => {
+                headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
             }
             Failure::UnsupportedEncoding { accepted } => {
                 headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static(accepted));

@@ -7,7 +7,9 @@ pub mod error;
 pub mod extract;
 pub mod front;
 pub mod probes;
+pub mod tunnel;
 pub mod upload;
+mod websocket;
 mod words;
 
 use std::sync::Arc;
@@ -29,7 +31,9 @@ pub fn router(gateway: Arc<Gateway>) -> Router {
         let path = format!("/v1{}", surface.path);
         router = match surface.shape {
             Shape::Json | Shape::Form => router.route(&path, post(handler)),
-            Shape::Kept => router.route(&path, any(handler)).route(&format!("{path}/{{*below}}"), any(handler)),
+            Shape::Kept | Shape::Socket => {
+                router.route(&path, any(handler)).route(&format!("{path}/{{*below}}"), any(handler))
+            }
             Shape::Below | Shape::Rest => router.route(&format!("{path}/{{*below}}"), any(handler)),
         };
     }
@@ -43,7 +47,10 @@ pub fn router(gateway: Arc<Gateway>) -> Router {
         .route("/readyz", get(probes::readyz))
         .route("/metrics", get(probes::metrics))
         .nest("/admin", admin::routes())
-        .method_not_allowed_fallback(async || Failure::MethodNotAllowed)
+        .method_not_allowed_fallback(async |request: Request| match websocket::is_asked(&request) {
+            true => Failure::NoWebSocket,
+            false => Failure::MethodNotAllowed,
+        })
         .fallback(async || Failure::NotFound)
         .with_state(gateway)
 }

@@ -13,6 +13,7 @@ use super::engine::Begun;
 use super::hold::Hold;
 use super::metered::{Metered, Source};
 use super::recent::{Past, Recent};
+use super::tunnel;
 use super::walk::Failed;
 use super::{Hurry, Rules};
 use crate::call::{Answer, Answered, Call, Outcome, OutcomeSlot, Price, Reply, Route, Usage};
@@ -63,7 +64,7 @@ where
 
     fn call(&mut self, (call, slot): (Call, OutcomeSlot)) -> Self::Future {
         let mut ledger = Ledger::new(&call, self.metrics.clone(), self.rules.clone(), self.recent.clone(), slot);
-        let (hurry, keep_alive) = (self.hurry.clone(), self.rules.keep_alive);
+        let (hurry, keep_alive, idle) = (self.hurry.clone(), self.rules.keep_alive, self.rules.tunnel_idle);
         let begun = self.inner.call(call);
         Box::pin(async move {
             let Ok(begun) = begun.await;
@@ -101,6 +102,12 @@ where
                     let route = ledger.outcome.route.clone();
                     let events = Metered::new(Source::Flow(flow), hold, ledger, hurry.here(), keep_alive);
                     (Answer::Events(events.boxed()), route, None)
+                }
+                Got::Tunnel(passage) => {
+                    // its time is the conversation's, not ours
+                    ledger.outcome.stream = true;
+                    let route = ledger.outcome.route.clone();
+                    (Answer::Tunnel(tunnel::answer(*passage, hold, ledger, hurry.here(), idle)), route, None)
                 }
             };
             Ok(Answered { answer, route, cost })

@@ -49,18 +49,18 @@ pub struct Metered {
 
 /// How long nothing has been said. The timer is made at the first pause and set again only when it rings, so a stream
 /// without pauses never touches it.
-struct Silence {
+pub(super) struct Silence {
     limit: Duration,
     timer: Option<Pin<Box<Sleep>>>,
-    since: Instant,
+    pub(super) since: Instant,
 }
 
 impl Silence {
-    fn new(limit: Duration) -> Self {
+    pub(super) fn new(limit: Duration) -> Self {
         Self { limit, timer: None, since: Instant::now() }
     }
 
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(self.since + self.limit)));
         while timer.as_mut().poll(cx).is_ready() {
             let due = self.since + self.limit;
@@ -99,6 +99,8 @@ impl Metered {
                         self.source = match got {
                             Got::Flow(flow) => Source::Flow(flow),
                             Got::Long(long) => Source::Long(long),
+                            // nobody who asks for a stream is given one
+                            Got::Tunnel(tunnel) => return Poll::Ready(Some(Err(tunnel.broke(None).into()))),
                             Got::Whole(body, usage) => {
                                 self.ledger.end(None, usage);
                                 self.source = Source::Over;

@@ -9,6 +9,7 @@ pub mod inherit;
 pub mod meter;
 pub mod metered;
 pub mod recent;
+mod tunnel;
 pub mod walk;
 
 use std::collections::HashMap;
@@ -47,6 +48,8 @@ pub struct Rules {
     pub batch_target: Option<Arc<Target>>,
     /// The target that keeps responses.
     pub responses_target: Option<Arc<Target>>,
+    /// How long nothing may pass on a WebSocket; `None` for ever.
+    pub tunnel_idle: Option<Duration>,
     /// The largest request body, bytes.
     pub max_request_bytes: usize,
     /// Whether answers carry headers that say which target, model and attempts they took.

@@ -105,7 +105,7 @@ async fn one(
             }
             answer.freeze()
         }
-        Got::Flow(_) => {
+        Got::Flow(_) | Got::Tunnel(_) => {
             let message = "answered with a stream where embeddings were asked for".to_owned();
             return Err(fault::ours(provider, Fault::Server, message).into());
         }

@@ -5,6 +5,9 @@ use http::header::{ACCEPT, HeaderMap, HeaderName, HeaderValue};
 use super::client::Lines;
 use crate::wire::Dialect;
 
+/// Tells the vendor our name for a request.
+pub(super) const REQUEST_ID: &str = "x-client-request-id";
+
 /// The fields of every request with one credential. May hold it: no `Debug`.
 #[derive(Default)]
 pub(super) struct Ready {

@@ -38,6 +38,7 @@ pub mod tape;
 pub mod tempo;
 pub mod trace;
 pub mod units;
+pub mod upgrade;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -51,7 +52,7 @@ use self::encode::Sent;
 use self::inbound::Response;
 use self::keys::Pool;
 use self::learned::Learned;
-use self::lines::Ready;
+use self::lines::{REQUEST_ID, Ready};
 use self::media::Media;
 use self::paths::Paths;
 use self::predictions::course::Course;
@@ -95,6 +96,8 @@ pub struct Provider {
     files: Option<Box<Files>>,
     stage: Option<Arc<Stage>>,
     media: Arc<Media>,
+    /// The host as it is asked for WebSockets, where it speaks HTTP/2 otherwise.
+    sockets: Option<Arc<Origin>>,
 }
 
 /// How requests get there.
@@ -154,6 +157,7 @@ impl Provider {
                 catalog,
                 stage,
                 media,
+                sockets: None,
             });
         };
         let base: Uri = place.base.replace("{model}", "model").parse().map_err(|_| root::invalid(&place.base))?;
@@ -162,6 +166,7 @@ impl Provider {
         let course = Course::of(spec, &base, client, (timeouts, protocol))?;
         let named = is_taped || settings.get("base_url").is_some();
         let files = Files::of(spec.files, named.then_some(&*place.base), client, timeouts);
+        let sockets = upgrade::host(client, &base, timeouts, protocol)?;
         let paths = Paths::of(spec, &place)?;
         let mut headers = root::headers(spec, &settings)?;
         let credential = match is_taped {
@@ -207,6 +212,7 @@ impl Provider {
             catalog,
             stage,
             media,
+            sockets,
         })
     }
 
@@ -243,6 +249,9 @@ impl Provider {
     /// answered by somebody else. A refusal that teaches something about the model is asked again at once, and one that
     /// is the key's with another key; a list of inputs that is too long is asked for in parts.
     pub async fn ask(&self, call: &Call, model: &str, trace: &mut Trace<'_>) -> Result<Got, Error> {
+        if let Some(passage) = call.passage.as_ref().filter(|passage| passage.upgrades) {
+            return Box::pin(upgrade::ask(self, call, passage, model)).await;
+        }
         if let Some(parts) = batch::split(self.spec, call, model)? {
             return Box::pin(batch::ask(self, &parts, model, trace)).await;
         }
@@ -382,5 +391,3 @@ impl Provider {
         Notes { model, stream, settings, provider, policy, warnings }
     }
 }
-
-const REQUEST_ID: &str = "x-client-request-id";

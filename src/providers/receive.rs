@@ -17,6 +17,7 @@ use super::rework::{self, embeddings};
 use super::spec::{Mend, Trail};
 use super::stream::{Flow, Long, Source};
 use super::surface;
+use super::upgrade::Tunnel;
 use crate::call::{Call, Fault, Head, Op, Upstream, Usage};
 use crate::wire::openai::answer::{self, Whole};
 use crate::wire::openai::errors::{self, Complaint};
@@ -50,6 +51,8 @@ pub enum Got {
     Long(Box<Long>),
     /// A stream that has begun to say something.
     Flow(Box<Flow>),
+    /// A WebSocket.
+    Tunnel(Box<Tunnel>),
 }
 
 /// Judge an answer by status, content type and beginning, and turn it into what the caller asked for.

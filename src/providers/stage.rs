@@ -8,7 +8,7 @@ use http::Method;
 use http::uri::PathAndQuery;
 
 use super::Setup;
-use super::client::{Client, Lines, Origin, Outgoing, Phase, SendError, Timeouts};
+use super::client::{Client, Fields, Lines, Origin, Outgoing, Phase, Raw, SendError, Switched, Timeouts};
 use super::faults::{self, Act, Faults};
 use super::inbound::Response;
 use super::tape::record::Whose;
@@ -87,6 +87,28 @@ impl Stage {
             Some((recorder, note)) => recorder.heard(note, answer),
             None => answer,
         }
+    }
+
+    /// Ask a host for a WebSocket, unless a fault hits the request: the answer that agrees and the connection, or the answer
+    /// that does not. What is passed on a WebSocket is not recorded.
+    pub async fn switch(
+        &self,
+        origin: &Arc<Origin>,
+        ask: Ask<'_>,
+    ) -> Result<Result<(Fields, Raw), Box<Response>>, SendError> {
+        let mut switched = None;
+        let truly = async {
+            match origin.switch(ask.path, ask.ready, ask.more).await? {
+                Switched::Refused(answer) => Ok(answer.into()),
+                Switched::To(fields, raw) => {
+                    switched = Some((fields, raw));
+                    Ok(faults::malformed())
+                }
+            }
+        };
+        let host = (origin.name(), origin.timeouts().first_byte);
+        let refused = self.play(ask.op, ask.model, host, truly).await?;
+        Ok(switched.ok_or_else(|| Box::new(refused)))
     }
 
     /// What becomes of a request to this host, whose first byte is waited for so long.

@@ -142,7 +142,7 @@ pub struct Flow {
 }
 
 /// What an error needs to know of its provider.
-struct Name {
+pub(super) struct Name {
     id: &'static str,
     target: Arc<str>,
     redactor: Arc<Redactor>,
@@ -248,12 +248,12 @@ impl Flow {
 }
 
 impl Name {
-    fn of(provider: &Provider) -> Self {
+    pub(super) fn of(provider: &Provider) -> Self {
         let redactor = provider.redactor.clone();
         Self { id: provider.spec.id, target: provider.target.clone(), redactor }
     }
 
-    fn ours(&self, fault: Fault, message: String) -> Box<Upstream> {
+    pub(super) fn ours(&self, fault: Fault, message: String) -> Box<Upstream> {
         Upstream::new(self.id, self.target.clone(), fault, message)
     }
 

@@ -63,7 +63,7 @@ impl Ask {
             // a minute, since the length is only known to who hears it: enough to compare by
             Op::Transcribe | Op::Translate => Usage { millis: 60_000, ..usage },
             Op::Rerank => Usage { queries: 1, ..usage },
-            Op::Embed | Op::Moderate | Op::Stored | Op::File | Op::Batch | Op::Pass => usage,
+            Op::Embed | Op::Moderate | Op::Stored | Op::File | Op::Batch | Op::Realtime | Op::Pass => usage,
         }
     }
 }

@@ -147,6 +147,7 @@ pub fn succeed(
         catalog,
         aliases: config.aliases.iter().map(|(name, models)| (name.as_str().into(), chain(models))).collect(),
         keep_alive: Some(config.server.keep_alive).filter(|pause| !pause.is_zero()),
+        tunnel_idle: Some(config.server.tunnel_idle).filter(|idle| !idle.is_zero()),
         max_request_bytes: usize::try_from(config.body_cap()).unwrap_or(usize::MAX),
         expose_headers: config.server.expose_headers,
     })

@@ -17,7 +17,7 @@ use tokio::net::TcpStream;
 use tower::Service;
 
 use super::pulse::{self, Busy, Order, Pulse};
-use super::socket::Socket;
+use super::socket::{Bare, Socket};
 
 /// A request head (its line and headers) is at most this long, in bytes; hyper answers 431 beyond it, also beyond 100
 /// headers. A request target is at most 65,534 bytes long (414).
@@ -65,7 +65,10 @@ where
         // Every service we are handed is always ready; cloning one that is not would not help either.
         let answer = service.clone().call(request.map(|body| Incoming { body, bell }));
         async move {
-            let Ok(response) = answer.await;
+            let Ok(mut response) = answer.await;
+            if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+                busy.leave(response.extensions_mut().remove());
+            }
             Ok::<_, Infallible>(response.map(|body| Watched { body, _busy: busy }))
         }
     });
@@ -75,9 +78,17 @@ where
         let connection = pin!(protocols.http2.serve_connection(socket, service));
         obey(pulse, None, connection, http2::Connection::graceful_shutdown).await
     } else {
-        let connection = pin!(protocols.http1.serve_connection(socket, service));
+        let mut connection = protocols.http1.serve_connection(socket, service);
         let bell = Waker::from(pulse.clone());
-        obey(pulse, Some(&bell), connection, http1::Connection::graceful_shutdown).await
+        let ended = obey(pulse, Some(&bell), Pin::new(&mut connection), http1::Connection::graceful_shutdown).await;
+        if let (Some(switch), Some(Ok(()))) = (pulse.left(), &ended) {
+            let http1::Parts { io, read_buf, .. } = connection.into_parts();
+            let client = Box::new(Bare::new(io.into_inner(), read_buf));
+            let _busy = pulse.begin();
+            // what has begun may go on until it is hurried, as streams may
+            obey(pulse, None, pin!(switch.run(client)), |_| {}).await;
+        }
+        ended
     };
     match ended {
         Some(Ok(())) => {}

@@ -7,6 +7,8 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
 use http::Request;
+use hyper::upgrade::OnUpgrade;
+use hyper_util::rt::TokioIo;
 use tokio_util::sync::DropGuard;
 use tower::{ServiceExt, service_fn};
 
@@ -14,6 +16,7 @@ use super::Stop;
 use super::process::{Parts, StartError};
 use crate::call::redact::Redactor;
 use crate::config::{Config, Env};
+use crate::http::tunnel::Switch;
 use crate::pipeline::Gateway;
 use crate::telemetry::AccessLog;
 
@@ -46,7 +49,20 @@ pub fn embed(config: &Config, env: &Env, access: AccessLog, redactor: &Arc<Redac
     let (inner, end) = (crate::http::router(gateway.clone()), Arc::new(background.drop_guard()));
     let around = service_fn(move |request: Request<Body>| {
         let _end: &Arc<DropGuard> = &end;
-        edge.around(inner.clone(), peer(&request)).oneshot(request)
+        let upgrade = request.extensions().get::<OnUpgrade>().cloned();
+        let answer = edge.around(inner.clone(), peer(&request)).oneshot(request);
+        async move {
+            let mut response = answer.await?;
+            if let (Some(switch), Some(upgrade)) = (response.extensions_mut().remove::<Switch>(), upgrade) {
+                tokio::spawn(async move {
+                    match upgrade.await {
+                        Ok(client) => switch.run(Box::new(TokioIo::new(client))).await,
+                        Err(error) => tracing::debug!(%error, "a WebSocket was not opened"),
+                    }
+                });
+            }
+            Ok(response)
+        }
     });
     Ok(Embedded { router: Router::new().fallback_service(around), gateway, stop, warnings })
 }

@@ -13,6 +13,7 @@ use std::time::Duration;
 use futures_util::task::AtomicWaker;
 use tokio::sync::Notify;
 
+use crate::http::tunnel::Switch;
 use crate::telemetry::connections::Counts;
 
 thread_local! {
@@ -85,6 +86,8 @@ pub(super) struct Pulse {
     stall: AtomicU32,
     /// The tick at which we had closed our side; 0: not yet.
     linger: AtomicU32,
+    /// What the connection becomes once HTTP is over on it.
+    switch: OnceLock<Switch>,
 }
 
 impl Pulse {
@@ -136,6 +139,11 @@ impl Pulse {
         Busy(self.clone())
     }
 
+    /// What the connection becomes now that HTTP is over, if anything.
+    pub(super) fn left(&self) -> Option<Switch> {
+        self.switch.get().cloned()
+    }
+
     /// Whether a request is in hand.
     pub(super) fn is_busy(&self) -> bool {
         self.busy.load(Relaxed) != 0
@@ -174,6 +182,15 @@ impl Wake for Pulse {
 
 /// A request in hand, until it is dropped.
 pub(super) struct Busy(Arc<Pulse>);
+
+impl Busy {
+    /// Leaves for the connection what it becomes behind the answer to this request.
+    pub(super) fn leave(&self, switch: Option<Switch>) {
+        if let Some(switch) = switch {
+            let _ = self.0.switch.set(switch);
+        }
+    }
+}
 
 impl Drop for Busy {
     fn drop(&mut self) {
@@ -249,6 +266,7 @@ impl Worker {
             head: AtomicU32::new(tick),
             stall: AtomicU32::new(0),
             linger: AtomicU32::new(0),
+            switch: OnceLock::new(),
         });
         roll.pulses.insert(id, pulse.clone());
         Enrolled(pulse)

@@ -6,6 +6,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
+use bytes::{Buf, Bytes};
 use http::StatusCode;
 use memchr::memmem;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -115,5 +116,44 @@ impl AsyncWrite for Socket {
                 Poll::Pending => return Poll::Ready(Ok(())),
             }
         }
+    }
+}
+
+/// The same socket once HTTP is over on it: each direction ends for itself, and nobody waits for the peer.
+pub(super) struct Bare {
+    /// What came behind the last request.
+    ahead: Bytes,
+    socket: Socket,
+}
+
+impl Bare {
+    pub(super) fn new(socket: Socket, ahead: Bytes) -> Self {
+        Self { ahead, socket }
+    }
+}
+
+impl AsyncRead for Bare {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if self.ahead.is_empty() {
+            return Pin::new(&mut self.socket).poll_read(cx, buf);
+        }
+        let much = self.ahead.len().min(buf.remaining());
+        buf.put_slice(&self.ahead[..much]);
+        self.ahead.advance(much);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Bare {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.socket).poll_write(cx, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.socket).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.socket.stream).poll_shutdown(cx)
     }
 }

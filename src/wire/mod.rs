@@ -17,6 +17,7 @@ pub mod replicate;
 mod scan;
 pub mod sse;
 pub mod usage;
+pub mod websocket;
 
 pub use self::extras::Extra;
 pub use self::money::Usd;

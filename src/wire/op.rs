@@ -33,6 +33,8 @@ pub enum Op {
     File,
     /// Batches of requests that the provider works off later.
     Batch,
+    /// A conversation over a WebSocket, in the events of OpenAI's Realtime API.
+    Realtime,
     /// Any other path, passed on as it is.
     Pass,
 }
@@ -48,6 +50,9 @@ pub enum Shape {
     Kept,
     /// Any method below the path: to the one target that the configuration names.
     Below,
+    /// A WebSocket at the path and below it: to the target that the request names, or by the model in its query. Requests
+    /// there that ask for none are passed on as any other.
+    Socket,
     /// Any method at any path that nothing else has: to the target that the request names, or by the model in its body.
     Rest,
 }
@@ -70,7 +75,7 @@ const fn surface(op: Op, name: &'static str, path: &'static str, shape: Shape) -
 }
 
 /// All operations, in the order of [`Op`].
-pub static SURFACES: [Surface; 16] = [
+pub static SURFACES: [Surface; 17] = [
     surface(Op::Chat, "chat", "/chat/completions", Shape::Json),
     surface(Op::Complete, "completions", "/completions", Shape::Json),
     surface(Op::Embed, "embeddings", "/embeddings", Shape::Json),
@@ -86,6 +91,7 @@ pub static SURFACES: [Surface; 16] = [
     surface(Op::Stored, "stored_responses", "/responses", Shape::Below),
     surface(Op::File, "files", "/files", Shape::Kept),
     surface(Op::Batch, "batches", "/batches", Shape::Kept),
+    surface(Op::Realtime, "realtime", "/realtime", Shape::Socket),
     surface(Op::Pass, "passthrough", "", Shape::Rest),
 ];
 
@@ -102,7 +108,7 @@ impl Op {
 
     /// Whether a request is passed on as it is, whatever it says, and so is its answer.
     pub const fn is_passed(self) -> bool {
-        matches!(self.surface().shape, Shape::Kept | Shape::Below | Shape::Rest)
+        matches!(self.surface().shape, Shape::Kept | Shape::Below | Shape::Socket | Shape::Rest)
     }
 
     /// The operation at its usual path, as a provider's row lists it.

@@ -13,6 +13,7 @@ use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue};
 use crate::call::{Answer, Answered, Op, Reply, Route, Usd};
 use crate::http::edge::{self, RATE_LIMIT, Standing};
 use crate::http::error::{Failure, HEADERS};
+use crate::http::tunnel::Switch;
 use crate::pipeline::Rules;
 use crate::pipeline::walk::Failed;
 use crate::telemetry::Millis;
@@ -103,6 +104,7 @@ fn body(answer: Answer, op: Op) -> Response {
             response.headers_mut().reserve(HEADERS);
             response
         }
+        Answer::Tunnel(tunnel) => Switch::response(*tunnel),
         Answer::Events(events) => {
             // the status is long sent: a failure is the stream's last event, and no end mark follows
             let events = events

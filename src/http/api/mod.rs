@@ -18,6 +18,7 @@ use super::edge::Caller;
 use super::error::Failure;
 use super::extract;
 use super::upload::{self, Reading};
+use super::websocket;
 use crate::call::{Body, Call, Error, Op};
 use crate::pipeline::gateway::Reserved;
 use crate::pipeline::{Gateway, Snapshot};
@@ -62,10 +63,15 @@ pub async fn chat_of(caller: Caller, gateway: Arc<Gateway>, request: Request) ->
 pub async fn serve(op: Op, gateway: Arc<Gateway>, mut request: Request) -> Response {
     let snapshot = gateway.snapshot();
     let caller = caller(&mut request);
+    let upgrades = matches!(op, Op::Realtime | Op::Pass) && websocket::can_open(&request);
+    let op = if op == Op::Realtime && !upgrades { Op::Pass } else { op };
     let (parts, body) = request.into_parts();
     let limit = snapshot.rules.max_request_bytes;
     let read = match op.surface().shape {
-        Shape::Kept | Shape::Below | Shape::Rest => pass::read(op, &parts, body, &caller, limit, &gateway.memory).await,
+        _ if upgrades => pass::socket(op, &parts, &caller, &gateway.memory),
+        Shape::Kept | Shape::Below | Shape::Socket | Shape::Rest => {
+            pass::read(op, &parts, body, &caller, limit, &gateway.memory).await
+        }
         Shape::Form if !is_json(&parts.headers) => {
             let form = upload::read(&parts.headers, body, limit as u64, &gateway.memory, Reading::Form).await;
             form.and_then(|(upload, reserved)| Ok((form_call(op, upload, &caller)?, reserved)))

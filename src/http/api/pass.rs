@@ -3,15 +3,18 @@
 use std::sync::Arc;
 
 use axum::body::Body as HttpBody;
+use axum::extract::Query;
 use http::header::{self, HeaderMap, HeaderName};
 use http::request::Parts;
 use http_body::Body as _;
+use serde::Deserialize;
 
 use crate::call::{Body, Call, Op, Passage, Stored, Upload};
 use crate::http::edge::Caller;
 use crate::http::error::Failure;
 use crate::http::extract;
 use crate::http::upload::{self, Reading};
+use crate::http::websocket;
 use crate::pipeline::gateway::{Memory, Reserved};
 use crate::wire::Object;
 
@@ -114,10 +117,29 @@ pub(super) async fn read(
         // it has been unpacked
         headers.remove(header::CONTENT_ENCODING);
     }
-    let passage = Passage { method: parts.method.clone(), below: below(op, parts), headers, to };
+    let passage = Passage { method: parts.method.clone(), below: below(op, parts), headers, to, upgrades: false };
     let model = model.unwrap_or_default().into();
     let call = Call::new(op, body, model, caller.id.clone(), caller.since);
     Ok((Call { passage: Some(Arc::new(passage)), ..call }, reserved))
+}
+
+/// What of a query matters here.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Asked {
+    model: String,
+}
+
+/// Read a request for a WebSocket. It has no body: its model is in the query.
+pub(super) fn socket(op: Op, parts: &Parts, caller: &Caller, memory: &Memory) -> Result<(Call, Reserved), Failure> {
+    let reserved = memory.reserve(0).ok_or(Failure::Overloaded)?;
+    let asked = Query::<Asked>::try_from_uri(&parts.uri).map_or_else(|_| Asked::default(), |Query(asked)| asked);
+    let mut headers = passed(&parts.headers);
+    headers.extend(websocket::asking(&parts.headers));
+    let to = parts.headers.get(X_PROVIDER).and_then(|name| name.to_str().ok()).map(Arc::from);
+    let passage = Passage { method: parts.method.clone(), below: below(op, parts), headers, to, upgrades: true };
+    let call = Call::new(op, Body::None, asked.model.into(), caller.id.clone(), caller.since);
+    Ok((Call { passage: Some(Arc::new(passage)), key: caller.key.clone(), ..call }, reserved))
 }
 
 /// What of the path is below the operation's own, with the query. Paths arrive normalised: none of them climbs.

@@ -9,12 +9,13 @@ use std::time::Instant;
 use axum::body::Body;
 use bytes::Bytes;
 use http::uri::PathAndQuery;
-use http::{Method, Request, Response};
+use http::{Method, Request, Response, StatusCode};
 use http_body::{Body as _, Frame, SizeHint};
 
 use super::{Caller, Standing};
 use crate::call::OutcomeSlot;
 use crate::http::error::Code;
+use crate::http::tunnel::Switch;
 use crate::telemetry::Line;
 
 /// The status of requests whose caller left before there was a response (nginx's number for it).
@@ -76,10 +77,20 @@ impl Entry {
         }
     }
 
-    /// Ends with the response: at once if its body is there and its call, if any, is over; else with the body's end.
+    /// Ends with the response: at once if its body is there and its call, if any, is over; else with the body's end, or
+    /// with that of the WebSocket it opens.
     pub(super) fn close(mut self, response: Response<Body>) -> Response<Body> {
         self.status = response.status().as_u16();
         self.error = response.extensions().get().map(|Code(code)| *code);
+        if self.status == StatusCode::SWITCHING_PROTOCOLS
+            && let Some(switch) = response.extensions().get::<Switch>().cloned()
+        {
+            switch.attend(Box::new(move |bytes| {
+                self.bytes = bytes;
+                drop(self);
+            }));
+            return response;
+        }
         // Whoever still holds the slot is going to file an outcome.
         let is_over = self.outcome.get().is_some() || Arc::strong_count(&self.outcome.0) == 1;
         match response.body().size_hint().exact() {

@@ -9,6 +9,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::path::Scope;
 use crate::http::error::Failure;
+use crate::http::websocket;
 
 const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 
@@ -90,12 +91,13 @@ fn id_of(secret: &str) -> Arc<str> {
     id.into()
 }
 
-/// `Authorization: Bearer`, the scheme in any case; else `x-api-key`.
+/// `Authorization: Bearer`, the scheme in any case; else `x-api-key`; else what browsers send for a WebSocket.
 fn presented(headers: &HeaderMap) -> Presented<'_> {
     // nearly every request has it, and few names are as long: cheaper than a look-up
     let is = |name: &HeaderName| name.as_str().len() == 13 && *name == header::AUTHORIZATION;
     let bearer = headers.iter().find(|(name, _)| is(name)).and_then(|(_, value)| bearer(value));
     let key = bearer.or_else(|| headers.get(X_API_KEY).map(|value| value.as_bytes().trim_ascii()));
+    let key = key.or_else(|| websocket::key(headers));
     match key {
         None | Some(b"") => Presented::Nothing,
         Some(key) => Presented::Key(key),

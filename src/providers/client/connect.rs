@@ -63,8 +63,9 @@ pub(super) struct Way {
 }
 
 impl Way {
-    /// Connects within `within`, without saying so when it takes longer: the caller sets that limit.
-    pub(super) async fn connect(&self, within: Duration) -> Result<Stream, SendError> {
+    /// Connects within `within`, without saying so when it takes longer: the caller sets that limit. `tunnels`: a proxy is
+    /// asked for a tunnel even where there is no TLS.
+    pub(super) async fn connect(&self, within: Duration, tunnels: bool) -> Result<Stream, SendError> {
         let host = &self.to.name;
         let Some(proxy) = &self.proxy else {
             let tcp = dial(&self.to, within).await?;
@@ -75,8 +76,6 @@ impl Way {
         };
         let blame = |error: SendError| error.of_proxy(host, &proxy.place.name);
         let tcp = dial(&proxy.place, within).await.map_err(blame)?;
-        // a proxy passes on single requests of HTTP/1.1; all else is a matter between its two ends
-        let tunnels = self.protocol == Protocol::Http2;
         match (&proxy.tls, &self.tls) {
             (None, None) if tunnels => Ok(Stream::Plain(proxy.tunnel(tcp, host).await?)),
             (None, None) => Ok(Stream::Plain(tcp)),

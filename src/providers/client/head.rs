@@ -39,8 +39,9 @@ pub(super) struct Head {
 }
 
 /// Reads the head of an answer from the beginning of `heard`, of which the first `known` bytes have been looked at
-/// before; `None` as long as it is not whole. Heads of interim answers (1xx) are skipped.
-pub(super) fn read(heard: &Bytes, known: usize) -> Result<Option<Head>, Nonsense> {
+/// before; `None` as long as it is not whole. Heads of interim answers (1xx) are skipped; one that `switches` protocols is
+/// an answer only where somebody has asked for it.
+pub(super) fn read(heard: &Bytes, known: usize, switches: bool) -> Result<Option<Head>, Nonsense> {
     let unfinished = || if heard.len() > LARGEST { Err("its head is too large".into()) } else { Ok(None) };
     // a head that comes byte by byte must not be parsed from its beginning for every byte
     if known > 0 && !has_end(&heard[known.saturating_sub(3)..]) {
@@ -54,8 +55,10 @@ pub(super) fn read(heard: &Bytes, known: usize) -> Result<Option<Head>, Nonsense
             return Err("its head is too large".into());
         }
         match head.status {
-            StatusCode::SWITCHING_PROTOCOLS => return Err("it switches protocols, which nobody asked for".into()),
-            status if status.is_informational() => {}
+            StatusCode::SWITCHING_PROTOCOLS if !switches => {
+                return Err("it switches protocols, which nobody asked for".into());
+            }
+            status if status.is_informational() && status != StatusCode::SWITCHING_PROTOCOLS => {}
             _ => {
                 head.length = begin;
                 return Ok(Some(head));

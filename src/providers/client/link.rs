@@ -53,8 +53,13 @@ impl Link {
         Box::new(Self { stream, alarm: Alarm::default(), home })
     }
 
-    /// Sends a request and waits for the head of the answer until `deadline`.
-    pub(super) async fn exchange(&mut self, mut sending: Sending, deadline: Instant) -> Result<Heard, Failure> {
+    /// Sends a request and waits for the head of the answer until `deadline`. `SWITCHES` says whether that may be one that
+    /// switches protocols.
+    pub(super) async fn exchange<const SWITCHES: bool>(
+        &mut self,
+        mut sending: Sending,
+        deadline: Instant,
+    ) -> Result<Heard, Failure> {
         let mut heard = Bytes::new();
         let mut sent = false;
         let mut broken = None;
@@ -77,7 +82,7 @@ impl Link {
                     Ok(more) => heard = [heard.as_ref(), more.as_ref()].concat().into(),
                     Err(error) => return Poll::Ready(Err(closed(Some(broken.take().unwrap_or(error))))),
                 }
-                match head::read(&heard, known) {
+                match head::read(&heard, known, SWITCHES) {
                     Ok(Some(head)) => {
                         let rest = heard.slice(head.length..);
                         return Poll::Ready(Ok(Heard { head, rest, sent }));
@@ -89,6 +94,11 @@ impl Link {
             self.poll_late(cx, deadline).map(|()| Err(Failure::Late))
         })
         .await
+    }
+
+    /// The stream beneath.
+    pub(super) fn into_stream(self) -> Stream {
+        self.stream
     }
 
     /// Reads what there is, up to [`GLANCE`]; empty at the end.

@@ -17,6 +17,7 @@ mod origin;
 mod outgoing;
 mod pool;
 mod stream;
+mod switch;
 mod tls;
 
 use std::fmt;
@@ -38,6 +39,7 @@ use self::origin::Keep;
 pub use self::origin::{Answer, Origin, Protocol, Timeouts};
 pub use self::outgoing::{Outgoing, Pieces};
 use self::pool::Shard;
+pub use self::switch::{Raw, Switched};
 use super::tape::Recorder;
 
 /// What all upstreams share.

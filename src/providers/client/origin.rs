@@ -21,7 +21,7 @@ use super::outgoing::{Outgoing, Sending};
 use super::pool::Shard;
 
 /// Room for the head of a request, bytes.
-const HEAD: usize = 1024;
+pub(super) const HEAD: usize = 1024;
 
 /// A reused connection that closes later than this after the request was sent was not a stale one: the upstream took
 /// the request and died on it, and sending it again is for the retry rules to decide.
@@ -159,16 +159,16 @@ impl Origin {
         }
         if let Some(mut link) = self.rested(home, since) {
             let sending = self.sending(method, path, (ready, more), &body);
-            match link.exchange(sending, since + self.timeouts.first_byte).await {
+            match link.exchange::<false>(sending, since + self.timeouts.first_byte).await {
                 Ok(heard) => return Ok(self.answer(heard, method, link)),
                 Err(failure) if is_stale(&failure, since) => {}
                 Err(failure) => return Err(self.blame(failure)),
             }
         }
         // boxed: connecting is rare, and its state would make every request's future three times as large
-        let mut link = Box::pin(self.connect(home)).await?;
+        let mut link = Box::pin(self.connect(home, false)).await?;
         let sending = self.sending(method, path, (ready, more), &body);
-        match link.exchange(sending, Instant::now() + self.timeouts.first_byte).await {
+        match link.exchange::<false>(sending, Instant::now() + self.timeouts.first_byte).await {
             Ok(heard) => Ok(self.answer(heard, method, link)),
             Err(failure) => Err(self.blame(failure)),
         }
@@ -192,9 +192,10 @@ impl Origin {
         }
     }
 
-    async fn connect(&self, home: usize) -> Result<Box<Link>, SendError> {
+    /// A new connection; `tunnels` as [`Way::connect`] has it.
+    pub(super) async fn connect(&self, home: usize, tunnels: bool) -> Result<Box<Link>, SendError> {
         let within = self.timeouts.connect;
-        let stream = timeout(within, self.way.connect(within)).await.unwrap_or_else(|_elapsed| {
+        let stream = timeout(within, self.way.connect(within, tunnels)).await.unwrap_or_else(|_elapsed| {
             Err(SendError::Timeout { host: self.name().clone(), phase: Phase::Connect, after: within })
         })?;
         Ok(Link::new(stream, home))
@@ -226,7 +227,7 @@ impl Origin {
         Sending::new(out, body, !matches!(*method, Method::GET | Method::HEAD | Method::DELETE | Method::OPTIONS))
     }
 
-    fn answer(self: &Arc<Self>, heard: Heard, method: &Method, link: Box<Link>) -> Answer {
+    pub(super) fn answer(self: &Arc<Self>, heard: Heard, method: &Method, link: Box<Link>) -> Answer {
         let Heard { head, rest, sent } = heard;
         // what such an answer says of its body is about the one that another method would get
         let framing = if method == Method::HEAD { Framing::Length(0) } else { head.framing };
@@ -234,7 +235,7 @@ impl Origin {
         Answer { status: head.status, fields: head.fields, body }
     }
 
-    fn blame(&self, failure: Failure) -> SendError {
+    pub(super) fn blame(&self, failure: Failure) -> SendError {
         let host = self.name().clone();
         match failure {
             Failure::Late => SendError::Timeout { host, phase: Phase::FirstByte, after: self.timeouts.first_byte },

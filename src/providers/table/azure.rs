@@ -3,7 +3,8 @@
 use super::faults::on;
 use super::openai::{OWN_NAMES, SEARCHERS_LACK};
 use super::usual::{
-    BATCH, CHAT, COMPLETE, EMBED, FILE, IMAGE, IMAGE_EDIT, PASS, RESPOND, SPEECH, STORED, TRANSCRIBE, TRANSLATE,
+    BATCH, CHAT, COMPLETE, EMBED, FILE, IMAGE, IMAGE_EDIT, PASS, REALTIME, RESPOND, SPEECH, STORED, TRANSCRIBE,
+    TRANSLATE,
 };
 use super::{NO_HINTS, given, place, thinks_aloud};
 use crate::call::{Fault, Op};
@@ -74,6 +75,7 @@ fn openai_ways(op: Op, _: &str, _: bool, settings: &Settings) -> Option<Way> {
         Op::Respond | Op::Stored => "//openai/v1/responses",
         Op::File => "//openai/v1/files",
         Op::Batch => "//openai/v1/batches",
+        Op::Realtime => "//openai/v1/realtime",
         Op::Pass => "//openai/v1",
         _ => return None,
     };
@@ -81,14 +83,18 @@ fn openai_ways(op: Op, _: &str, _: bool, settings: &Settings) -> Option<Way> {
     apart.then_some(Way { dialect: Dialect::OpenAi, path })
 }
 
-/// <https://learn.microsoft.com/azure/ai-services/openai/reference>, <https://learn.microsoft.com/azure/ai-foundry/openai/api-version-lifecycle>.
+/// <https://learn.microsoft.com/azure/ai-services/openai/reference>, <https://learn.microsoft.com/azure/ai-foundry/openai/api-version-lifecycle>,
+/// <https://learn.microsoft.com/azure/foundry/openai/how-to/realtime-audio-websockets>.
 /// `GET /models` lists what could be deployed, not what is, so the deployment is all that is known.
 pub(super) static OPENAI: Spec = Spec {
     aliases: &["azure_openai", "azure"],
     root: Root::By(openai),
     any_of: ANY_OF,
     auth: Auth::KeyOrEntra("api-key", "https://cognitiveservices.azure.com/.default"),
-    ops: &[CHAT, COMPLETE, EMBED, RESPOND, STORED, IMAGE, IMAGE_EDIT, SPEECH, TRANSCRIBE, TRANSLATE, FILE, BATCH, PASS],
+    ops: &[
+        CHAT, COMPLETE, EMBED, RESPOND, STORED, IMAGE, IMAGE_EDIT, SPEECH, TRANSCRIBE, TRANSLATE, FILE, BATCH,
+        REALTIME, PASS,
+    ],
     ways: Some(openai_ways),
     model: deployment,
     lists: &["deployment"],
@@ -193,6 +199,7 @@ pub(super) static FOUNDRY: Spec = Spec {
         (Op::Rerank, COHERE_RERANK),
         FILE,
         BATCH,
+        REALTIME,
         PASS,
     ],
     ways: Some(foundry_way),

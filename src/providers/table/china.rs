@@ -170,7 +170,8 @@ fn qwen_way(op: Op, model: &str, _: bool, _: &Settings) -> Option<Way> {
 
 /// <https://www.alibabacloud.com/help/en/model-studio/compatibility-of-openai-with-dashscope>,
 /// <https://www.alibabacloud.com/help/en/model-studio/deep-thinking>,
-/// <https://help.aliyun.com/en/model-studio/compatibility-with-openai-responses-api>
+/// <https://help.aliyun.com/en/model-studio/compatibility-with-openai-responses-api>,
+/// <https://www.alibabacloud.com/help/en/model-studio/omni-realtime-websocket-access>
 pub(super) static QWEN: Spec = Spec {
     aliases: &["dashscope"],
     root: Root::By(qwen),
@@ -184,6 +185,7 @@ pub(super) static QWEN: Spec = Spec {
         RESPOND,
         FILE,
         BATCH,
+        (Op::Realtime, "//api-ws/v1/realtime"),
         PASS,
     ],
     extras: &[

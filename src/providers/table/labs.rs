@@ -1,7 +1,9 @@
 //! Laboratories elsewhere that serve their own models: AI21, Mistral, Perplexity, xAI.
 
 use super::faults::on;
-use super::usual::{BATCH, CHAT, EMBED, FILE, IMAGE, IMAGE_EDIT, MODERATE, PASS, RESPOND, SPEECH, STORED, TRANSCRIBE};
+use super::usual::{
+    BATCH, CHAT, EMBED, FILE, IMAGE, IMAGE_EDIT, MODERATE, PASS, REALTIME, RESPOND, SPEECH, STORED, TRANSCRIBE,
+};
 use super::{FLAT, MAX_TOKENS, NO_HINTS, NO_MARKS, NO_THOUGHTS, ROLES, THOUGHTS};
 use crate::call::{Error, Fault, Op};
 use crate::providers::rework::{
@@ -275,11 +277,23 @@ fn edits_in_json(draft: &mut Draft<'_>) -> Result<(), Error> {
     Err(Error::Invalid { param, message })
 }
 
-/// <https://docs.x.ai/docs/api-reference#chat-completions>, <https://docs.x.ai/docs/guides/reasoning>. Reasoning tokens are
-/// counted beside the completion's.
+/// <https://docs.x.ai/docs/api-reference#chat-completions>, <https://docs.x.ai/docs/guides/reasoning>,
+/// <https://docs.x.ai/docs/guides/voice/agent>. Reasoning tokens are counted beside the completion's.
 pub(super) static XAI: Spec = Spec {
     aliases: &["x-ai"],
-    ops: &[CHAT, RESPOND, STORED, IMAGE, IMAGE_EDIT, (Op::Speech, "/tts"), (Op::Transcribe, "/stt"), FILE, BATCH, PASS],
+    ops: &[
+        CHAT,
+        RESPOND,
+        STORED,
+        IMAGE,
+        IMAGE_EDIT,
+        (Op::Speech, "/tts"),
+        (Op::Transcribe, "/stt"),
+        FILE,
+        BATCH,
+        REALTIME,
+        PASS,
+    ],
     extras: &[(Op::Speech, Extra::XaiSpeech)],
     others: &[(Op::Image, &[Body(images::aspect_ratio)]), (Op::ImageEdit, &[Body(images::aspect_ratio)])],
     forms: &[

@@ -2,8 +2,8 @@
 
 use super::faults::on;
 use super::usual::{
-    BATCH, CHAT, COMPLETE, EMBED, FILE, IMAGE, IMAGE_EDIT, IMAGE_VARIATION, MODERATE, PASS, RESPOND, SPEECH, STORED,
-    TRANSCRIBE, TRANSLATE,
+    BATCH, CHAT, COMPLETE, EMBED, FILE, IMAGE, IMAGE_EDIT, IMAGE_VARIATION, MODERATE, PASS, REALTIME, RESPOND, SPEECH,
+    STORED, TRANSCRIBE, TRANSLATE,
 };
 use crate::call::{Fault, Op};
 use crate::providers::rework::{generations, images};
@@ -45,7 +45,8 @@ pub(super) const SEARCHERS_LACK: &[&str] = &[
     "top_logprobs",
 ];
 
-/// <https://platform.openai.com/docs/api-reference/chat>; errors: <https://platform.openai.com/docs/guides/error-codes>.
+/// <https://platform.openai.com/docs/api-reference/chat>; errors: <https://platform.openai.com/docs/guides/error-codes>,
+/// realtime: <https://developers.openai.com/api/docs/guides/realtime-websocket>.
 /// Models that do not think need no edit: their requests pass as they came.
 pub(super) static OPENAI: Spec = Spec {
     ops: &[
@@ -63,6 +64,7 @@ pub(super) static OPENAI: Spec = Spec {
         MODERATE,
         FILE,
         BATCH,
+        REALTIME,
         PASS,
     ],
     headers: &[("openai-organization", "organization"), ("openai-project", "project")],

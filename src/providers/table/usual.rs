@@ -19,4 +19,5 @@ pub(super) const RERANK: Own = Op::Rerank.usual();
 pub(super) const MODERATE: Own = Op::Moderate.usual();
 pub(super) const FILE: Own = Op::File.usual();
 pub(super) const BATCH: Own = Op::Batch.usual();
+pub(super) const REALTIME: Own = Op::Realtime.usual();
 pub(super) const PASS: Own = Op::Pass.usual();

@@ -5,6 +5,7 @@ pub mod completions;
 pub mod errors;
 pub mod fold;
 pub mod functions;
+pub mod realtime;
 pub mod request;
 pub mod stream;
 pub mod think;

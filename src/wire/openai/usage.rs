@@ -52,7 +52,9 @@ fn leading(raw: &[u8]) -> Option<(Usage, usize)> {
                 _ => scan::value(raw, from),
             })
         }
-        b"completion_tokens_details" | b"output_tokens_details" if raw.get(from) == Some(&b'{') => {
+        b"completion_tokens_details" | b"output_tokens_details" | b"output_token_details"
+            if raw.get(from) == Some(&b'{') =>
+        {
             scan::walk(raw, from, |name, _, from| match &raw[name] {
                 b"reasoning_tokens" => count(raw, from, &mut usage.reasoning, &mut false),
                 b"audio_tokens" => lift(raw, from, &mut usage.audio_out),

@@ -234,7 +234,8 @@ async fn connect(origin: &Origin) -> Result<(Sender, Connection<Stream, Bytes>),
         let cause = if why.is_empty() { NOT_SPOKEN.into() } else { format!("{NOT_SPOKEN}: {why}").into() };
         SendError::Connect { host: origin.name().clone(), cause }
     };
-    let stream = origin.way.connect(origin.timeouts.connect).await?;
+    // a proxy passes on single requests of HTTP/1.1; all else is a matter between its two ends
+    let stream = origin.way.connect(origin.timeouts.connect, true).await?;
     if origin.way.tls.is_some() && stream.agreed() != Some(HTTP2) {
         return Err(no("TLS without ALPN"));
     }

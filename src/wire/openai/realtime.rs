@@ -1,0 +1,57 @@
+//! The Realtime API: what the responses of a conversation consumed.
+
+use bytes::Bytes;
+
+use super::usage;
+use crate::wire::{Object, Usage};
+
+/// What stands near the beginning of the event that tells a response's usage.
+pub const DONE: &[u8] = b"response.done";
+
+/// The usage that an event tells; `None` for all but the end of a response.
+pub fn used(event: Vec<u8>) -> Option<Usage> {
+    let event = Object::parse(Bytes::from(event)).ok()?;
+    if event.raw("type")? != b"\"response.done\"" {
+        return None;
+    }
+    usage::read(&event.object("response").ok()??)
+}
+
+/// What two responses of one conversation consumed together.
+pub fn together(one: Usage, other: Usage) -> Usage {
+    Usage {
+        prompt: one.prompt + other.prompt,
+        completion: one.completion + other.completion,
+        cached: one.cached + other.cached,
+        reasoning: one.reasoning + other.reasoning,
+        audio_in: one.audio_in.saturating_add(other.audio_in),
+        audio_out: one.audio_out.saturating_add(other.audio_out),
+        image_in: one.image_in.saturating_add(other.image_in),
+        image_out: one.image_out.saturating_add(other.image_out),
+        video_in: one.video_in.saturating_add(other.video_in),
+        ..one
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_end_of_a_response_tells_its_usage() {
+        // https://platform.openai.com/docs/api-reference/realtime-server-events/response/done
+        let event = r#"{"type":"response.done","event_id":"e","response":{"id":"r","status":"completed","output":[],
+            "usage":{"total_tokens":253,"input_tokens":132,"output_tokens":121,
+            "input_token_details":{"text_tokens":119,"audio_tokens":13,"cached_tokens":64,
+            "cached_tokens_details":{"text_tokens":64,"audio_tokens":0}},
+            "output_token_details":{"text_tokens":30,"audio_tokens":91}}}}"#;
+        let usage = used(event.as_bytes().to_vec()).unwrap_or_default();
+        let expected =
+            Usage { prompt: 132, completion: 121, cached: 64, audio_in: 13, audio_out: 91, ..Usage::default() };
+        assert_eq!(usage, expected);
+        assert_eq!(together(usage, usage).audio_out, 182);
+        assert_eq!(used(br#"{"type":"response.created","response":{"usage":{"input_tokens":1}}}"#.to_vec()), None);
+        assert_eq!(used(br#"{"type":"response.done","response":{"usage":null}}"#.to_vec()), None);
+        assert_eq!(used(b"response.done".to_vec()), None);
+    }
+}
