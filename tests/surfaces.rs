@@ -2,6 +2,7 @@
 
 mod forms;
 mod json;
+mod named;
 mod own_forms;
 mod passed;
 mod responses;

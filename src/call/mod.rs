@@ -20,6 +20,9 @@ pub use self::upload::{Body, Passage, Stored, Upload};
 use crate::wire::Dialect;
 pub use crate::wire::{Op, Usage, Usd};
 
+/// The header that names the target, or the provider.
+pub const X_PROVIDER: HeaderName = HeaderName::from_static("x-provider");
+
 /// One request, from the handler to the provider. Cheap to clone: every field is shared.
 #[derive(Clone, Debug)]
 pub struct Call {
@@ -41,7 +44,7 @@ pub struct Call {
     pub since: Instant,
     /// The caller's key by its id, never the key.
     pub key: Option<Arc<str>>,
-    /// Those of its headers that rules ask for.
+    /// Those of its headers that rules ask for, and the one that names a target.
     pub headers: Vec<(HeaderName, HeaderValue)>,
     /// The rest of a request that is passed on as it is.
     pub passage: Option<Arc<Passage>>,
@@ -53,6 +56,12 @@ impl Call {
         let (dialect, stream, wants_usage, passage) = (Dialect::OpenAi, false, false, None);
         let (key, headers) = (None, Vec::new());
         Self { op, dialect, body, model, stream, wants_usage, id, since, key, headers, passage }
+    }
+
+    /// The target or provider that its caller names, where that is looked at: in all operations but chat.
+    pub fn named(&self) -> Option<&str> {
+        let (_, value) = self.headers.iter().find(|(name, _)| *name == X_PROVIDER)?;
+        value.to_str().ok()
     }
 }
 

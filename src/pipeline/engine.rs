@@ -75,11 +75,30 @@ fn plan<'r>(rules: &'r Rules, call: &Call, models: &[Arc<str>]) -> Result<Plan<'
     if call.op.is_passed() {
         return passed(rules, call);
     }
+    if call.op != Op::Chat
+        && let Some(name) = call.named()
+    {
+        return named(rules, call, name);
+    }
     let plan = served(rules, call, models);
     if !plan.is_empty() {
         return Ok(plan);
     }
     Err(nobody(rules, call, models))
+}
+
+/// The one target that a caller names, whatever it is known to serve.
+fn named<'r>(rules: &'r Rules, call: &Call, name: &str) -> Result<Plan<'r>, Error> {
+    let target = rules.targets.iter().find(|target| target.is_called(name));
+    let target = target.ok_or_else(|| Error::Lacking(Lack::Provider(name.into())))?;
+    let provider = target.provider.spec;
+    match call.op {
+        op if provider.serves(op) => {
+            Ok(Plan::only(&rules.routing.main, Candidates::only(target, call.op, &call.model)))
+        }
+        Op::Respond => Err(Error::Lacking(Lack::Responses(provider.id))),
+        _ => Err(Error::Lacking(Lack::Passage(provider.id))),
+    }
 }
 
 /// Why a call fails that nobody can be asked for.
@@ -130,7 +149,7 @@ fn passed<'r>(rules: &'r Rules, call: &Call) -> Result<Plan<'r>, Error> {
     };
     let target = one.map_err(Error::Lacking)?;
     match target.provider.spec.serves(call.op) {
-        true => Ok(Plan::only(&rules.routing.main, Candidates::only(target, &call.model))),
+        true => Ok(Plan::only(&rules.routing.main, Candidates::only(target, call.op, &call.model))),
         false => Err(Error::Lacking(lack(target.provider.spec.id))),
     }
 }

@@ -117,8 +117,9 @@ impl Candidates {
     }
 
     /// The one that is asked, whatever it serves.
-    pub fn only(target: &Arc<Target>, model: &Arc<str>) -> Self {
-        let (target, model) = (target.clone(), target.upstream_model(model));
+    pub fn only(target: &Arc<Target>, op: Op, model: &Arc<str>) -> Self {
+        let model = target.claim(op, model).map_or_else(|| target.upstream_model(model), |(_, own)| own);
+        let target = target.clone();
         let only = Candidate {
             target,
             model,

@@ -136,7 +136,11 @@ fn wrapped(
         Error::Invalid { param, message } => Error::Invalid { param: format!("request.{param}"), message },
         other => other,
     })?;
-    Ok((Call { headers, ..call }, at))
+    let call = Call { headers, ..call };
+    if call.op != Op::Chat && call.named().is_some() {
+        return Err(invalid("headers.x-provider", "names the one target that is asked: nothing is chosen"));
+    }
+    Ok((call, at))
 }
 
 fn header((name, value): (&Cow<'_, str>, &Cow<'_, str>)) -> Result<(HeaderName, HeaderValue), Failure> {

@@ -19,7 +19,7 @@ use super::error::Failure;
 use super::extract;
 use super::upload::{self, Reading};
 use super::websocket;
-use crate::call::{Body, Call, Error, Op};
+use crate::call::{Body, Call, Error, Op, X_PROVIDER};
 use crate::pipeline::gateway::Reserved;
 use crate::pipeline::{Gateway, Snapshot};
 use crate::wire::Object;
@@ -81,7 +81,11 @@ pub async fn serve(op: Op, gateway: Arc<Gateway>, mut request: Request) -> Respo
             body.and_then(|(body, reserved)| Ok((call(op, Object::parse(body)?, &caller)?, reserved)))
         }
     };
-    let headers = asked_for(&snapshot, &parts.headers);
+    let mut headers = asked_for(&snapshot, &parts.headers);
+    // on chat it is not looked at: a route can be made to heed it there
+    if let Some(name) = parts.headers.get(X_PROVIDER) {
+        headers.push((X_PROVIDER, name.clone()));
+    }
     drop(parts);
     match read {
         Ok((call, reserved)) => answer(snapshot, Call { headers, ..call }, caller, reserved).await,

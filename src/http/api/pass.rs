@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use axum::body::Body as HttpBody;
 use axum::extract::Query;
-use http::header::{self, HeaderMap, HeaderName};
+use http::header::{self, HeaderMap};
 use http::request::Parts;
 use http_body::Body as _;
 use serde::Deserialize;
 
-use crate::call::{Body, Call, Op, Passage, Stored, Upload};
+use crate::call::{Body, Call, Op, Passage, Stored, Upload, X_PROVIDER};
 use crate::http::edge::Caller;
 use crate::http::error::Failure;
 use crate::http::extract;
@@ -17,9 +17,6 @@ use crate::http::upload::{self, Reading};
 use crate::http::websocket;
 use crate::pipeline::gateway::{Memory, Reserved};
 use crate::wire::Object;
-
-/// Names the target, or the provider.
-const X_PROVIDER: HeaderName = HeaderName::from_static("x-provider");
 
 /// Headers that stay here: they are about this connection, this gateway or the way the request took to it, or they tell
 /// others who the caller is. A name that ends in `-` stands for all that begin so.
