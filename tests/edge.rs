@@ -11,7 +11,7 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use bytes::Bytes;
 use ferrogw::call::{Op, Outcome, OutcomeSlot, Route};
-use ferrogw::http::edge::{Caller, Edge, EdgeSettings};
+use ferrogw::http::edge::{Caller, Caps, Edge, EdgeSettings};
 use ferrogw::http::error::Failure;
 use ferrogw::telemetry::Line;
 use futures_util::{FutureExt, StreamExt, stream};
@@ -129,7 +129,7 @@ impl Door {
 fn settings(env: &[(&str, &str)]) -> Result<EdgeSettings, Vec<String>> {
     EdgeSettings::from_env(
         |name| env.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned()),
-        1000,
+        Caps { file: 2000, body: 1000 },
     )
 }
 

@@ -177,15 +177,16 @@ async fn who_asks_for_it_is_not_told_to_wait_for_a_change() {
 #[tokio::test]
 async fn limits_of_bodies_are_those_of_the_live_configuration() {
     let upstream = Upstream::says([Say::text("p")]).await;
-    let small = one("a", &upstream) + "max_request_bytes: 100\n";
+    let small = one("a", &upstream) + "max_request_bytes: 100\nmax_file_bytes: 150\nbatch_target: a\n";
     let followed = Followed::begins(&small, &[]).await;
     let long = format!(r#"{{"model":"m","messages":[{{"role":"user","content":"{}"}}]}}"#, "x".repeat(200));
     let ask = || followed.gateway.post("/v1/chat/completions", long.clone());
-    assert_eq!(ask().await.status, 413);
-    followed.write(&one("b", &upstream));
+    let file = || followed.gateway.post("/v1/files", long.clone());
+    assert_eq!((ask().await.status, file().await.status), (413, 413));
+    followed.write(&(one("b", &upstream) + "batch_target: b\n"));
     followed.serves("b").await;
-    assert_eq!(ask().await.status, 200);
+    assert_eq!((ask().await.status, file().await.status), (200, 200));
     followed.write(&small);
     followed.serves("a").await;
-    assert_eq!(ask().await.status, 413);
+    assert_eq!((ask().await.status, file().await.status), (413, 413));
 }

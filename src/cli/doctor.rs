@@ -14,7 +14,7 @@ use super::client::Client;
 use super::output::{Failed, Output};
 use super::{Global, credentials, later, listen, live};
 use crate::config::{Env, Problem};
-use crate::http::edge::EdgeSettings;
+use crate::http::edge::{Caps, EdgeSettings};
 use crate::providers::auth::Fetcher;
 use crate::providers::client::Lines;
 use crate::routing::Target;
@@ -126,7 +126,7 @@ fn keys(checks: &mut Checks, env: &Env) {
 
 fn access(checks: &mut Checks, env: &Env) -> Option<EdgeSettings> {
     const AREA: &str = "Access";
-    match EdgeSettings::from_env(|name| env.get(name).map(str::to_owned), 0) {
+    match EdgeSettings::from_env(|name| env.get(name).map(str::to_owned), Caps::default()) {
         Ok(edge) => {
             match edge.has_master_key() {
                 true => checks.add(AREA, Mark::Ok, "MASTER_KEY", "set"),

@@ -10,7 +10,7 @@ use super::output::{Failed, Output, say};
 use super::{Global, banner, later, listen};
 use crate::call::redact::Redactor;
 use crate::config::{self, Env};
-use crate::http::edge::EdgeSettings;
+use crate::http::edge::{Caps, EdgeSettings};
 use crate::providers::auth::Fetcher;
 use crate::providers::tape::Recorder;
 use crate::server::process::{self, Plan, Running, StartError};
@@ -165,8 +165,8 @@ async fn serve(
 fn settle(args: &Args, global: &Global, env: &Env) -> Result<(Choice, Vec<SocketAddr>), Failed> {
     let mut failed = Failed::default();
     let choice = choose(global.config.as_deref(), env).map_err(|problems| failed.add(problems)).ok();
-    let cap = choice.as_ref().map_or(0, |choice| choice.config.body_cap());
-    let listen = EdgeSettings::from_env(|name| env.get(name).map(str::to_owned), cap)
+    let caps = choice.as_ref().map_or(Caps::default(), |choice| Caps::of(&choice.config));
+    let listen = EdgeSettings::from_env(|name| env.get(name).map(str::to_owned), caps)
         .map_err(|lines| [lines, args.listen.problems(env)].concat())
         .and_then(|edge| args.listen.addresses(env, &edge))
         .map_err(|lines| failed.add(lines))

@@ -18,6 +18,10 @@ use super::target::{Failure, Target};
 /// The body cap when the configuration names none: agents send 30 MB.
 const MAX_REQUEST_BYTES: u64 = 64 << 20;
 
+/// The cap of files when the configuration names none. They may be larger than other bodies, since they never are in
+/// memory: OpenAI takes 512 MiB.
+const MAX_FILE_BYTES: u64 = 1 << 30;
+
 /// Configuration of the ferrogw AI gateway.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema, PartialEq)]
 #[serde(deny_unknown_fields, default)]
@@ -57,6 +61,8 @@ pub struct Config {
     pub responses_target: Option<String>,
     /// Largest request body in bytes. Default, also for 0: 67108864 (64 MiB).
     pub max_request_bytes: u64,
+    /// Largest body of a request under `/v1/files`, in bytes. Default, also for 0: 1073741824 (1 GiB).
+    pub max_file_bytes: u64,
     /// Longest time a request that is not streamed may take, all attempts together, and longest time until a stream
     /// starts: `30s`, `5m`. Default: none.
     #[serde(with = "period::option", skip_serializing_if = "Option::is_none")]
@@ -93,6 +99,7 @@ impl Default for Config {
             batch_target: None,
             responses_target: None,
             max_request_bytes: MAX_REQUEST_BYTES,
+            max_file_bytes: MAX_FILE_BYTES,
             request_timeout: None,
             compatibility: Compatibility::default(),
             tools: Tools::default(),
@@ -119,6 +126,11 @@ impl Config {
     /// The largest request body in bytes.
     pub fn body_cap(&self) -> u64 {
         if self.max_request_bytes == 0 { MAX_REQUEST_BYTES } else { self.max_request_bytes }
+    }
+
+    /// The largest body under `/v1/files` in bytes.
+    pub fn file_cap(&self) -> u64 {
+        if self.max_file_bytes == 0 { MAX_FILE_BYTES } else { self.max_file_bytes }
     }
 }
 

@@ -38,10 +38,12 @@ pub enum Failure {
         retry_after: Duration,
     },
     /// The body is longer than allowed.
-    #[error("the body is larger than {limit} bytes, the gateway's max_request_bytes")]
+    #[error("the body is larger than {limit} bytes, the gateway's {word}")]
     BodyTooLarge {
         /// The most that is taken, in bytes.
         limit: u64,
+        /// What the configuration calls this limit.
+        word: &'static str,
     },
     /// The path exists, for other methods: the router adds `Allow`.
     #[error("this path does not take this method; the header `Allow` lists those it takes")]
@@ -107,6 +109,18 @@ impl From<Malformed> for Failure {
 impl From<Upstream> for Failure {
     fn from(upstream: Upstream) -> Self {
         Failure::Call(upstream.into())
+    }
+}
+
+impl Failure {
+    /// A body of more than `max_request_bytes`.
+    pub fn too_large(limit: u64) -> Self {
+        Failure::BodyTooLarge { limit, word: "max_request_bytes" }
+    }
+
+    /// A file of more than `max_file_bytes`.
+    pub fn file_too_large(limit: u64) -> Self {
+        Failure::BodyTooLarge { limit, word: "max_file_bytes" }
     }
 }
 

@@ -33,7 +33,7 @@ pub async fn body(
     limit: usize,
     memory: &Memory,
 ) -> Result<(Bytes, Reserved), Failure> {
-    let too_large = || Failure::BodyTooLarge { limit: limit as u64 };
+    let too_large = || Failure::too_large(limit as u64);
     let declared = body.size_hint().exact().map(|length| usize::try_from(length).unwrap_or(usize::MAX));
     if declared.is_some_and(|declared| declared > limit) {
         return Err(too_large());
@@ -96,7 +96,7 @@ fn unpack(encoding: &[u8], packed: &Bytes, limit: usize) -> Result<Bytes, Failur
     };
     match read {
         Err(_) => Err(Failure::BodyBroken),
-        Ok(length) if length > limit => Err(Failure::BodyTooLarge { limit: limit as u64 }),
+        Ok(length) if length > limit => Err(Failure::too_large(limit as u64)),
         Ok(_) => Ok(plain.into()),
     }
 }

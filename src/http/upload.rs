@@ -15,9 +15,6 @@ use crate::call::{Stored, Upload};
 use crate::pipeline::gateway::{Memory, Reserved};
 use crate::wire::multipart::{self, Scanner};
 
-/// Files may be larger than other bodies, since they never are in memory: OpenAI takes 512 MiB. Bytes.
-pub const LARGEST_FILE: u64 = 1 << 30;
-
 /// Up to here a body is kept in memory, bytes.
 const SMALL: usize = 1 << 20;
 
@@ -35,11 +32,15 @@ pub enum Reading {
     Blind,
 }
 
-/// Read a body of at most `limit` bytes. Fails on what is no form where it must be one, and when it can't be stored.
+/// The most bytes that a body may have, and the failure of one that has more.
+#[derive(Clone, Copy, Debug)]
+pub struct Cap(pub u64, pub fn(u64) -> Failure);
+
+/// Read a body that is not beyond its cap. Fails on what is no form where it must be one, and when it can't be stored.
 pub async fn read(
     headers: &HeaderMap,
     body: Body,
-    limit: u64,
+    Cap(limit, beyond): Cap,
     memory: &Memory,
     reading: Reading,
 ) -> Result<(Upload, Reserved), Failure> {
@@ -54,7 +55,7 @@ pub async fn read(
         return Err(Failure::UnsupportedEncoding { accepted: "identity" });
     }
     let declared = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
-    let too_large = || Failure::BodyTooLarge { limit };
+    let too_large = || beyond(limit);
     if declared.is_some_and(|declared| declared > limit) {
         return Err(too_large());
     }

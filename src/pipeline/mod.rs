@@ -52,6 +52,8 @@ pub struct Rules {
     pub tunnel_idle: Option<Duration>,
     /// The largest request body, bytes.
     pub max_request_bytes: usize,
+    /// The largest body under `/v1/files`, bytes.
+    pub max_file_bytes: u64,
     /// Whether answers carry headers that say which target, model and attempts they took.
     pub expose_headers: bool,
 }

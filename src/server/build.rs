@@ -149,6 +149,7 @@ pub fn succeed(
         keep_alive: Some(config.server.keep_alive).filter(|pause| !pause.is_zero()),
         tunnel_idle: Some(config.server.tunnel_idle).filter(|idle| !idle.is_zero()),
         max_request_bytes: usize::try_from(config.body_cap()).unwrap_or(usize::MAX),
+        max_file_bytes: config.file_cap(),
         expose_headers: config.server.expose_headers,
     })
 }

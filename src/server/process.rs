@@ -9,7 +9,7 @@ use super::reload::{Again, Follow, Reloader};
 use super::{BindError, Handle, Options, Stop, Threads, background, build};
 use crate::call::redact::Redactor;
 use crate::config::{Config, Env, Invalid};
-use crate::http::edge::{Edge, EdgeSettings};
+use crate::http::edge::{Caps, Edge, EdgeSettings};
 use crate::pipeline::gateway::Memory;
 use crate::pipeline::recent::Recent;
 use crate::pipeline::{Gateway, Hurry, Snapshot};
@@ -179,7 +179,7 @@ impl Parts {
         let (client, http) = (client(env, workers)?.recorded_by(recorder), http(env)?);
         let fetcher = Fetcher::new(http.clone(), tokio::runtime::Handle::current());
         let (rules, left_out) = build::compile_usable(config, env, &client, redactor, &fetcher)?;
-        let settings = EdgeSettings::from_env(|name| env.get(name).map(str::to_owned), config.body_cap())
+        let settings = EdgeSettings::from_env(|name| env.get(name).map(str::to_owned), Caps::of(config))
             .map_err(StartError::Environment)?;
         let mut warnings = settings.warnings().to_vec();
         warnings.extend(past_proxies(config, env));

@@ -17,7 +17,7 @@ use super::{Stop, build};
 use crate::call::redact::Redactor;
 use crate::config::diff::{self, Diff};
 use crate::config::{self, Config, Env, Invalid, Loaded, Problem};
-use crate::http::edge::Edge;
+use crate::http::edge::{Caps, Edge};
 use crate::pipeline::gateway::Standing;
 use crate::pipeline::{Gateway, Hurry, Snapshot};
 use crate::providers::auth::Fetcher;
@@ -152,7 +152,7 @@ impl Reloader {
                 let config = snapshot.rules.config.clone();
                 let diff = diff::configs(&old.rules.config, &config);
                 let pending = diff::pending(&self.started, &config);
-                self.edge.take_bodies_up_to(config.body_cap());
+                self.edge.take_bodies_up_to(Caps::of(&config));
                 let standing = Standing {
                     file: Some(path.to_owned()),
                     hash: Some(loaded.source.hash().to_owned()),

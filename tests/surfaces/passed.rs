@@ -223,3 +223,32 @@ async fn events_of_a_path_nobody_knows_pass_as_they_come() {
     let reply = gateway.post("/v1/threads/runs", r#"{"model":"m","stream":true}"#).await;
     assert_eq!((reply.status, reply.header("content-type"), &reply.body), (200, "text/event-stream", &events.concat()));
 }
+
+#[tokio::test]
+async fn files_have_a_limit_of_their_own_and_the_refusal_names_it() {
+    let upstream = Upstream::says([Say::json(200, "{}")]).await;
+    let gateway =
+        gateway(&[("openai", &upstream)], "batch_target: t0\nmax_request_bytes: 1000\nmax_file_bytes: 5000\n").await;
+    let send = |path: &str, body: reqwest::Body| {
+        let ask = gateway.http.post(format!("{}{path}", gateway.url)).bearer_auth("any").header("x-provider", "t0");
+        gateway.send(ask.body(body))
+    };
+    let chunks = |length: usize| {
+        let pieces =
+            vec![b'x'; length].chunks(1000).map(|piece| Ok::<_, std::io::Error>(piece.to_vec())).collect::<Vec<_>>();
+        reqwest::Body::wrap_stream(futures_util::stream::iter(pieces))
+    };
+    assert_eq!(send("/v1/files", vec![b'x'; 5000].into()).await.status, 200);
+    assert_eq!(send("/v1/files", chunks(5000)).await.status, 200);
+    for (path, body, word) in [
+        ("/v1/files", vec![b'x'; 5001].into(), "5000 bytes, the gateway's max_file_bytes"),
+        ("/v1/files", chunks(5001), "5000 bytes, the gateway's max_file_bytes"),
+        ("/v1/else", vec![b'x'; 1001].into(), "1000 bytes, the gateway's max_request_bytes"),
+        ("/v1/else", chunks(1001), "1000 bytes, the gateway's max_request_bytes"),
+    ] {
+        let reply = send(path, body).await;
+        assert_eq!((reply.status, reply.code().as_str()), (413, "request_too_large"));
+        assert!(reply.body.contains(word), "{}", reply.body);
+    }
+    assert_eq!(upstream.seen().len(), 2);
+}

@@ -17,7 +17,7 @@ use tower::Service;
 use super::edge::Caller;
 use super::error::Failure;
 use super::extract;
-use super::upload::{self, Reading};
+use super::upload::{self, Cap, Reading};
 use super::websocket;
 use crate::call::{Body, Call, Error, Op, X_PROVIDER};
 use crate::pipeline::gateway::Reserved;
@@ -70,10 +70,17 @@ pub async fn serve(op: Op, gateway: Arc<Gateway>, mut request: Request) -> Respo
     let read = match op.surface().shape {
         _ if upgrades => pass::socket(op, &parts, &caller, &gateway.memory),
         Shape::Kept | Shape::Below | Shape::Socket | Shape::Rest => {
-            pass::read(op, &parts, body, &caller, limit, &gateway.memory).await
+            pass::read(op, &parts, body, &caller, &snapshot.rules, &gateway.memory).await
         }
         Shape::Form if !is_json(&parts.headers) => {
-            let form = upload::read(&parts.headers, body, limit as u64, &gateway.memory, Reading::Form).await;
+            let form = upload::read(
+                &parts.headers,
+                body,
+                Cap(limit as u64, Failure::too_large),
+                &gateway.memory,
+                Reading::Form,
+            )
+            .await;
             form.and_then(|(upload, reserved)| Ok((form_call(op, upload, &caller)?, reserved)))
         }
         Shape::Form | Shape::Json => {

@@ -13,8 +13,9 @@ use crate::call::{Body, Call, Op, Passage, Stored, Upload, X_PROVIDER};
 use crate::http::edge::Caller;
 use crate::http::error::Failure;
 use crate::http::extract;
-use crate::http::upload::{self, Reading};
+use crate::http::upload::{self, Cap, Reading};
 use crate::http::websocket;
+use crate::pipeline::Rules;
 use crate::pipeline::gateway::{Memory, Reserved};
 use crate::wire::Object;
 
@@ -73,16 +74,17 @@ const NOT_PASSED: [&str; 47] = [
 /// What a header is named that holds a credential.
 const SECRET: [&str; 6] = ["token", "secret", "password", "credential", "auth", "session"];
 
-/// Read a request. The limit is that of JSON and of other bodies but files, bytes.
+/// Read a request.
 pub(super) async fn read(
     op: Op,
     parts: &Parts,
     body: HttpBody,
     caller: &Caller,
-    limit: usize,
+    rules: &Rules,
     memory: &Memory,
 ) -> Result<(Call, Reserved), Failure> {
     let to = parts.headers.get(X_PROVIDER).and_then(|name| name.to_str().ok()).map(Arc::from);
+    let limit = rules.max_request_bytes;
     let by_model = op == Op::Pass && to.is_none();
     let (body, reserved) = match body.is_end_stream() {
         true => (Body::None, memory.reserve(0).ok_or(Failure::Overloaded)?),
@@ -98,9 +100,12 @@ pub(super) async fn read(
             (body, reserved)
         }
         false => {
-            let limit = if op == Op::File { upload::LARGEST_FILE.max(limit as u64) } else { limit as u64 };
+            let cap = match op {
+                Op::File => Cap(rules.max_file_bytes, Failure::file_too_large),
+                _ => Cap(limit as u64, Failure::too_large),
+            };
             let reading = if by_model { Reading::MaybeForm } else { Reading::Blind };
-            let (upload, reserved) = upload::read(&parts.headers, body, limit, memory, reading).await?;
+            let (upload, reserved) = upload::read(&parts.headers, body, cap, memory, reading).await?;
             (Body::Upload(Arc::new(upload)), reserved)
         }
     };

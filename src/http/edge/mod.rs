@@ -20,7 +20,6 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::panic::{self, AssertUnwindSafe};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::Instant;
 
@@ -33,6 +32,7 @@ use http::{HeaderValue, Request, Response};
 
 use self::access_log::Entry;
 pub use self::access_log::Log;
+pub use self::body_cap::Caps;
 pub use self::headers::template;
 use self::path::Scope;
 pub use self::rate_limit::{HEADERS as RATE_LIMIT, Standing};
@@ -78,8 +78,7 @@ pub struct Edge(Arc<Shared>);
 
 struct Shared {
     settings: EdgeSettings,
-    /// The most bytes a body may have: the configuration says, and may say otherwise later.
-    cap: AtomicU64,
+    caps: body_cap::Live,
     limits: rate_limit::Limits,
     log: Log,
 }
@@ -89,13 +88,13 @@ impl Edge {
     /// the response ended on.
     pub fn new(settings: EdgeSettings, log: Log) -> Self {
         let limits = rate_limit::Limits::new(settings.limit);
-        let cap = AtomicU64::new(settings.max_body);
-        Self(Arc::new(Shared { settings, cap, limits, log }))
+        let caps = body_cap::Live::new(settings.caps);
+        Self(Arc::new(Shared { settings, caps, limits, log }))
     }
 
-    /// From now on bodies may be up to this many bytes long.
-    pub fn take_bodies_up_to(&self, bytes: u64) {
-        self.0.cap.store(bytes, Ordering::Relaxed);
+    /// From now on bodies may be this long.
+    pub fn take_bodies_up_to(&self, caps: Caps) {
+        self.0.caps.set(caps);
     }
 
     /// The service of one connection: `inner` behind this edge.
@@ -188,7 +187,7 @@ fn admit<B: http_body::Body>(
             open_mode::check(&settings.origins, peer, request)?;
         }
     }
-    body_cap::check(edge.cap.load(Ordering::Relaxed), request.uri().path(), request.body())?;
+    edge.caps.check(request.uri().path(), request.body())?;
     Ok(None)
 }
 

@@ -5,6 +5,7 @@ use ipnet::IpNet;
 use std::net::IpAddr;
 
 use super::auth::Auth;
+use super::body_cap::Caps;
 use super::rate_limit::{Limit, Rate};
 
 /// A shorter master key can be guessed; `ferrogw init` makes one of 36 characters.
@@ -17,15 +18,15 @@ pub struct EdgeSettings {
     pub(super) origins: Vec<HeaderValue>,
     pub(super) proxies: Vec<IpNet>,
     pub(super) limit: Limit,
-    pub(super) max_body: u64,
+    pub(super) caps: Caps,
     warnings: Vec<String>,
 }
 
 impl EdgeSettings {
     /// Reads `MASTER_KEY`, `ALLOW_UNAUTHENTICATED_PROXY`, `CORS_ORIGINS`, `TRUSTED_PROXIES`, `RATE_LIMIT_RPS`,
-    /// `RATE_LIMIT_BURST` and `GATEWAY_ENV` through `env`. Bodies may be up to `max_body` bytes long. Fails with
+    /// `RATE_LIMIT_BURST` and `GATEWAY_ENV` through `env`. Bodies may be as long as `caps` says. Fails with
     /// everything that is wrong, one line each; none of them repeats a secret.
-    pub fn from_env(env: impl Fn(&str) -> Option<String>, max_body: u64) -> Result<Self, Vec<String>> {
+    pub fn from_env(env: impl Fn(&str) -> Option<String>, caps: Caps) -> Result<Self, Vec<String>> {
         let env = |name: &str| env(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty());
         let is = |name: &str, wanted: &str| env(name).is_some_and(|value| value.eq_ignore_ascii_case(wanted));
         let (mut problems, mut warnings) = (Vec::new(), Vec::new());
@@ -52,7 +53,7 @@ impl EdgeSettings {
         if !problems.is_empty() {
             return Err(problems);
         }
-        Ok(Self { auth: Auth::new(master, anyone), origins, proxies, limit, max_body, warnings })
+        Ok(Self { auth: Auth::new(master, anyone), origins, proxies, limit, caps, warnings })
     }
 
     /// Whether `MASTER_KEY` is set: without it only this machine may be served, unless [`Self::opens_data_plane`].
