@@ -61,7 +61,7 @@ impl Call {
     /// The target or provider that its caller names, where that is looked at: in all operations but chat.
     pub fn named(&self) -> Option<&str> {
         let (_, value) = self.headers.iter().find(|(name, _)| *name == X_PROVIDER)?;
-        value.to_str().ok()
+        value.to_str().ok().filter(|name| !name.is_empty())
     }
 }
 
