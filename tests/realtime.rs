@@ -4,15 +4,17 @@ mod doors;
 mod ends;
 mod peer;
 
-use std::sync::Arc;
+use std::io::{self, Write};
+use std::sync::{Arc, Mutex};
 
 use ferrogw::config::{self, Env, Format};
 use ferrogw::providers::table::PROVIDERS;
 use ferrogw::server::Threads;
 use ferrogw::server::process::{self, Plan};
 use ferrogw::server::reload::Follow;
-use ferrogw::telemetry::AccessLog;
+use ferrogw::telemetry::{AccessLog, Format as LogFormat, Level, Sink};
 use ferrogw::wire::Op;
+use serde_json::Value;
 
 use self::peer::{ACCEPT, KEY, Peer, Vendor, answer, ask};
 use crate::client::egress::authority;
@@ -179,13 +181,15 @@ async fn it_is_the_same_on_every_runtime_over_tls_and_beside_http2() {
             ("FERRO_MODEL_DISCOVERY_INTERVAL".to_owned(), "0".to_owned()),
             ("FERROGW_CA_FILE".to_owned(), file.path().to_str().unwrap().to_owned()),
         ];
+        let written = Written::default();
+        let sink = Sink::to(written.clone(), "test", 2).unwrap();
         let running = process::start(Plan {
             config: config::parse(&yaml, Format::Yaml, "test.yaml").unwrap().config,
             follow: Follow::default(),
             env: env.into_iter().collect::<Env>(),
             listen: vec!["127.0.0.1:0".parse().unwrap()],
             threads,
-            access: AccessLog::off(),
+            access: AccessLog::new(sink.clone(), Level::Info, LogFormat::Json, Arc::default()),
             sink: None,
             redactor: Arc::default(),
         })
@@ -200,6 +204,44 @@ async fn it_is_the_same_on_every_runtime_over_tls_and_beside_http2() {
             assert_eq!(far.said().await, turn);
             far.text(turn).await;
             assert_eq!(near.said().await, turn);
+        }
+        near.masked(0x88, &[]).await;
+        drop((near, far));
+        let line = written.line(&sink).await;
+        let told = ["method", "path", "op", "model", "target"].map(|name| line[name].as_str().unwrap().to_owned());
+        assert_eq!(told, ["GET", "/v1/realtime", "realtime", "m", "t0"]);
+        assert_eq!(
+            (&line["status"], &line["bytes"], &line["error"]),
+            (&101.into(), &10.into(), &Value::Null),
+            "{line}"
+        );
+    }
+}
+
+/// What is written to the log.
+#[derive(Clone, Default)]
+struct Written(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Written {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Written {
+    /// The one line, once it is there.
+    async fn line(&self, sink: &Sink) -> Value {
+        loop {
+            assert!(sink.flush());
+            if let Ok(line) = serde_json::from_slice(&self.0.lock().unwrap()) {
+                return line;
+            }
+            tokio::task::yield_now().await;
         }
     }
 }

@@ -249,15 +249,14 @@ impl Provider {
     /// answered by somebody else. A refusal that teaches something about the model is asked again at once, and one that
     /// is the key's with another key; a list of inputs that is too long is asked for in parts.
     pub async fn ask(&self, call: &Call, model: &str, trace: &mut Trace<'_>) -> Result<Got, Error> {
-        if let Some(passage) = call.passage.as_ref().filter(|passage| passage.upgrades) {
-            return Box::pin(upgrade::ask(self, call, passage, model)).await;
-        }
         if let Some(parts) = batch::split(self.spec, call, model)? {
             return Box::pin(batch::ask(self, &parts, model, trace)).await;
         }
         match &self.keys {
             // what an account keeps is found with its key alone
-            Some(keys) if !call.op.is_passed() => Box::pin(keys.ask(self, call, model, trace)).await,
+            Some(keys) if !call.op.is_passed() || call.op == Op::Realtime => {
+                Box::pin(keys.ask(self, call, model, trace)).await
+            }
             _ => self.ask_with(&self.ready, call, model, trace.warnings).await,
         }
     }
@@ -281,6 +280,9 @@ impl Provider {
             && let Some((_, kept)) = self.spec.kept.iter().find(|(op, _)| *op == call.op)
         {
             return Box::pin(kept::ask(self, *kept, ready, (call, passage), model, warnings)).await;
+        }
+        if let Some(passage) = call.passage.as_ref().filter(|passage| passage.upgrades) {
+            return Box::pin(upgrade::ask(self, ready, call, passage, model)).await;
         }
         if let Course::Predictions(predictions) = &self.course {
             return Box::pin(predictions::ask(self, predictions, ready, call, model, warnings)).await;

@@ -13,7 +13,7 @@ use super::auth::Credential;
 use super::client::{Client, Fields, Lines, Origin, Outgoing, Protocol, Raw, Switched, Timeouts};
 use super::encode::Back;
 use super::inbound::Response;
-use super::lines::REQUEST_ID;
+use super::lines::{REQUEST_ID, Ready};
 use super::receive::{self, Got};
 use super::stage::Ask;
 use super::stream::Name;
@@ -55,9 +55,15 @@ pub(super) fn host(
     host.map_err(|error| Invalid::at("base_url", error.to_string()))
 }
 
-/// Ask a provider for a WebSocket. `model` is its own name for the model.
-pub async fn ask(provider: &Provider, call: &Call, passage: &Passage, model: &str) -> Result<Got, Error> {
-    let (op, ready) = (call.op, &provider.ready);
+/// Ask a provider for a WebSocket, with the credential that is in `ready`. `model` is its own name for the model.
+pub(super) async fn ask(
+    provider: &Provider,
+    ready: &Ready,
+    call: &Call,
+    passage: &Passage,
+    model: &str,
+) -> Result<Got, Error> {
+    let op = call.op;
     let (Link::Net(usual, elsewhere), None) = (&provider.link, provider.tape()) else {
         return Err(Error::Lacking(Lack::Passage(provider.spec.id)));
     };

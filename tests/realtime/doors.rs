@@ -126,6 +126,21 @@ async fn other_requests_at_the_same_path_are_passed_on() {
 }
 
 #[tokio::test]
+async fn a_key_that_is_refused_is_followed_by_the_next() {
+    let mut vendor = Vendor::plain().await;
+    let keys =
+        target("t0", "openai", &vendor, "").replace("sk-test-t0-0123456789", "[key-of-test-one, key-of-test-two]");
+    let gateway = gateway(&keys, "").await;
+    let client = ask(&gateway.url, "/v1/realtime?model=m", "").await;
+    let mut first = vendor.asked().await;
+    first.write(b"HTTP/1.1 429 Slow Down\r\nContent-Length: 2\r\n\r\n{}").await;
+    let mut second = vendor.asked().await;
+    assert_ne!(first.headers()["authorization"], second.headers()["authorization"]);
+    second.agree("").await;
+    assert!(answer(client).await.line().contains("101"));
+}
+
+#[tokio::test]
 async fn an_open_websocket_takes_its_place_at_the_target() {
     let mut vendor = Vendor::plain().await;
     let slots = "    concurrency: { max_concurrency: 1, queue_size: 1, queue_timeout: 1ms }\n";
