@@ -275,14 +275,13 @@ impl Provider {
         model: &str,
         warnings: &mut Vec<String>,
     ) -> Result<Got, Error> {
-        if !self.spec.kept.is_empty()
-            && let Some(passage) = &call.passage
-            && let Some((_, kept)) = self.spec.kept.iter().find(|(op, _)| *op == call.op)
-        {
-            return Box::pin(kept::ask(self, *kept, ready, (call, passage), model, warnings)).await;
-        }
-        if let Some(passage) = call.passage.as_ref().filter(|passage| passage.upgrades) {
-            return Box::pin(upgrade::ask(self, ready, call, passage, model)).await;
+        if let Some(passage) = &call.passage {
+            if passage.upgrades {
+                return Box::pin(upgrade::ask(self, ready, call, passage, model)).await;
+            }
+            if let Some((_, kept)) = self.spec.kept.iter().find(|(op, _)| *op == call.op) {
+                return Box::pin(kept::ask(self, *kept, ready, (call, passage), model, warnings)).await;
+            }
         }
         if let Course::Predictions(predictions) = &self.course {
             return Box::pin(predictions::ask(self, predictions, ready, call, model, warnings)).await;
