@@ -62,6 +62,8 @@ pub struct Foreign {
     pub functions: bool,
     /// Where thoughts are remembered, if the answer may call tools and its provider wants thoughts back then.
     pub shelf: Option<Shelf>,
+    /// What this request alone has behind its path's `?`.
+    pub query: Option<String>,
 }
 
 /// Encode a call for a provider. Fails on what it can't be asked for.
@@ -101,7 +103,7 @@ pub fn encode(provider: &Provider, call: &Call, model: &str, warnings: &mut Vec<
         }
         let translated = translate(provider, native, op, body, &mut notes)?;
         let headers = headers(provider, &translated.headers)?;
-        let native = Some(Box::new(Foreign { native, op, back: translated.back, functions, shelf }));
+        let native = Some(Box::new(Foreign { native, op, back: translated.back, functions, shelf, query: None }));
         return Ok(Sent {
             op,
             body: translated.body.into(),

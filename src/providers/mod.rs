@@ -11,6 +11,7 @@ pub mod discover;
 pub mod encode;
 pub mod fault;
 pub mod faults;
+pub mod forms;
 pub mod inbound;
 mod kept;
 pub mod keys;
@@ -321,7 +322,10 @@ impl Provider {
                     None => self.paths.find(op, path, name.as_deref().unwrap_or(model)),
                     Some(passage) => self.paths.below(op, path, &passage.below),
                 };
-                let path = path.ok_or_else(|| Error::NoTarget(call.model.clone()))?;
+                let mut path = path.ok_or_else(|| Error::NoTarget(call.model.clone()))?;
+                if let Some(query) = back.native.as_ref().and_then(|foreign| foreign.query.as_deref()) {
+                    path = paths::asking(&path, query).ok_or_else(|| Error::NoTarget(call.model.clone()))?;
+                }
                 match &self.credential {
                     Credential::Token(_) => more.extend(Box::pin(self.token()).await?),
                     Credential::Signed(signer) => {

@@ -94,6 +94,12 @@ impl Paths {
     }
 }
 
+/// A path with more in its query. `None` if that makes none.
+pub fn asking(path: &PathAndQuery, query: &str) -> Option<PathAndQuery> {
+    let mark = if path.query().is_some() { '&' } else { '?' };
+    format!("{path}{mark}{query}").try_into().ok()
+}
+
 /// The project that the root names, in paths that stand elsewhere.
 const PROJECT: &str = "{project}";
 

@@ -1,47 +1,16 @@
-//! Recordings on their way: forms that go out as JSON with the recording in it, sound that an answer only names, and
-//! transcripts that are told as events although they came whole.
-
-use std::time::{SystemTime, UNIX_EPOCH};
+//! Recordings on their way back: sound that an answer only names, and transcripts that are told as events although they
+//! came whole.
 
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue};
 
-use super::Provider;
-use super::client::Outgoing;
-use super::encode::{Foreign, id, refusal};
 use super::inbound::Inbound;
 use super::predictions::files::File;
 use super::receive::{self, Got, Reader};
-use super::stored;
 use super::stream::{Long, Source};
-use crate::call::{Call, Error, Head, Op, Upload, Upstream};
-use crate::wire::extras::{Extra, recordings};
-use crate::wire::multipart::{Form, Piece};
-use crate::wire::native::{Native, Terms};
+use crate::call::{Call, Head, Upstream};
+use crate::wire::extras::recordings;
 use crate::wire::{Object, sse};
-
-/// A form as the JSON that a provider takes in its place, with the recording written into it while it goes out. Fails on
-/// what the provider can't be asked for.
-pub(super) fn inlay(
-    provider: &Provider,
-    call: &Call,
-    (form, upload, model): (&Form, &Upload, &str),
-    extra: Extra,
-    warnings: &mut Vec<String>,
-) -> Result<(Outgoing, Box<Foreign>), Error> {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let (op, id, created) = (call.op, id(), now.as_secs());
-    let terms = Terms { op, model, stream: call.stream, id: &id, created, most_output: None, usual_output: None };
-    let inlaid = extra.hear(form, &terms).map_err(|refused| refusal(provider.spec, refused))?;
-    let mut notes = provider.notes(model, call.stream, warnings);
-    // a stream is made here
-    for loss in inlaid.losses.iter().filter(|loss| loss.param != "stream") {
-        notes.lost_field(&loss.param)?;
-    }
-    let pieces = vec![Piece::New(inlaid.before), Piece::Coded(inlaid.file), Piece::New(inlaid.after)];
-    let foreign = Foreign { native: Native::Extra(extra), op, back: inlaid.back, functions: false, shelf: None };
-    Ok((stored::outgoing(&upload.stored, pieces), Box::new(foreign)))
-}
 
 /// Sound that an answer names by its address. Fails if it can't be fetched, or is none.
 pub(super) async fn fetched(reader: &Reader<'_>, call: &Call, url: &str, format: &str) -> Result<Long, Box<Upstream>> {
@@ -93,9 +62,4 @@ pub(super) async fn told(reader: &Reader<'_>, answer: &Object) -> Result<Got, Bo
     }
     let chunks = [sse::frame(&delta.encode()), sse::frame(&done.encode())];
     receive::open(reader.provider, Source::typed(), Inbound::Local(chunks.into())).await
-}
-
-/// Whether a transcript that came whole is to be told as events.
-pub(super) fn is_told(call: &Call) -> bool {
-    call.stream && matches!(call.op, Op::Transcribe | Op::Translate)
 }

@@ -18,8 +18,8 @@ use crate::wire::multipart::{Form, Piece, Scanner};
 /// How much of a file is read at once, bytes.
 const READ: u64 = 128 << 10;
 
-/// How much of a file is read at once to be written in base64, bytes: of three bytes each come four digits.
-const READ_CODED: u64 = 96 << 10;
+/// How much of what is sent in base64 is read at once, bytes: whole groups of three, so that nothing but the end is padded.
+const READ_CODED: u64 = READ / 3 * 3;
 
 /// A body of these pieces, whose kept ones are stretches of what is stored.
 pub fn outgoing(stored: &Stored, pieces: Vec<Piece>) -> Outgoing {
@@ -38,36 +38,39 @@ pub fn outgoing(stored: &Stored, pieces: Vec<Piece>) -> Outgoing {
 
 fn read(stored: Stored, piece: Piece) -> Pieces {
     match (piece, stored) {
-        (Piece::New(bytes), _) => one(bytes),
-        (Piece::Kept(range), Stored::Memory(bytes)) => one(bytes.slice(range.start as usize..range.end as usize)),
+        (Piece::New(bytes), _) => stream::iter([Ok(bytes)]).boxed(),
+        (Piece::Kept(range), Stored::Memory(bytes)) => stream::iter([Ok(within(&bytes, &range))]).boxed(),
         (Piece::Kept(range), Stored::Disk(file, _)) => {
-            stream::iter(steps(range, READ)).then(move |range| stretch(file.clone(), range)).boxed()
+            stream::iter(steps(range, READ)).then(move |range| stretch(file.clone(), range, Bytes::from)).boxed()
         }
         (Piece::Coded(range), Stored::Memory(bytes)) => {
-            one(base64(&bytes[range.start as usize..range.end as usize]).into())
+            stream::iter(steps(range, READ_CODED)).map(move |range| Ok(in_base64(within(&bytes, &range)))).boxed()
         }
         (Piece::Coded(range), Stored::Disk(file, _)) => {
-            let coded = |read: io::Result<Bytes>| read.map(|bytes| base64(&bytes).into());
-            stream::iter(steps(range, READ_CODED)).then(move |range| stretch(file.clone(), range)).map(coded).boxed()
+            stream::iter(steps(range, READ_CODED)).then(move |range| stretch(file.clone(), range, in_base64)).boxed()
         }
     }
 }
 
-/// A stretch in steps of this many bytes.
-fn steps(range: Range<u64>, step: u64) -> impl Iterator<Item = Range<u64>> {
-    range.clone().step_by(step as usize).map(move |from| from..range.end.min(from + step))
+fn within(bytes: &Bytes, range: &Range<u64>) -> Bytes {
+    bytes.slice(range.start as usize..range.end as usize)
 }
 
-fn one(bytes: Bytes) -> Pieces {
-    stream::once(async move { Ok(bytes) }).boxed()
+fn in_base64(bytes: impl AsRef<[u8]>) -> Bytes {
+    base64(bytes.as_ref()).into()
 }
 
-/// A stretch of a file, read where it disturbs nobody.
-async fn stretch(file: Arc<File>, range: Range<u64>) -> io::Result<Bytes> {
+/// A range in stretches of at most this length.
+fn steps(range: Range<u64>, length: u64) -> impl Iterator<Item = Range<u64>> + Send {
+    range.clone().step_by(length as usize).map(move |from| from..range.end.min(from + length))
+}
+
+/// A stretch of a file, read and made into what is sent where it disturbs nobody.
+async fn stretch(file: Arc<File>, range: Range<u64>, made: fn(Vec<u8>) -> Bytes) -> io::Result<Bytes> {
     let read = tokio::task::spawn_blocking(move || {
         let mut buffer = vec![0; (range.end - range.start) as usize];
         read_at(&file, &mut buffer, range.start)?;
-        Ok(buffer.into())
+        Ok(made(buffer))
     });
     read.await.unwrap_or_else(|_| Err(io::ErrorKind::Interrupted.into()))
 }
@@ -77,7 +80,7 @@ pub async fn whole(stored: &Stored, most: u64) -> Option<Bytes> {
     match stored {
         _ if stored.length() > most => None,
         Stored::Memory(bytes) => Some(bytes.clone()),
-        Stored::Disk(file, length) => stretch(file.clone(), 0..*length).await.ok(),
+        Stored::Disk(file, length) => stretch(file.clone(), 0..*length, Bytes::from).await.ok(),
     }
 }
 
@@ -88,7 +91,7 @@ pub async fn form(stored: &Stored, boundary: &str) -> Result<Form, Malformed> {
         Stored::Memory(bytes) => scanner.push(bytes)?,
         Stored::Disk(file, length) => {
             for from in (0..*length).step_by(READ as usize) {
-                let chunk = stretch(file.clone(), from..(*length).min(from + READ)).await;
+                let chunk = stretch(file.clone(), from..(*length).min(from + READ), Bytes::from).await;
                 scanner.push(&chunk.map_err(|_| Malformed::new("what was stored of the body can't be read"))?)?;
             }
         }

@@ -10,6 +10,7 @@ use http::{Method, StatusCode};
 use super::Provider;
 use super::client::{Fields, Lines, Outgoing};
 use super::encode::{Back, Sent};
+use super::forms;
 use super::inbound::Inbound;
 use super::receive::{self, EVENTS, Got, Reader};
 use super::recorded;
@@ -21,7 +22,6 @@ use crate::call::{Body, Call, Error, Head, Op, Upload, Upstream, Usage};
 use crate::wire::Dialect;
 use crate::wire::extras::{sound, transcripts};
 use crate::wire::multipart::{Form, Piece};
-use crate::wire::native::Native;
 use crate::wire::openai::stream::Manner;
 use crate::wire::openai::think::Aloud;
 use crate::wire::openai::usage;
@@ -77,8 +77,13 @@ pub fn lines(own: &HeaderMap, host: &HeaderValue, more: Vec<(HeaderName, HeaderV
 
 /// Encode a call that is a form, or passed on. Fails on what the provider can't be asked for.
 pub fn encode(provider: &Provider, call: &Call, model: &str, warnings: &mut Vec<String>) -> Result<Sent, Error> {
-    let (mut headers, mut back) = (Vec::new(), Back::default());
     let way = provider.spec.way(call.op, model, call.stream, &provider.settings);
+    if let (Some(way), Body::Upload(upload), None) = (way, &call.body, &call.passage)
+        && let (Dialect::Native(native), Some(form)) = (way.dialect, &upload.form)
+    {
+        return forms::encode(provider, call, (form, upload), (native, way), model, warnings);
+    }
+    let mut headers = Vec::new();
     let body = match &call.body {
         Body::None => Bytes::new().into(),
         Body::Json(object) if call.model.is_empty() || object.get::<String>("model")?.as_deref() == Some(model) => {
@@ -89,24 +94,16 @@ pub fn encode(provider: &Provider, call: &Call, model: &str, warnings: &mut Vec<
             object.set_text("model", model);
             object.encode().into()
         }
-        Body::Upload(upload) => match (&upload.form, way.map(|way| way.dialect)) {
-            (Some(form), Some(Dialect::Native(Native::Extra(extra)))) if call.passage.is_none() => {
-                let (sent, foreign) = recorded::inlay(provider, call, (form, upload, model), extra, warnings)?;
-                back.native = Some(foreign);
-                // whole, whatever becomes of it: some take a wish for events for one
-                let json = HeaderValue::from_static("application/json");
-                headers.extend([CONTENT_TYPE, ACCEPT].map(|name| (name, json.clone())));
-                sent
-            }
-            (Some(form), _) => {
+        Body::Upload(upload) => match &upload.form {
+            Some(form) => {
                 let (sent, kind) = self::form(provider, call, form, upload, model, warnings)?;
                 headers.extend(kind.map(|kind| (CONTENT_TYPE, kind)));
                 sent
             }
-            (None, _) => outgoing(upload, vec![Piece::Kept(0..upload.stored.length())]),
+            None => outgoing(upload, vec![Piece::Kept(0..upload.stored.length())]),
         },
     };
-    Ok(Sent { op: call.op, body, back, model: None, path: way.map(|way| way.path), headers })
+    Ok(Sent { op: call.op, body, back: Back::default(), model: None, path: way.map(|way| way.path), headers })
 }
 
 /// A form as it is sent, and the content type if it is not that of the form any more.
@@ -167,13 +164,19 @@ pub async fn receive(reader: Reader<'_>, call: &Call, body: Inbound) -> Result<G
     let hears = matches!(call.op, Op::Transcribe | Op::Translate);
     let as_it_is = match kind {
         EVENTS if call.stream || call.op == Op::Speech => {
-            return receive::open(provider, Source::typed(), body).await;
+            let source = match reader.foreign {
+                Some(foreign) => Source::typed().translated(foreign.native.decoder(foreign.back), foreign.shelf),
+                None => Source::typed(),
+            };
+            return receive::open(provider, source, body).await;
         }
         "application/json" => false,
         kind if call.op == Op::Speech => {
             kind.is_empty() || kind.starts_with("audio/") || kind.starts_with("application/octet")
         }
-        kind if hears => kind.is_empty() || kind.starts_with("text/") || kind.starts_with("application/"),
+        kind if hears && reader.foreign.is_none() => {
+            kind.is_empty() || kind.starts_with("text/") || kind.starts_with("application/")
+        }
         "" | "text/plain" => false,
         kind if reader.foreign.is_some() && kind.starts_with("image/") => false,
         kind => return Err(reader.nonsense(format!("answered with {kind} where JSON was asked for"))),
@@ -190,7 +193,7 @@ pub async fn receive(reader: Reader<'_>, call: &Call, body: Inbound) -> Result<G
     if call.op == Op::Speech {
         return sound(reader, call, &format, counted, body).await.map(|long| Got::Long(Box::new(long)));
     }
-    if recorded::is_told(call) {
+    if hears && call.stream && transcripts::is_plain(&format) {
         let answer = reader.read(body).await?;
         return recorded::told(&reader, &answer).await;
     }

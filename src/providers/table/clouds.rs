@@ -18,8 +18,24 @@ use crate::wire::Extra;
 /// <https://developers.cloudflare.com/workers-ai/configuration/open-ai-compatibility>,
 /// <https://developers.cloudflare.com/workers-ai/platform/errors>. Errors come in Cloudflare's own envelope.
 pub(super) static CLOUDFLARE: Spec = Spec {
-    ops: &[CHAT, EMBED, RESPOND, (Op::Image, "../run/{path}"), (Op::Rerank, "../run/{path}"), PASS],
-    extras: &[(Op::Image, Extra::CloudflareImage), (Op::Rerank, Extra::CloudflareRerank)],
+    ops: &[
+        CHAT,
+        EMBED,
+        RESPOND,
+        (Op::Image, "../run/{path}"),
+        (Op::Speech, "../run/{path}"),
+        (Op::Transcribe, "../run/{path}"),
+        (Op::Translate, "../run/{path}"),
+        (Op::Rerank, "../run/{path}"),
+        PASS,
+    ],
+    extras: &[
+        (Op::Image, Extra::CloudflareImage),
+        (Op::Speech, Extra::CloudflareSpeech),
+        (Op::Transcribe, Extra::CloudflareTranscript),
+        (Op::Translate, Extra::CloudflareTranscript),
+        (Op::Rerank, Extra::CloudflareRerank),
+    ],
     batch: Some(|_| 100),
     // the schemas of these say so: <https://developers.cloudflare.com/workers-ai/models/llama-4-scout-17b-16e-instruct>
     fetches: Some(|model, kind, _| {

@@ -41,8 +41,13 @@ fn gemini_way(op: Op, model: &str, stream: bool, _: &Settings) -> Option<Way> {
     if op == Op::Image {
         return image_way(model, ["/models/{model}:generateContent", "/models/{model}:predict"]);
     }
+    let native = match op {
+        Op::Chat => Native::Gemini(Host::Api),
+        Op::Transcribe | Op::Translate => Native::Extra(Extra::GoogleTranscript(Host::Api)),
+        _ => return None,
+    };
     let path = "/models/{model}:streamGenerateContent?alt=sse";
-    (op == Op::Chat && stream).then_some(Way { dialect: Dialect::Native(Native::Gemini(Host::Api)), path })
+    stream.then_some(Way { dialect: Dialect::Native(native), path })
 }
 
 /// The id alone, where the caller gives the resource's name.
@@ -59,8 +64,14 @@ pub(super) static GEMINI: Spec = Spec {
         (Op::Embed, "/models/{model}:batchEmbedContents"),
         (Op::Image, "/models/{model}:predict"),
         (Op::Speech, "/models/{model}:generateContent"),
+        (Op::Transcribe, "/models/{model}:generateContent"),
+        (Op::Translate, "/models/{model}:generateContent"),
     ],
-    extras: &[(Op::Speech, Extra::GoogleSpeech)],
+    extras: &[
+        (Op::Speech, Extra::GoogleSpeech),
+        (Op::Transcribe, Extra::GoogleTranscript(Host::Api)),
+        (Op::Translate, Extra::GoogleTranscript(Host::Api)),
+    ],
     ways: Some(gemini_way),
     fetches: Some(|model, _, url| !takes_address(model, url)),
     batch: Some(|_| 100),
@@ -174,7 +185,12 @@ const RANKING: &str = "https://discoveryengine.googleapis.com/v1/projects/{proje
 const OPENAPI: &str = "/endpoints/openapi/chat/completions";
 
 fn vertex_way(op: Op, model: &str, stream: bool, settings: &Settings) -> Option<Way> {
-    let native = |path| Some(Way { dialect: Dialect::Native(Native::Gemini(Host::Vertex)), path });
+    let hears = matches!(op, Op::Transcribe | Op::Translate);
+    let native = |path| {
+        let transcript = Native::Extra(Extra::GoogleTranscript(Host::Vertex));
+        let native = if hears { transcript } else { Native::Gemini(Host::Vertex) };
+        Some(Way { dialect: Dialect::Native(native), path })
+    };
     let openai = |path| Some(Way { dialect: Dialect::OpenAi, path });
     let (publisher, name) = published(model);
     match (op, publisher) {
@@ -186,7 +202,9 @@ fn vertex_way(op: Op, model: &str, stream: bool, settings: &Settings) -> Option<
         (Op::Speech | Op::Rerank, _) => None,
         (Op::Embed, _) if takes_one(name) => native("/publishers/google/models/{model}:embedContent"),
         (Op::Embed, _) => native("/publishers/google/models/{model}:predict"),
-        (_, Publisher::Google) if by_openapi(settings) => openai(OPENAPI),
+        // only Google's own hear, so the usual place is as good as any to be told so
+        (Op::Transcribe | Op::Translate, Publisher::Anthropic | Publisher::Mistral | Publisher::Others) => None,
+        (_, Publisher::Google) if by_openapi(settings) && !hears => openai(OPENAPI),
         (_, Publisher::Google) if stream => native("/publishers/google/models/{model}:streamGenerateContent?alt=sse"),
         (_, Publisher::Google) => native("/publishers/google/models/{model}:generateContent"),
         (_, Publisher::Endpoint) if stream => native("/endpoints/{model}:streamGenerateContent?alt=sse"),
@@ -273,9 +291,16 @@ pub(super) static VERTEX: Spec = Spec {
         (Op::Image, "/publishers/google/models/{model}:predict"),
         (Op::Speech, "/publishers/google/models/{model}:generateContent"),
         (Op::Rerank, RANKING),
+        (Op::Transcribe, "/publishers/google/models/{model}:generateContent"),
+        (Op::Translate, "/publishers/google/models/{model}:generateContent"),
     ],
     hosts: &[DISCOVERY],
-    extras: &[(Op::Speech, Extra::GoogleSpeech), (Op::Rerank, Extra::GoogleRerank)],
+    extras: &[
+        (Op::Speech, Extra::GoogleSpeech),
+        (Op::Rerank, Extra::GoogleRerank),
+        (Op::Transcribe, Extra::GoogleTranscript(Host::Vertex)),
+        (Op::Translate, Extra::GoogleTranscript(Host::Vertex)),
+    ],
     ways: Some(vertex_way),
     // Claude alone: <https://platform.claude.com/docs/en/build-with-claude/vision>
     fetches: Some(|model, _, _| published(model).0 == Publisher::Anthropic),

@@ -36,6 +36,7 @@ pub(super) static HUGGING_FACE: Spec = Spec {
         RESPOND,
         (Op::Embed, "//hf-inference/models/{path}/pipeline/feature-extraction"),
         (Op::Image, "//hf-inference/models/{path}"),
+        (Op::Speech, "//hf-inference/models/{path}"),
         (Op::Transcribe, "//hf-inference/models/{path}"),
         PASS,
     ],
@@ -47,7 +48,11 @@ pub(super) static HUGGING_FACE: Spec = Spec {
             FormEdit::Alone("file"),
         ],
     )],
-    extras: &[(Op::Embed, Extra::HuggingFaceEmbed), (Op::Image, Extra::HuggingFaceImage)],
+    extras: &[
+        (Op::Embed, Extra::HuggingFaceEmbed),
+        (Op::Image, Extra::HuggingFaceImage),
+        (Op::Speech, Extra::HuggingFaceSpeech),
+    ],
     floats_only: true,
     headers: &[("x-hf-bill-to", "bill_to")],
     edits: &[

@@ -2,8 +2,12 @@
 
 mod ai21;
 pub mod batches;
+mod cloudflare;
 pub mod embeddings;
 pub mod google;
+pub mod google_transcripts;
+pub mod heard;
+mod hearing;
 pub mod images;
 pub mod novita;
 pub mod nvidia;
@@ -17,10 +21,10 @@ pub mod transcripts;
 use bytes::Bytes;
 use serde::Serialize;
 
-use self::recordings::Inlaid;
 pub(crate) use super::base64::{base64, unbase64};
+use super::gemini::Host;
 use super::multipart::Form;
-use super::native::{Back, Loss, Refused, Request, Terms, Translated, invalid};
+use super::native::{Back, Decoder, Loss, Posted, Refused, Request, Terms, Translated, invalid};
 use super::openai::stream::Broken;
 use super::{Malformed, Object};
 
@@ -39,6 +43,8 @@ pub enum Extra {
     GoogleImage,
     /// Speech at Google.
     GoogleSpeech,
+    /// Transcripts and translations at Google.
+    GoogleTranscript(Host),
     /// Images at NVIDIA, and of a NIM container.
     NimImage,
     /// Ranking at Cloudflare.
@@ -53,12 +59,18 @@ pub enum Extra {
     QwenRerank,
     /// Images at Cloudflare.
     CloudflareImage,
+    /// Speech at Cloudflare.
+    CloudflareSpeech,
+    /// Transcripts and translations at Cloudflare.
+    CloudflareTranscript,
     /// Images at Fireworks.
     FireworksImage,
     /// Images at Hugging Face's own backend.
     HuggingFaceImage,
     /// Images at Novita.
     NovitaImage,
+    /// Speech at Hugging Face's own backend.
+    HuggingFaceSpeech,
     /// Images of a chat at OpenRouter.
     OpenrouterImage,
     /// Images at Alibaba's Model Studio.
@@ -88,22 +100,36 @@ impl Extra {
             Extra::GoogleRerank => rerank::google(ask, terms),
             Extra::QwenRerank => rerank::qwen(ask, terms),
             Extra::CloudflareImage => images::cloudflare(ask, terms),
+            Extra::CloudflareSpeech => cloudflare::speech(ask, terms),
             Extra::FireworksImage => images::fireworks(ask, terms),
             Extra::HuggingFaceImage => images::hugging_face(ask, terms),
             Extra::NovitaImage => novita::image(ask, terms),
+            Extra::HuggingFaceSpeech => speech::hugging_face(ask, terms),
             Extra::OpenrouterImage => images::openrouter(ask, terms),
             Extra::QwenImage => images::qwen(ask, terms),
             Extra::QwenSpeech => qwen::speech(ask, terms),
-            Extra::QwenTranscript => Err(invalid("file", "a recording comes in a form")),
             Extra::XaiSpeech => sound::xai(ask, terms),
+            Extra::GoogleTranscript(_) | Extra::CloudflareTranscript | Extra::QwenTranscript => {
+                Err(invalid("file", "must come in a form (multipart/form-data)"))
+            }
         }
     }
 
-    /// What the vendor is sent of a form with a recording. Fails on what can't be said there.
-    pub fn hear(self, form: &Form, terms: &Terms<'_>) -> Result<Inlaid, Refused> {
+    /// What the vendor is sent of a form. Fails on what can't be said there.
+    pub fn form(self, form: &Form, terms: &Terms<'_>) -> Result<Posted, Refused> {
         match self {
-            Extra::QwenTranscript => qwen::hear(form, terms),
-            _ => Err(invalid("model", "this provider takes no form for it")),
+            Extra::GoogleTranscript(host) => google_transcripts::ask(form, terms, host),
+            Extra::CloudflareTranscript => cloudflare::transcript(form, terms),
+            Extra::QwenTranscript => qwen::hear(form, terms).map(Posted::from),
+            _ => Err(invalid("model", format!("{} takes no form here", terms.op.name()))),
+        }
+    }
+
+    /// What reads the vendor's stream; `None` where it is OpenAI's, or there is none.
+    pub fn decoder(self) -> Option<Decoder> {
+        match self {
+            Extra::GoogleTranscript(_) => Some(Decoder::GoogleTranscript(Box::default())),
+            _ => None,
         }
     }
 
@@ -128,6 +154,10 @@ impl Extra {
             Extra::QwenImage => images::of_qwen(body, back),
             Extra::QwenSpeech => qwen::spoken(body, back),
             Extra::QwenTranscript => qwen::heard(body, back),
+            Extra::GoogleTranscript(_) => google_transcripts::heard(body, back),
+            Extra::CloudflareTranscript => cloudflare::heard(body, back),
+            // wrapped in JSON, if it does not come as it is
+            Extra::CloudflareSpeech | Extra::HuggingFaceSpeech => read(body),
             Extra::XaiSpeech => Err(Broken::Malformed(Malformed::new("speech comes as sound"))),
         }
     }

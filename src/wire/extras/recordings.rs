@@ -4,8 +4,8 @@ use std::ops::Range;
 
 use bytes::Bytes;
 
-use crate::wire::multipart::{Form, Part};
-use crate::wire::native::{Back, Loss, Refused, invalid};
+use crate::wire::multipart::{Form, Part, Piece};
+use crate::wire::native::{Back, Loss, Posted, Refused, invalid};
 
 /// Content types of sound by the ends of names.
 const KINDS: &[(&str, &str)] = &[
@@ -71,6 +71,16 @@ pub struct Inlaid {
     pub losses: Vec<Loss>,
     /// What the way back needs to know.
     pub back: Back,
+}
+
+impl From<Inlaid> for Posted {
+    fn from(inlaid: Inlaid) -> Self {
+        let Inlaid { before, file, after, mut losses, back } = inlaid;
+        // a stream is made here
+        losses.retain(|loss| loss.param != "stream");
+        let pieces = vec![Piece::New(before), Piece::Coded(file), Piece::New(after)];
+        Self { pieces, kind: "application/json".to_owned(), query: None, losses, back }
+    }
 }
 
 /// The recording of a form, and its content type. Fails if there is none, or if nothing tells what it is.

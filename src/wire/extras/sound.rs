@@ -51,15 +51,26 @@ pub fn within(body: &[u8], format: &str) -> Option<(Bytes, &'static str)> {
             _ => (wave(&sound, rate), "audio/wav"),
         });
     }
-    let kind = match format {
+    let kind = by_beginning(&sound).unwrap_or(match format {
         "wav" => "audio/wav",
         "pcm" => "audio/pcm",
         "flac" => "audio/flac",
         "opus" => "audio/ogg",
         "aac" => "audio/aac",
         _ => "audio/mpeg",
-    };
+    });
     Some((sound.into(), kind))
+}
+
+/// What kind of sound it is, if its first bytes say so.
+fn by_beginning(sound: &[u8]) -> Option<&'static str> {
+    Some(match sound {
+        [b'R', b'I', b'F', b'F', ..] => "audio/wav",
+        [b'f', b'L', b'a', b'C', ..] => "audio/flac",
+        [b'O', b'g', b'g', b'S', ..] => "audio/ogg",
+        [b'I', b'D', b'3', ..] => "audio/mpeg",
+        _ => return None,
+    })
 }
 
 /// Samples of 16 bits and one channel with a head that says so: RIFF WAVE, PCM.

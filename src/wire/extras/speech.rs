@@ -1,11 +1,12 @@
-//! Speech of Google's models, which comes as samples in an answer's content.
+//! Speech of Google's models, which comes as samples in an answer's content, and of Hugging Face's own backend.
 
 use bytes::Bytes;
 use serde::Serialize;
+use serde_json::value::RawValue;
 
 use super::google::{Tokens, blocked};
 use super::{made, read, request, text};
-use crate::wire::native::{Back, Refused, Request, Terms, Translated};
+use crate::wire::native::{Back, Loss, Refused, Request, Terms, Translated};
 use crate::wire::openai::stream::Broken;
 use crate::wire::{Malformed, Object};
 
@@ -92,4 +93,21 @@ pub fn of_google(body: Bytes, _: &Back) -> Translated {
         }
     }
     Err(blocked(&answer, "no speech").unwrap_or_else(|| Broken::Malformed(Malformed::new("the answer has no sound"))))
+}
+
+/// Hugging Face: <https://huggingface.co/docs/huggingface_hub/package_reference/inference_types> (text to speech). The model
+/// alone decides about the voice and the form of the sound, which its content type tells.
+pub fn hugging_face(ask: &Object, terms: &Terms<'_>) -> Result<Request, Refused> {
+    #[derive(Serialize)]
+    struct Body<'a> {
+        inputs: String,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        parameters: Option<&'a RawValue>,
+    }
+    let body = Body { inputs: text(ask, "input")?, parameters: ask.get("parameters")? };
+    let mut made = request(ask, terms, &body, &["input", "parameters"]);
+    if ask.raw("response_format").is_some_and(|format| format != b"null") {
+        made.losses.push(Loss { param: "response_format".to_owned(), action: "dropped" });
+    }
+    Ok(made)
 }

@@ -46,6 +46,11 @@ pub fn render(answer: &Object, format: &str) -> Result<String, Malformed> {
     Ok(out)
 }
 
+/// Whether a transcript in this form is its text, so that nothing is lost where it is told as events.
+pub fn is_plain(format: &str) -> bool {
+    matches!(format, "" | "json" | "text")
+}
+
 fn lines(answer: &Object) -> Result<Vec<Line>, Malformed> {
     let line = |item: &Object| -> Result<Line, Malformed> {
         let text = item.get("text")?.or(item.get("word")?).unwrap_or_default();

@@ -11,7 +11,9 @@ pub mod schema;
 use bytes::{Bytes, BytesMut};
 
 use super::anthropic::{self, Hosting};
-use super::extras::{self, Extra};
+use super::extras::heard::Wanted;
+use super::extras::{self, Extra, google_transcripts};
+use super::multipart::{Form, Piece};
 use super::openai::stream::Broken;
 use super::{Malformed, Object, Op, bedrock, cohere, gemini, replicate};
 
@@ -52,6 +54,14 @@ impl Native {
         }
     }
 
+    /// What the provider is sent of a form. Fails on what can't be said in this format.
+    pub fn form(self, form: &Form, terms: &Terms<'_>) -> Result<Posted, Refused> {
+        match self {
+            Native::Extra(extra) => extra.form(form, terms),
+            _ => Err(Refused::none(terms.op)),
+        }
+    }
+
     /// A whole answer as OpenAI's. Fails on what is none, and with what the provider reports in a good answer's place.
     pub fn answer(self, op: Op, body: Bytes, back: &Back) -> Translated {
         match (self, op) {
@@ -86,7 +96,7 @@ impl Native {
         }
     }
 
-    /// What reads a chat's stream; `None` where there is none.
+    /// What reads a stream; `None` where there is none, or it is OpenAI's.
     pub fn decoder(self, back: Back) -> Option<Decoder> {
         Some(match self {
             Native::Anthropic(_) => Decoder::Anthropic(Box::new(anthropic::stream::Decoder::new(back))),
@@ -94,7 +104,7 @@ impl Native {
             Native::Cohere => Decoder::Cohere(cohere::stream::Decoder::new(back)),
             Native::Replicate => Decoder::Replicate(replicate::stream::Decoder::new(back)),
             Native::Gemini(_) => Decoder::Gemini(Box::new(gemini::stream::Decoder::new(back))),
-            Native::Extra(_) => return None,
+            Native::Extra(extra) => return extra.decoder(),
         })
     }
 }
@@ -111,6 +121,8 @@ pub enum Decoder {
     Replicate(replicate::stream::Decoder),
     /// Google's.
     Gemini(Box<gemini::stream::Decoder>),
+    /// Of a transcript at Google.
+    GoogleTranscript(Box<google_transcripts::Decoder>),
 }
 
 impl Decoder {
@@ -123,6 +135,7 @@ impl Decoder {
             Decoder::Cohere(decoder) => decoder.push(chunk, out),
             Decoder::Replicate(decoder) => decoder.push(chunk, out),
             Decoder::Gemini(decoder) => decoder.push(chunk, out),
+            Decoder::GoogleTranscript(decoder) => decoder.push(chunk, out),
         }
     }
 
@@ -134,6 +147,7 @@ impl Decoder {
             Decoder::Cohere(decoder) => decoder.end(out),
             Decoder::Replicate(decoder) => decoder.end(out),
             Decoder::Gemini(decoder) => decoder.end(out),
+            Decoder::GoogleTranscript(decoder) => decoder.end(out),
         }
     }
 }
@@ -170,12 +184,27 @@ pub struct Request {
     pub back: Back,
 }
 
+/// A form in another format.
+#[derive(Clone, Debug)]
+pub struct Posted {
+    /// What is sent, stretches of the form among it.
+    pub pieces: Vec<Piece>,
+    /// Its content type.
+    pub kind: String,
+    /// What stands behind the path's `?`, if anything does.
+    pub query: Option<String>,
+    /// As [`Request::losses`]; their names are those of fields.
+    pub losses: Vec<Loss>,
+    /// What the way back needs to know.
+    pub back: Back,
+}
+
 /// A parameter that the other format has no word for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Loss {
     /// Its path in the OpenAI body, as `messages[0].name` or `logit_bias`.
     pub param: String,
-    /// What became of it, as in `x-ferro-warnings`: `dropped`, `clamped`, `converted`.
+    /// What became of it, as in `x-ferro-warnings`: `dropped`, `clamped`, `converted`, `estimated`.
     pub action: &'static str,
 }
 
@@ -198,6 +227,8 @@ pub struct Back {
     pub most: Option<usize>,
     /// Whether the caller asks for the provider's own form of what has one of OpenAI's, too.
     pub own_form: bool,
+    /// What is wanted of a recording.
+    pub wanted: Wanted,
 }
 
 impl Back {
