@@ -109,8 +109,9 @@ async fn the_gateway_tells_what_it_would_fetch_and_does_not() {
     let named = format!("param={PLACE};provider=bedrock;action=would_be_fetched");
     assert_eq!(sent["warnings"], json!([named]), "{}", reply.body);
     let refused = gateway.post("/v1/route/explain", asking(&[image("https://10.0.0.1/a.png")])).await;
-    let omitted = refused.json()["sent"]["omitted"].as_str().unwrap().to_owned();
-    assert!(omitted.contains("that is not public"), "{omitted}");
+    let reason = refused.json()["models"][0]["candidates"][0]["reasons"][0].clone();
+    assert_eq!(reason["code"], "media_not_fetched", "{}", refused.body);
+    assert!(reason["words"].as_str().unwrap_or_default().contains("that is not public"), "{reason}");
     let off = TestGateway::configured(&format!("targets:\n{}", target("aws", &upstream)), &[]).await;
     let said = off.post("/v1/route/explain", asked).await.json();
     assert_eq!(said["models"][0]["candidates"][0]["reasons"][0]["code"], "media_not_fetched", "{said}");
