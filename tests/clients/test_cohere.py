@@ -20,7 +20,7 @@ pytestmark = [
 ]
 
 ROW, KEY = "cohere", "co-of-the-test"
-PLAIN, THINKER = "command-a-03-2025", "command-a-reasoning-08-2025"
+PLAIN, THINKER, SEER = "command-a-03-2025", "command-a-reasoning-08-2025", "command-a-vision-07-2025"
 SCHEMA = {"type": "object", "properties": {"port": {"type": "string"}}, "required": ["port"]}
 
 
@@ -172,7 +172,10 @@ ASKED = {
         {"model": THINKER, "extra_body": {"thinking": {"type": "enabled", "budget_tokens": 500}}},
         {"model": THINKER, "thinking": types.Thinking(type="enabled", token_budget=500)},
     ),
-    "a talk": ({"messages": TALK, "tools": [WEATHER]}, {"messages": THEIR_TALK, "tools": [types.ToolV2(**WEATHER)]}),
+    "a talk": (
+        {"model": SEER, "messages": TALK, "tools": [WEATHER]},
+        {"model": SEER, "messages": THEIR_TALK, "tools": [types.ToolV2(**WEATHER)]},
+    ),
 }
 
 
