@@ -1,14 +1,10 @@
 //! Which conversation a request belongs to, so that it finds its prompt cache warm again.
 
-use std::fmt;
 use std::hash::Hasher;
-
-use serde::Deserialize;
-use serde::de::{Deserializer, SeqAccess, Visitor};
-use serde_json::value::RawValue;
 
 use super::digest::Digest;
 use crate::wire::Object;
+use crate::wire::object::each_element;
 
 /// The headers that name a conversation, the surest first. `x-client-request-id` is not among them: one agent puts its
 /// session there, but all others a new name a request.
@@ -73,8 +69,13 @@ pub fn of_body(body: &Object) -> Option<Prefix> {
     if messages.starts_with(b"\"") {
         start.user(messages);
     } else {
-        // it ends with an error where it has seen enough, and says what it has seen in any case
-        let _ = serde_json::Deserializer::from_slice(messages).deserialize_seq(&mut start);
+        each_element(messages, ["role", "content", "parts"], |message, [role, content, parts]| {
+            let reads = message.starts_with(b"{");
+            if reads {
+                start.message(role, content, parts);
+            }
+            reads && !(start.asked && start.answered)
+        });
     }
     start.asked.then(|| Prefix { conversation: start.digest.finish(), begun: start.answered })
 }
@@ -132,30 +133,14 @@ struct Start {
     answered: bool,
 }
 
-#[derive(Deserialize)]
-struct Message<'a> {
-    #[serde(borrow)]
-    role: Option<&'a str>,
-    #[serde(borrow)]
-    content: Option<&'a RawValue>,
-    #[serde(borrow)]
-    parts: Option<&'a RawValue>,
-}
-
-#[derive(Deserialize)]
-struct Part<'a> {
-    #[serde(borrow)]
-    text: Option<&'a RawValue>,
-}
-
 impl Start {
-    fn message(&mut self, message: &Message<'_>) {
-        let content = message.content.or(message.parts).map_or(&b""[..], |value| value.get().as_bytes());
-        match message.role {
-            Some("system" | "developer") if !self.asked => self.text(content),
-            Some("system" | "developer") => {}
-            Some("user") => self.user(content),
-            None if message.parts.is_some() => self.user(content),
+    fn message(&mut self, role: Option<&[u8]>, content: Option<&[u8]>, parts: Option<&[u8]>) {
+        let said = content.or(parts).unwrap_or_default();
+        match role {
+            Some(br#""system""# | br#""developer""#) if !self.asked => self.text(said),
+            Some(br#""system""# | br#""developer""#) => {}
+            Some(br#""user""#) => self.user(said),
+            None if parts.is_some() => self.user(said),
             // an answer, a call of a tool, or a thought
             _ => self.answered = true,
         }
@@ -178,31 +163,13 @@ impl Start {
             left -= value.len();
             self.digest.write(value);
         };
-        let parts = content.starts_with(b"[").then(|| serde_json::from_slice::<Vec<&RawValue>>(content).ok());
-        let Some(parts) = parts.flatten() else { return add(content) };
-        for part in parts {
-            let part = part.get();
-            let text = serde_json::from_str::<Part<'_>>(part).ok().and_then(|part| part.text);
-            add(text.map_or(part, RawValue::get).as_bytes());
+        if !content.starts_with(b"[") {
+            return add(content);
         }
-    }
-}
-
-impl<'de> Visitor<'de> for &mut Start {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("messages")
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut messages: A) -> Result<(), A::Error> {
-        while !(self.asked && self.answered) {
-            match messages.next_element::<Message<'de>>()? {
-                Some(message) => self.message(&message),
-                None => break,
-            }
-        }
-        Ok(())
+        each_element(content, ["text"], |part, [text]| {
+            add(text.unwrap_or(part));
+            true
+        });
     }
 }
 

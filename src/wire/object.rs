@@ -357,3 +357,26 @@ fn place(body: &[u8], at: usize) -> (usize, usize) {
     let start = memchr::memrchr(b'\n', before).map_or(0, |end| end + 1);
     (line, before.len() - start + 1)
 }
+/// Visit the elements of a JSON array, each as it stands there and with the values of these members if it is an object,
+/// until `each` has seen enough and says `false`. `null` counts as absent. What is no array has no elements.
+pub fn each_element<'a, const N: usize>(
+    array: &'a [u8],
+    names: [&str; N],
+    mut each: impl FnMut(&'a [u8], [Option<&'a [u8]>; N]) -> bool,
+) {
+    _ = scan::elements(array, 0, |at| {
+        let mut values = [None; N];
+        let end = if array.get(at) == Some(&b'{') {
+            scan::walk(array, at, |name, _, from| {
+                let to = scan::value(array, from)?;
+                if let Some(of) = names.iter().position(|known| known.as_bytes() == &array[name.clone()]) {
+                    values[of] = Some(&array[from..to]).filter(|value| *value != b"null");
+                }
+                Ok(to)
+            })?
+        } else {
+            scan::value(array, at)?
+        };
+        if each(&array[at..end], values) { Ok(end) } else { Err(Fault { at, wants: "nothing more" }) }
+    });
+}
