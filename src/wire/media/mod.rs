@@ -102,7 +102,7 @@ pub fn replace<'m>(
         let place = format!("{list}[{at}]");
         // what a function has put out stands in `output`, among the items of a response
         for name in ["content", "output"] {
-            changed |= parts(message, name, &place, each);
+            changed |= parts(message, name, &place, false, each);
         }
     }
     if changed {
@@ -115,6 +115,7 @@ fn parts<'m>(
     owner: &mut Object,
     name: &'static str,
     place: &str,
+    within: bool,
     each: &mut dyn FnMut(Link<'_>) -> Option<&'m Medium>,
 ) -> bool {
     if !may_hold(owner, name) {
@@ -124,7 +125,7 @@ fn parts<'m>(
     let mut changed = false;
     for (at, item) in items.iter_mut().enumerate() {
         let place = format!("{place}.{name}[{at}]");
-        changed |= part(item, &place, each);
+        changed |= part(item, &place, within, each);
     }
     if changed {
         owner.set_objects(name, &items);
@@ -132,8 +133,13 @@ fn parts<'m>(
     changed
 }
 
-/// One part, in OpenAI's words, in Anthropic's, or in those of callers who mix them.
-fn part<'m>(part: &mut Object, place: &str, each: &mut dyn FnMut(Link<'_>) -> Option<&'m Medium>) -> bool {
+/// One part, in OpenAI's words, in Anthropic's, or in those of callers who mix them. Within a tool's result is no other.
+fn part<'m>(
+    part: &mut Object,
+    place: &str,
+    within: bool,
+    each: &mut dyn FnMut(Link<'_>) -> Option<&'m Medium>,
+) -> bool {
     let kind = part.get::<String>("type").ok().flatten().unwrap_or_default();
     let mut seen = |kind: Kind, url: &str| each(Link { place, kind, url });
     let member = match kind.as_str() {
@@ -146,7 +152,7 @@ fn part<'m>(part: &mut Object, place: &str, each: &mut dyn FnMut(Link<'_>) -> Op
         "file" | "input_file" => return file(part, &mut seen),
         "image" => return sourced(part, Kind::Image, &mut seen),
         "document" => return sourced(part, Kind::File, &mut seen),
-        "tool_result" => return parts(part, "content", place, each),
+        "tool_result" if !within => return parts(part, "content", place, true, each),
         _ => return false,
     };
     let (name, kind) = member;
