@@ -12,12 +12,11 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use futures_util::FutureExt;
-use futures_util::StreamExt;
 use futures_util::future::{BoxFuture, Shared, WeakShared};
-use futures_util::stream::FuturesUnordered;
+use futures_util::stream;
+use futures_util::{FutureExt, StreamExt};
 use reqwest::Url;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::task::AbortOnDropHandle;
 
 use self::fetch::Limits;
@@ -30,6 +29,12 @@ use crate::call::{Body, Call, Error, Op};
 use crate::config;
 use crate::wire::Object;
 use crate::wire::media::{self, Kind, Medium};
+
+/// The most KiB of fetched media that calls under way hold together.
+const ROOM: usize = 512 << 10;
+
+/// How many media of one request are fetched at once.
+const AT_ONCE: usize = 4;
 
 /// The most different media that one request may have fetched.
 const MOST: usize = 100;
@@ -46,6 +51,8 @@ struct Open {
     /// The most bytes of a request with its media in it.
     request: usize,
     slots: Semaphore,
+    /// What calls under way may hold, a permit a KiB.
+    room: Arc<Semaphore>,
     runtime: Fetcher,
     state: Mutex<State>,
 }
@@ -58,6 +65,13 @@ struct State {
 }
 
 type Flight = BoxFuture<'static, Result<Arc<Medium>, Why>>;
+
+/// A call with its media in it, and the room it takes as long as it is there.
+pub struct Fetched {
+    /// The call.
+    pub call: Call,
+    _room: OwnedSemaphorePermit,
+}
 
 /// A part of a request that has to be fetched before its provider can be asked.
 #[derive(Debug)]
@@ -98,6 +112,7 @@ impl Media {
             limits: Limits { bytes: bytes(fetch.max_bytes), time: fetch.timeout },
             request,
             slots: Semaphore::new(fetch.concurrency),
+            room: Arc::new(Semaphore::new(ROOM)),
             runtime,
             state: Mutex::new(State { shelf: Shelf::new(bytes(fetch.cache_bytes)), ..State::default() }),
         }))))
@@ -130,7 +145,10 @@ impl Open {
     async fn launch(self: Arc<Self>, key: Arc<str>, url: Url) -> Result<Arc<Medium>, Why> {
         let open = self.clone();
         let task = async move {
-            let _slot = open.slots.acquire().await;
+            let Ok(_slot) = tokio::time::timeout(open.limits.time, open.slots.acquire()).await else {
+                open.lock().flights.remove(&key);
+                return Err(Why::new("was not fetched, since too many others are", SEND_DATA));
+            };
             let fetched = fetch::fetch(&open.guard, &open.http, open.limits, url).await;
             let mut state = open.lock();
             state.flights.remove(&key);
@@ -169,7 +187,7 @@ impl Provider {
 
     /// The call with what it wants in the place of the addresses. Fails as the caller's fault on what can't be had; the
     /// provider is not asked then.
-    pub async fn fetched(&self, call: &Call, wanted: Vec<Wanted>) -> Result<Box<Call>, Error> {
+    pub async fn fetched(&self, call: &Call, wanted: Vec<Wanted>) -> Result<Fetched, Error> {
         let open = self.open(&wanted)?;
         let mut urls: Vec<(&str, Vec<&Wanted>)> = Vec::new();
         for one in &wanted {
@@ -181,8 +199,10 @@ impl Provider {
         // all are judged before the first is fetched
         let judged = urls.iter().map(|(url, of)| Ok((open.judged(url).map_err(|why| of[0].refused(&why))?, of)));
         let judged = judged.collect::<Result<Vec<_>, Error>>()?;
-        let fetch = |(url, of)| open.clone().get(url).map(move |got| (of, got));
-        let mut flights: FuturesUnordered<_> = judged.into_iter().map(fetch).collect();
+        // a request leaves slots to others
+        let fetches: Vec<_> =
+            judged.into_iter().map(|(url, of)| open.clone().get(url).map(move |got| (of, got))).collect();
+        let mut flights = stream::iter(fetches).buffer_unordered(AT_ONCE);
         let mut bytes = call.body.size();
         let mut found: HashMap<&str, Arc<Medium>> = HashMap::new();
         while let Some((of, got)) = flights.next().await {
@@ -197,7 +217,10 @@ impl Provider {
         }
         let wants: HashMap<&str, &Medium> =
             wanted.iter().filter_map(|one| Some((one.place.as_str(), &**found.get(one.url.as_str())?))).collect();
-        Ok(Box::new(with(call, &wants)))
+        let added = bytes.saturating_sub(call.body.size()).div_ceil(1024).min(ROOM);
+        let room = open.room.clone().try_acquire_many_owned(u32::try_from(added).unwrap_or(u32::MAX));
+        let room = room.map_err(|_full| Error::Saturated(self.target.clone()))?;
+        Ok(Fetched { call: with(call, &wants), _room: room })
     }
 
     /// The call as it would be with what it wants, which is not fetched: in its place stands where it would come from.
