@@ -129,14 +129,19 @@ fn chats(rules: &Rules, call: &Call, models: &[Arc<str>]) -> Option<&'static str
 /// The targets of a request that is passed on: those who keep what it is about, whom it names, or who serve its model.
 fn passed<'r>(rules: &'r Rules, call: &Call) -> Result<Plan<'r>, Error> {
     let to = call.passage.as_ref().and_then(|passage| passage.to.as_ref());
-    let (one, lack): (_, fn(&'static str) -> Lack) = match (call.op, to) {
-        (Op::File | Op::Batch, _) => (rules.batch_target.as_ref().ok_or(Lack::BatchTarget), Lack::Batches),
-        (Op::Stored, _) => (rules.responses_target.as_ref().ok_or(Lack::ResponsesTarget), Lack::Responses),
+    let lack: fn(&'static str) -> Lack = match call.op {
+        Op::File | Op::Batch => Lack::Batches,
+        Op::Stored => Lack::Responses,
+        _ => Lack::Passage,
+    };
+    let one = match (call.op, to) {
         (_, Some(name)) => {
             let named = rules.targets.iter().find(|target| target.is_called(name));
-            (named.ok_or_else(|| Lack::Provider(name.clone())), Lack::Passage)
+            named.ok_or_else(|| Lack::Provider(name.clone()))
         }
-        (_, None) if call.model.is_empty() => (Err(Lack::Direction), Lack::Passage),
+        (Op::File | Op::Batch, None) => rules.batch_target.as_ref().ok_or(Lack::BatchTarget),
+        (Op::Stored, None) => rules.responses_target.as_ref().ok_or(Lack::ResponsesTarget),
+        (_, None) if call.model.is_empty() => Err(Lack::Direction),
         (_, None) => {
             let models = std::slice::from_ref(&call.model);
             let plan = served(rules, call, models);

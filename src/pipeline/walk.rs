@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use super::hedged;
 use super::hold::{Held, Hold, verdict};
 use crate::call::{Call, Error, Fault, Route, Tried, Upstream};
-use crate::providers::media::Wanted;
+use crate::providers::media::{Fetched, Wanted};
 use crate::providers::receive::Got;
 use crate::providers::tempo::Tempo;
 use crate::providers::trace::Trace;
@@ -164,7 +164,7 @@ pub async fn walk(way: Way<'_, '_>, route: &mut Route) -> Result<(Got, Hold), Er
 
 /// The next step that is asked: one that stands in for others only if their circuits are open.
 pub fn next<'p>(steps: &mut impl Iterator<Item = Step<'p>>, route: &Route, met: &Met) -> Option<Step<'p>> {
-    let stands_in = route.attempts == 0 && !met.saturated();
+    let stands_in = route.attempts == 0 && !met.saturated() && met.failed.is_none();
     steps.find(|step| !step.pick.spare || stands_in)
 }
 
@@ -190,7 +190,7 @@ pub async fn attempts(way: Way<'_, '_>, step: &Step<'_>, others: bool, route: &m
         None => call,
         Some(wanted) => {
             fetched = Box::pin(with_media(call, step, wanted, route)).await?;
-            &*fetched
+            &fetched.call
         }
     };
     for made in 1_u32.. {
@@ -258,11 +258,16 @@ pub async fn attempts(way: Way<'_, '_>, step: &Step<'_>, others: bool, route: &m
                     held.learn(usage.as_ref());
                     return Ok((got, Hold::default()));
                 }
+                if let Got::Tunnel(_) = &got {
+                    // it was switched to: what callers do on it for hours says nothing about the target
+                    held.settle(Verdict::Good, now);
+                }
                 return Ok((got, held.keep()));
             }
             Err(Error::Upstream(failed)) => failed,
             Err(error) if error.is_of_content() => {
                 route.attempts -= 1;
+                back_to_the_last(way.plan, route);
                 return Err(unfit(step, error, since, route));
             }
             Err(error) => return Err(Miss::Over(error)),
@@ -293,7 +298,12 @@ pub async fn attempts(way: Way<'_, '_>, step: &Step<'_>, others: bool, route: &m
 
 /// The call with its media in it, fetched before anybody is asked: nothing of it counts for the target, and nothing is
 /// fetched for one whose circuit is open.
-async fn with_media(call: &Call, step: &Step<'_>, wanted: Vec<Wanted>, route: &mut Route) -> Result<Box<Call>, Miss> {
+async fn with_media(
+    call: &Call,
+    step: &Step<'_>,
+    wanted: Vec<Wanted>,
+    route: &mut Route,
+) -> Result<Box<Fetched>, Miss> {
     let (target, since) = (&step.candidate.target, Instant::now());
     // the pass is given back unused
     if let Some(Err(left)) = target.vitals.breaker.as_ref().map(|breaker| breaker.enter(since).map(drop)) {
@@ -301,7 +311,10 @@ async fn with_media(call: &Call, step: &Step<'_>, wanted: Vec<Wanted>, route: &m
         return Err(Miss::Open(left));
     }
     let fetched = target.provider.fetched(call, wanted).await;
-    fetched.map_err(|error| unfit(step, error, since, route))
+    fetched.map(Box::new).map_err(|error| match error {
+        Error::Saturated(_) => Miss::Saturated,
+        error => unfit(step, error, since, route),
+    })
 }
 
 /// A step that can't be asked this. Where nobody else can, it is the one that has refused.
@@ -311,9 +324,23 @@ fn unfit(step: &Step<'_>, error: Error, since: Instant, route: &mut Route) -> Mi
     }
     let target = &step.candidate.target;
     route.tried.push(tried(step, error.code(), None, since));
-    (route.provider, route.target) = (target.provider.spec.id, target.name.clone());
-    route.model = step.candidate.model.clone();
+    if route.attempts == 0 {
+        (route.provider, route.target) = (target.provider.spec.id, target.name.clone());
+        route.model = step.candidate.model.clone();
+    }
     Miss::Unfit(error)
+}
+
+/// The call is again where it was when somebody was last asked, if anybody was: who was not has not failed.
+fn back_to_the_last(plan: &Plan<'_>, route: &mut Route) {
+    let asked = route.tried.iter().rev().find(|one| one.status.is_some());
+    let step = asked.and_then(|last| plan.steps().find(|step| step.candidate.target.name == last.target));
+    if let Some(step) = step.filter(|_| route.attempts > 0) {
+        let target = &step.candidate.target;
+        (route.provider, route.target) = (target.provider.spec.id, target.name.clone());
+        (route.model, route.label) = (step.candidate.model.clone(), step.label().cloned());
+        route.name = step.route.name.clone();
+    }
 }
 
 /// An attempt under way. When its call runs out of time it is dropped where it waits; whoever has not answered by then
