@@ -15,8 +15,11 @@ const KEY: &str = "openai-insecure-api-key.";
 /// Parts of the names of subprotocols that carry what is the caller's own: credentials, and whom they belong to.
 const OWN: [&str; 7] = ["key", "secret", "token", "auth", "bearer", "openai-organization.", "openai-project."];
 
+/// Subprotocols behind which the next one is a credential.
+const NAMES_A_KEY: [&str; 3] = ["token", "bearer", "authorization"];
+
 /// Whether a WebSocket is asked for.
-pub(super) fn is_asked(request: &Request) -> bool {
+pub(super) fn is_asked<B>(request: &http::Request<B>) -> bool {
     let has = |name: HeaderName, word: &str| {
         let values = request.headers().get_all(name);
         values.iter().any(|value| words(value).any(|said| said.eq_ignore_ascii_case(word)))
@@ -46,7 +49,14 @@ pub(super) fn asking(headers: &HeaderMap) -> HeaderMap {
         let offer = offer.to_ascii_lowercase();
         OWN.iter().any(|part| offer.contains(part))
     };
-    let offers: Vec<_> = offered(headers).filter(|offer| !is_own(offer)).collect();
+    // in `token, <key>` the second one is the key
+    let mut behind = false;
+    let mut is_foreign = |offer: &&str| {
+        let foreign = !behind && !is_own(offer);
+        behind = NAMES_A_KEY.iter().any(|word| offer.eq_ignore_ascii_case(word));
+        foreign
+    };
+    let offers: Vec<_> = offered(headers).filter(&mut is_foreign).collect();
     if let (false, Ok(value)) = (offers.is_empty(), HeaderValue::try_from(offers.join(", "))) {
         asking.insert(SEC_WEBSOCKET_PROTOCOL, value);
     }

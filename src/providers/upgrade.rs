@@ -133,7 +133,7 @@ fn with_model(below: &str, model: &str) -> String {
     let mut pairs = Vec::new();
     for pair in query.split('&') {
         match pair.split_once('=') {
-            Some(("model", _)) => {
+            Some((name, _)) if is_model(name) => {
                 let mut encoded = String::from("model=");
                 encoded.extend(form_encoded(model));
                 pairs.push(encoded);
@@ -142,6 +142,12 @@ fn with_model(below: &str, model: &str) -> String {
         }
     }
     format!("{path}?{}", pairs.join("&"))
+}
+
+/// Whether a name in a query is `model`, with whichever percent signs it is written.
+fn is_model(name: &str) -> bool {
+    let url = reqwest::Url::parse(&format!("http://query/?{name}"));
+    url.is_ok_and(|url| url.query_pairs().any(|(name, _)| name == "model"))
 }
 
 /// A value as a query has it.

@@ -74,6 +74,12 @@ const NOT_PASSED: [&str; 47] = [
 /// What a header is named that holds a credential.
 const SECRET: [&str; 6] = ["token", "secret", "password", "credential", "auth", "session"];
 
+/// Whom a request names, if it names anybody.
+fn named(parts: &Parts) -> Option<Arc<str>> {
+    let name = parts.headers.get(X_PROVIDER)?.to_str().ok()?;
+    (!name.is_empty()).then(|| name.into())
+}
+
 /// Read a request.
 pub(super) async fn read(
     op: Op,
@@ -83,7 +89,7 @@ pub(super) async fn read(
     rules: &Rules,
     memory: &Memory,
 ) -> Result<(Call, Reserved), Failure> {
-    let to = parts.headers.get(X_PROVIDER).and_then(|name| name.to_str().ok()).map(Arc::from);
+    let to = named(parts);
     let limit = rules.max_request_bytes;
     let by_model = op == Op::Pass && to.is_none();
     let (body, reserved) = match body.is_end_stream() {
@@ -138,7 +144,7 @@ pub(super) fn socket(op: Op, parts: &Parts, caller: &Caller, memory: &Memory) ->
     let asked = Query::<Asked>::try_from_uri(&parts.uri).map_or_else(|_| Asked::default(), |Query(asked)| asked);
     let mut headers = passed(&parts.headers);
     headers.extend(websocket::asking(&parts.headers));
-    let to = parts.headers.get(X_PROVIDER).and_then(|name| name.to_str().ok()).map(Arc::from);
+    let to = named(parts);
     let passage = Passage { method: parts.method.clone(), below: below(op, parts), headers, to, upgrades: true };
     let call = Call::new(op, Body::None, asked.model.into(), caller.id.clone(), caller.since);
     Ok((Call { passage: Some(Arc::new(passage)), key: caller.key.clone(), ..call }, reserved))

@@ -38,6 +38,7 @@ use self::path::Scope;
 pub use self::rate_limit::{HEADERS as RATE_LIMIT, Standing};
 pub use self::settings::EdgeSettings;
 use super::error::Failure;
+use super::websocket;
 use crate::call::OutcomeSlot;
 
 /// Who asks, and since when: what the edge tells a handler beside the request.
@@ -185,6 +186,8 @@ fn admit<B: http_body::Body>(
         entry.key = identity?;
         if settings.auth.is_open(scope) {
             open_mode::check(&settings.origins, peer, request)?;
+        } else if entry.key.is_none() && websocket::is_asked(request) {
+            open_mode::page(&settings.origins, request)?;
         }
     }
     edge.caps.check(request.uri().path(), request.body())?;

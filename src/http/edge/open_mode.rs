@@ -41,6 +41,20 @@ pub(super) fn check<B>(origins: &[HeaderValue], peer: IpAddr, request: &Request<
     Err(Failure::Forbidden(reason))
 }
 
+/// Refuses a WebSocket that a page of somebody else's asks for where anybody may call: unlike an answer, a browser lets any
+/// page read it.
+pub(super) fn page<B>(origins: &[HeaderValue], request: &Request<B>) -> Result<(), Failure> {
+    let own = host(request);
+    let is_own = |origin: &HeaderValue| {
+        let authority = origin.to_str().ok().and_then(|origin| Authority::try_from(origin.split_once("://")?.1).ok());
+        authority.is_some() && authority == own
+    };
+    if request.headers().get_all(header::ORIGIN).iter().all(|origin| origins.contains(origin) || is_own(origin)) {
+        return Ok(());
+    }
+    Err(Failure::Forbidden("a web page of another origin asks for a WebSocket: add the page's origin to CORS_ORIGINS"))
+}
+
 /// Whom the request means to talk to: the target's authority where it has one (HTTP/2), else `Host`, of which there is
 /// one. `None` if it does not say or cannot be read.
 fn host<B>(request: &Request<B>) -> Option<Authority> {
