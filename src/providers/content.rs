@@ -65,7 +65,9 @@ impl Provider {
         }
         let is_list = |object: &Object, name: &str| object.raw(name).is_some_and(|raw| raw.starts_with(b"["));
         for (at, message) in body.objects(list)?.iter().enumerate().filter(|(_, message)| is_list(message, "content")) {
-            for (part, content) in message.objects("content")?.iter().enumerate() {
+            // a part that is no object is for the vendor to judge
+            let Ok(parts) = message.objects("content") else { continue };
+            for (part, content) in parts.iter().enumerate() {
                 let kind = content.get::<String>("type").ok().flatten().unwrap_or_default();
                 if let Some((_, what)) = needed(&kind).filter(|(needed, _)| lacks.has(needed)) {
                     let param = format!("{list}[{at}].content[{part}]");

@@ -154,13 +154,14 @@ const AT_ONCE: Duration = Duration::from_millis(50);
 fn reset(fields: &Fields) -> Option<Duration> {
     let (mut used_up, mut first): (Option<Duration>, Option<Duration>) = (None, None);
     for (reset, left) in LIMITS {
-        let Some(wait) = fields.get(reset).and_then(fresh_in) else { continue };
+        let wait = fields.get(reset).and_then(fresh_in).filter(|wait| *wait >= AT_ONCE);
+        let Some(wait) = wait else { continue };
         if fields.get(left) == Some("0") {
             used_up = used_up.max(Some(wait));
         }
         first = Some(first.map_or(wait, |first| first.min(wait)));
     }
-    used_up.or(first).filter(|wait| *wait >= AT_ONCE)
+    used_up.or(first)
 }
 
 fn fresh_in(reset: &str) -> Option<Duration> {

@@ -107,8 +107,12 @@ impl Candidates {
         make: impl Fn(&Arc<Target>, Arc<str>, Claim) -> Candidate,
     ) -> Self {
         let mut candidates = Self { list: Vec::new(), places: vec![0; leaves.len()].into() };
+        // who is addressed and can't do it is nobody's to stand in for
+        let addressed = model.split_once('/').is_some_and(|(head, _)| leaves.iter().any(|one| one.is_called(head)));
         for (leaf, target) in leaves.iter().enumerate() {
-            if let Some((claim, model)) = target.claim(op, model) {
+            if let Some((claim, model)) = target.claim(op, model)
+                && !(addressed && claim == Claim::Any)
+            {
                 candidates.list.push(make(target, model, claim));
                 candidates.places[leaf] = u16::try_from(candidates.list.len()).unwrap_or(0);
             }
@@ -119,16 +123,16 @@ impl Candidates {
     /// The one that is asked, whatever it serves.
     pub fn only(target: &Arc<Target>, op: Op, model: &Arc<str>) -> Self {
         let model = target.claim(op, model).map_or_else(|| target.upstream_model(model), |(_, own)| own);
-        let target = target.clone();
+        let lacks = if op == Op::Respond { target.provider.lacks(&model) } else { Inputs::default() };
         let only = Candidate {
-            target,
+            target: target.clone(),
             model,
             claim: Claim::Declared,
             prices: None,
             per_token: None,
             tracks: None,
             habit: None,
-            lacks: Inputs::default(),
+            lacks,
         };
         Self { list: vec![only], places: Box::default() }
     }

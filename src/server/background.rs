@@ -111,6 +111,9 @@ fn longer(pause: &mut Duration, interval: Duration) -> Duration {
     std::mem::replace(pause, next)
 }
 
+/// No more models than this are kept of lists that could not be asked.
+const MOST_KEPT: usize = 20_000;
+
 /// Asks the target of this name, as it is each time, while there is one.
 async fn keep_discovering(gateway: &Gateway, name: &str, http: &reqwest::Client, interval: Duration) {
     let mut pause = FIRST_PAUSE;
@@ -124,13 +127,14 @@ async fn keep_discovering(gateway: &Gateway, name: &str, http: &reqwest::Client,
                 for (list, error) in &missing {
                     tracing::warn!(target = name, list, %error, "the provider does not list some of its models");
                 }
-                // what could not be asked this time may be there still
-                if let Some(before) = target.discovered.load().as_ref().filter(|_| !missing.is_empty()) {
-                    models.extend(before.iter().cloned());
+                // what could not be asked this time may be there still, but not what may never be asked
+                let passing = missing.iter().any(|(_, error)| error.passes());
+                if let Some(before) = target.discovered.load().as_ref().filter(|_| passing) {
+                    models.extend(before.iter().take(MOST_KEPT).cloned());
                 }
                 tracing::debug!(target = name, models = models.len(), "model discovery completed");
                 target.tell(models);
-                if missing.iter().any(|(_, error)| error.passes()) {
+                if passing {
                     longer(&mut pause, interval)
                 } else {
                     pause = FIRST_PAUSE;

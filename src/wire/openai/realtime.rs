@@ -20,10 +20,10 @@ pub fn used(event: Vec<u8>) -> Option<Usage> {
 /// What two responses of one conversation consumed together.
 pub fn together(one: Usage, other: Usage) -> Usage {
     Usage {
-        prompt: one.prompt + other.prompt,
-        completion: one.completion + other.completion,
-        cached: one.cached + other.cached,
-        reasoning: one.reasoning + other.reasoning,
+        prompt: one.prompt.saturating_add(other.prompt),
+        completion: one.completion.saturating_add(other.completion),
+        cached: one.cached.saturating_add(other.cached),
+        reasoning: one.reasoning.saturating_add(other.reasoning),
         audio_in: one.audio_in.saturating_add(other.audio_in),
         audio_out: one.audio_out.saturating_add(other.audio_out),
         image_in: one.image_in.saturating_add(other.image_in),
