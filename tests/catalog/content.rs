@@ -253,6 +253,17 @@ async fn who_does_not_take_it_is_passed_over_for_somebody_who_may() {
     assert_eq!(told["order"]["steps"][0]["passed_over"], "unsupported_content");
     assert_eq!((&told["sent"]["target"], told.get("error")), (&json!("seeing"), None), "{told}");
 
+    // who was not asked has not failed, and does not bring in who stands in for a broken one
+    let broken = Upstream::says([Say::json(500, "{}")]).await;
+    let three = target("seeing", "openai", &broken, "m", "    retry: { attempts: 1 }\n")
+        + &target("blind", "deepseek", &blind, "m", map);
+    let gateway = TestGateway::configured(&format!("strategy: {{ mode: fallback }}\ntargets:\n{three}"), &[]).await;
+    let reply = gateway.post("/v1/chat/completions", ask("m", "image")).await;
+    assert_eq!((reply.status, reply.header("x-ferro-target")), (502, "seeing"), "{}", reply.body);
+    let gateway = TestGateway::configured(&format!("strategy: {{ mode: single }}\ntargets:\n{targets}"), &[]).await;
+    let reply = gateway.post("/v1/chat/completions", ask("m", "image")).await;
+    assert_eq!((reply.status, reply.code().as_str()), (400, "unsupported_content"), "{}", reply.body);
+
     // nobody takes it
     let alone = format!("strategy: {{ mode: fallback }}\ntargets:\n{}", target("blind", "deepseek", &blind, "m", map));
     let gateway = TestGateway::configured(&alone, &[]).await;

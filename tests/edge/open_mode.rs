@@ -83,6 +83,12 @@ async fn an_opened_data_plane_serves_everybody_but_keeps_metrics_closed() {
     let foreign = [("host", "gateway.example")];
     assert_eq!(door.send("GET", "/v1/models", &foreign).await.status, 200);
     assert_eq!(door.send("GET", "/metrics", &foreign).await.status, 403);
+    // pages cannot read what they get, but they could a WebSocket
+    let socket = [("host", "gateway.example"), ("connection", "upgrade"), ("upgrade", "websocket")];
+    for (origin, refused) in [("https://evil.example", true), ("null", true), ("https://gateway.example", false)] {
+        let reply = door.send("GET", "/v1/realtime?model=m", &[&socket[..], &[("origin", origin)]].concat()).await;
+        assert_eq!(reply.status == 403, refused, "{origin}: {} {}", reply.status, reply.body);
+    }
     let door = Door::with(&[("ALLOW_UNAUTHENTICATED_PROXY", "true"), ("MASTER_KEY", KEY)]).from("192.0.2.7");
     assert_eq!(door.send("GET", "/v1/models", &[("x-api-key", "sk-whatever")]).await.status, 200);
     assert_eq!(door.send("GET", "/metrics", &foreign).await.status, 401);

@@ -83,7 +83,7 @@ async fn the_end_of_the_process_closes_what_is_open() {
 }
 
 #[tokio::test]
-async fn a_vendor_that_breaks_off_has_failed_and_a_caller_who_leaves_has_not() {
+async fn a_vendor_that_breaks_off_is_named_and_its_circuit_stays_closed() {
     let mut vendor = Vendor::plain().await;
     let breaker = "    circuit_breaker: { failure_threshold: 1, timeout: 1h }\n";
     let gateway = gateway(&target("t0", "openai", &vendor, breaker), "").await;
@@ -99,6 +99,6 @@ async fn a_vendor_that_breaks_off_has_failed_and_a_caller_who_leaves_has_not() {
     drop(far);
     assert_eq!(near.next().await, None);
     assert!(recalled(&gateway, &id).await.to_string().contains("upstream_stream_truncated"));
-    let asked = gateway.post("/v1/chat/completions", crate::support::ASK).await;
-    assert_eq!((asked.status, asked.code().as_str()), (503, "upstream_unavailable"));
+    // a caller could have made it do so
+    drop(opened(&gateway, &mut vendor).await);
 }

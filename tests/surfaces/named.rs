@@ -44,6 +44,20 @@ async fn who_is_not_there_or_cannot_do_it_is_told_apart() {
 }
 
 #[tokio::test]
+async fn what_is_kept_is_asked_of_whom_it_names() {
+    let (first, named) =
+        (Upstream::says([Say::json(200, "{}")]).await, Upstream::says([Say::json(200, r#"{"id":"f"}"#)]).await);
+    let gateway = gateway(&[("openai", &first), ("groq", &named)], "batch_target: t0\n").await;
+    for path in ["/v1/files/f", "/v1/batches/b"] {
+        let get = |name: &str| gateway.http.get(format!("{}{path}", gateway.url)).header("x-provider", name.to_owned());
+        let reply = gateway.send(get("t1")).await;
+        assert_eq!((reply.status, reply.header("x-ferro-target")), (200, "t1"), "{path}: {}", reply.body);
+        assert_eq!(gateway.send(get("nobody")).await.code(), "provider_not_found", "{path}");
+        assert_eq!(gateway.send(get("")).await.header("x-ferro-target"), "t0", "{path}");
+    }
+}
+
+#[tokio::test]
 async fn forms_heed_it_and_chat_does_not() {
     let (first, named) =
         (Upstream::says([Say::text("x")]).await, Upstream::says([Say::json(200, r#"{"text":"x"}"#)]).await);
