@@ -49,6 +49,47 @@ async fn a_call_without_a_result_gets_one_that_says_so() {
 }
 
 #[tokio::test]
+async fn a_result_that_comes_late_is_moved_up_to_its_call() {
+    let user = |text: &str| json!({"role": "user", "content": text});
+    let result = |id: &str, text: &str| json!({"role": "tool", "tool_call_id": id, "content": text});
+    let (a, b) = ("abcdefghi", "bcdefghij");
+    let messages =
+        json!([user("go"), calls(&[a, b]), result(b, "2"), user("wait"), result(a, "1"), user("on"), calls(&[a])]);
+
+    let (reply, sent) = chat("mistral", messages.clone(), REPAIR).await;
+    let sent = sent["messages"].as_array().unwrap();
+    let of = |message: &Value| (message["role"].as_str().unwrap().to_owned(), message["content"].clone());
+    let expected = [
+        ("user", json!("go")),
+        ("assistant", json!("")),
+        ("tool", json!("2")),
+        ("tool", json!("1")),
+        ("assistant", json!("Noted.")),
+        ("user", json!("wait")),
+        ("user", json!("on")),
+        ("assistant", json!("")),
+        ("tool", json!("no result was provided")),
+    ];
+    let expected: Vec<_> = expected.into_iter().map(|(role, content)| (role.to_owned(), content)).collect();
+    assert_eq!(sent.iter().map(of).collect::<Vec<_>>(), expected);
+    assert_eq!(
+        reply.header("x-ferro-warnings"),
+        "param=messages[4];provider=mistral;action=moved, param=messages[3];provider=mistral;action=preceded, \
+         param=messages[6].tool_calls[0];provider=mistral;action=answered"
+    );
+
+    let messages = json!([user("go"), calls(&["a"]), user("wait"), result("a", "r"), user("b")]);
+    let body = json!({"model": "m", "messages": messages});
+    let answer = r#"{"id":"x","type":"message","role":"assistant","model":"m","content":[{"type":"text","text":"ok"}],"stop_reason":"end_turn","usage":{"input_tokens":1,"output_tokens":1}}"#;
+    let (reply, seen) = ask("anthropic", "/v1/chat/completions", &body, REPAIR, Say::json(200, answer)).await;
+    let sent = seen.json();
+    assert_eq!(sent["messages"].to_string().matches("tool_result").count(), 1, "{}", sent["messages"]);
+    assert_eq!(sent["messages"][2]["content"][0]["tool_use_id"], "a", "{}", sent["messages"]);
+    assert!(sent["messages"][2]["content"][0].to_string().contains("\"r\""), "{}", sent["messages"]);
+    assert_eq!(reply.header("x-ferro-warnings"), "param=messages[3];provider=anthropic;action=moved");
+}
+
+#[tokio::test]
 async fn the_messages_that_vendors_insist_on_are_added() {
     let (system, user) = (json!({"role": "system", "content": "s"}), json!({"role": "user", "content": "go"}));
     let result = json!({"role": "tool", "tool_call_id": "abcdefghi", "content": "2"});

@@ -1,5 +1,7 @@
-//! Histories that vendors refuse, made whole where the configuration asks for it: tool calls without a result, and the
-//! messages some vendors insist on. Each of these is named to the caller.
+//! Histories that vendors refuse, made whole where the configuration asks for it: tool calls without a result or with one
+//! that comes too late, and the messages some vendors insist on. Each of these is named to the caller.
+
+use std::collections::{HashMap, HashSet};
 
 use super::text;
 use crate::call::{Error, Op};
@@ -18,7 +20,7 @@ pub struct Insists {
     pub reply_after_tool: bool,
 }
 
-/// Add what is missing.
+/// Add what is missing, and move results up to their calls.
 ///
 /// # Errors
 /// The messages are no objects.
@@ -38,17 +40,57 @@ fn said(role: &'static str, content: &str) -> Object {
     message
 }
 
+/// A call, and where its result is among the messages.
+struct Asked {
+    id: String,
+    at: usize,
+    place: String,
+    result: Option<usize>,
+}
+
+/// All calls in their order. A result is that of the last call before it that has its id.
+fn asked(given: &[Object]) -> Result<Vec<Asked>, Error> {
+    let mut all: Vec<Asked> = Vec::new();
+    let mut last: HashMap<String, usize> = HashMap::new();
+    for (at, message) in given.iter().enumerate() {
+        match text(message, "role").as_deref() {
+            Some("assistant") if message.raw("tool_calls").is_some_and(|calls| calls.starts_with(b"[")) => {
+                for (call, made) in message.objects("tool_calls")?.iter().enumerate() {
+                    let Some(id) = text(made, "id") else { continue };
+                    if last.get(&id).is_some_and(|&known| all[known].at == at) {
+                        continue;
+                    }
+                    last.insert(id.clone(), all.len());
+                    all.push(Asked { id, at, place: format!("messages[{at}].tool_calls[{call}]"), result: None });
+                }
+            }
+            Some("tool") => {
+                let id = text(message, "tool_call_id").unwrap_or_default();
+                if let Some(&call) = last.get(&id) {
+                    all[call].result.get_or_insert(at);
+                }
+            }
+            _ => {}
+        }
+    }
+    Ok(all)
+}
+
 fn messages(body: &mut Object, insists: Insists, notes: &mut Notes<'_>) -> Result<(), Error> {
     let given = body.objects("messages")?;
-    let count = given.len();
-    let mut whole: Vec<Object> = Vec::with_capacity(count + 2);
-    // calls without a result so far, each with its place
-    let mut open: Vec<(String, String)> = Vec::new();
+    let mut asked = asked(&given)?.into_iter().peekable();
+    let mut whole: Vec<Object> = Vec::with_capacity(given.len() + 2);
+    // calls whose results may still follow
+    let mut open: Vec<Asked> = Vec::new();
+    let mut moved: HashSet<usize> = HashSet::new();
     let (mut begun, mut after_tool) = (false, false);
-    for (at, message) in given.into_iter().enumerate() {
-        let role = text(&message, "role").unwrap_or_default();
+    for (at, message) in given.iter().enumerate() {
+        if moved.contains(&at) {
+            continue;
+        }
+        let role = text(message, "role").unwrap_or_default();
         if role != "tool" {
-            after_tool |= answer(&mut open, &mut whole, notes);
+            after_tool |= answer(&mut open, at, (&given, &mut whole), &mut moved, notes);
         }
         match role.as_str() {
             "assistant" if insists.user_first && !begun => {
@@ -59,36 +101,48 @@ fn messages(body: &mut Object, insists: Insists, notes: &mut Notes<'_>) -> Resul
                 whole.push(said("assistant", "Noted."));
                 notes.warn(&format!("messages[{at}]"), "preceded");
             }
-            "tool" => {
-                let id = text(&message, "tool_call_id").unwrap_or_default();
-                open.retain(|(call, _)| *call != id);
-            }
             _ => {}
         }
         begun |= !matches!(role.as_str(), "system" | "developer");
         after_tool = role == "tool";
-        if role == "assistant" && message.raw("tool_calls").is_some_and(|calls| calls.starts_with(b"[")) {
-            for (call, made) in message.objects("tool_calls")?.iter().enumerate() {
-                open.extend(text(made, "id").map(|id| (id, format!("messages[{at}].tool_calls[{call}]"))));
-            }
+        whole.push(message.clone());
+        while let Some(call) = asked.next_if(|call| call.at == at) {
+            open.push(call);
         }
-        whole.push(message);
     }
-    answer(&mut open, &mut whole, notes);
-    if whole.len() > count {
+    answer(&mut open, given.len(), (&given, &mut whole), &mut moved, notes);
+    if whole.len() > given.len() || !moved.is_empty() {
         body.set_objects("messages", &whole);
     }
     Ok(())
 }
 
-/// Give calls a result; says whether there were any.
-fn answer(open: &mut Vec<(String, String)>, whole: &mut Vec<Object>, notes: &mut Notes<'_>) -> bool {
-    let any = !open.is_empty();
-    for (id, place) in open.drain(..) {
-        let mut result = said("tool", RESULT);
-        result.set_text("tool_call_id", &id);
-        whole.push(result);
-        notes.warn(&place, "answered");
+/// Give calls whose results do not stand before the message `at` the result that comes later, or else one that is made
+/// up; says whether there were any.
+fn answer(
+    open: &mut Vec<Asked>,
+    at: usize,
+    (given, whole): (&[Object], &mut Vec<Object>),
+    moved: &mut HashSet<usize>,
+    notes: &mut Notes<'_>,
+) -> bool {
+    let mut any = false;
+    for call in open.drain(..) {
+        match call.result {
+            Some(result) if result < at => continue,
+            Some(result) => {
+                whole.push(given[result].clone());
+                moved.insert(result);
+                notes.warn(&format!("messages[{result}]"), "moved");
+            }
+            None => {
+                let mut result = said("tool", RESULT);
+                result.set_text("tool_call_id", &call.id);
+                whole.push(result);
+                notes.warn(&call.place, "answered");
+            }
+        }
+        any = true;
     }
     any
 }
