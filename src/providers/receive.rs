@@ -243,7 +243,7 @@ pub(super) async fn whole(
     let nonsense = |error: Malformed| reader.nonsense(error.to_string());
     rework::mend(manner.mends, manner.follows, &mut object, &mut Trail::default()).map_err(nonsense)?;
     if manner.thinks_aloud != Aloud::No {
-        think::whole(&mut object).map_err(nonsense)?;
+        think::whole(manner.thinks_aloud, &mut object).map_err(nonsense)?;
     }
     if base64 {
         embeddings::to_base64(&mut object).map_err(nonsense)?;

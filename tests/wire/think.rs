@@ -102,7 +102,7 @@ fn a_whole_answer_has_its_thoughts_moved_in_every_choice() {
     let mut answer = object(
         r#"{"choices":[{"index":0,"message":{"content":"<think>a</think>\nb","x":1}},{"index":1,"message":{"content":"c"}},{"index":2,"message":{"content":"<think>cut off"}}],"y":2}"#,
     );
-    assert!(think::whole(&mut answer).unwrap());
+    assert!(think::whole(Aloud::Tagged, &mut answer).unwrap());
     assert_eq!(
         answer.encode(),
         r#"{"choices":[{"index":0,"message":{"content":"b","x":1,"reasoning_content":"a"}},{"index":1,"message":{"content":"c"}},{"index":2,"message":{"content":"","reasoning_content":"cut off"}}],"y":2}"#
@@ -111,7 +111,7 @@ fn a_whole_answer_has_its_thoughts_moved_in_every_choice() {
         r#"{"choices":[{"message":{"content":null}},{"message":{"content":"<think>","reasoning_content":"a"}}]}"#,
         "{}",
     ] {
-        assert!(!think::whole(&mut object(left)).unwrap(), "{left}");
+        assert!(!think::whole(Aloud::Tagged, &mut object(left)).unwrap(), "{left}");
     }
 }
 
@@ -154,11 +154,37 @@ fn thoughts_that_the_prompt_has_opened_end_with_their_tag_alone() {
     assert_eq!(begun(&["<think>Hm.", "</think>Yes."]), both("Hm.", "Yes.", 4));
     // who has not thought has answered
     assert_eq!(begun(&["Ye", "s."]), both("Yes.", "Yes.", 4));
-    let mut whole = object(r#"{"choices":[{"message":{"content":"Hm.\n</think>\n\nYes."}}]}"#);
-    assert!(think::whole(&mut whole).unwrap());
-    assert_eq!(whole.encode(), r#"{"choices":[{"message":{"content":"Yes.","reasoning_content":"Hm."}}]}"#);
-    // the tag is behind one that opens: it is a text about tags
-    assert!(!think::whole(&mut object(r#"{"choices":[{"message":{"content":"a <think>b</think>"}}]}"#)).unwrap());
+}
+
+/// Thoughts and answer of a whole text.
+fn whole(aloud: Aloud, text: &str) -> (Option<String>, String) {
+    let mut answer = object(json!({"choices": [{"message": {"content": text}}]}).to_string());
+    think::whole(aloud, &mut answer).unwrap();
+    let answer: Value = serde_json::from_slice(&answer.encode()).unwrap();
+    let said = |member: &str| answer["choices"][0]["message"][member].as_str().map(str::to_owned);
+    (said("reasoning_content"), said("content").unwrap())
+}
+
+#[test]
+fn a_closing_tag_alone_ends_thoughts_and_a_text_about_tags_stays_whole() {
+    for text in ["Hm.\n</think>\n\nYes.", "Hm.</think>\r\nYes.", "```\na\n```\n</think>\nYes.", "Hm.</think>"] {
+        let answer = if text.ends_with("Yes.") { "Yes." } else { "" };
+        for aloud in [Aloud::Tagged, Aloud::Begun] {
+            let (thought, rest) = whole(aloud, text);
+            assert_eq!((thought.is_some(), rest.as_str()), (true, answer), "{text:?} {aloud:?}");
+        }
+    }
+    for (text, thought, answer) in [
+        ("In HTML-like prompts the tag </think> ends thoughts.", "In HTML-like prompts the tag", "ends thoughts."),
+        ("Write `</think>`.\nSo", "Write `", "`.\nSo"),
+        ("See:\n```xml\nHm.\n</think>\nYes.\n```", "See:\n```xml\nHm.", "Yes.\n```"),
+        ("a <think>b</think>\nc", "a <think>b", "c"),
+    ] {
+        assert_eq!(whole(Aloud::Tagged, text), (None, text.to_owned()));
+        assert_eq!(whole(Aloud::Begun, text), (Some(thought.to_owned()), answer.to_owned()));
+        assert_eq!(through(&stream(&[text], true)), stream(&[text], true));
+        assert_eq!(begun(&[text]), (thought.to_owned(), answer.to_owned(), 3));
+    }
 }
 
 #[test]

@@ -2,7 +2,7 @@
 //! that begins otherwise passes as it came, byte for byte.
 //!
 //! Templates of some models end the prompt with `<think>`, so that only `</think>` is in the text. In a whole answer that
-//! is seen. A stream can't wait for it: for models that are known for such a template, and a request that lets them think,
+//! is seen, with care where the model is not known for it: answers speak of tags, too. A stream can't wait for it: for models that are known for such a template, and a request that lets them think,
 //! the text is taken for thoughts until `</think>` comes. Where it never comes, the text is said again as the answer.
 
 use bytes::Bytes;
@@ -92,6 +92,11 @@ pub struct Parts {
 }
 
 impl Splitter {
+    /// The splitter of a text that has not begun.
+    pub fn new(aloud: Aloud) -> Self {
+        Self { guesses: aloud == Aloud::Begun, ..Self::default() }
+    }
+
     /// Look at the next piece of a text whose beginning is undecided. `over` says that no more of the beginning follows.
     pub fn judge(&mut self, text: &str, over: bool) {
         if self.at != At::Undecided {
@@ -109,13 +114,13 @@ impl Splitter {
         }
     }
 
-    /// Look at a whole text, or its rest: what stands before a closing tag are thoughts, opened or not.
+    /// Look at a whole text, or its rest: what stands before a closing tag can be thoughts without an opening one.
     pub fn judge_rest(&mut self, text: &str) {
         if self.at != At::Undecided {
             return;
         }
         self.judge(text, true);
-        let closed = self.seen.find(CLOSE).is_some_and(|end| !self.seen[..end].contains(OPEN));
+        let closed = if self.guesses { self.seen.contains(CLOSE) } else { closes(&self.seen) };
         if self.at == At::Plain && closed {
             self.at = At::Thinking;
         }
@@ -166,6 +171,15 @@ impl Splitter {
     }
 }
 
+/// Whether the first closing tag of a text ends thoughts that nothing has opened, and is not one the text speaks of: it
+/// ends its line, no opening one stands before it, and it is not within a fence.
+fn closes(text: &str) -> bool {
+    let Some((before, behind)) = text.split_once(CLOSE) else { return false };
+    let ends_line = behind.is_empty() || behind.starts_with('\n') || behind.starts_with("\r\n");
+    let fences = before.lines().filter(|line| line.trim_start().starts_with("```")).count();
+    ends_line && !before.contains(OPEN) && fences % 2 == 0
+}
+
 /// How much of unfinished thoughts can be passed on: what is behind may belong to the closing tag, or stand before it.
 fn sure(thoughts: &str) -> usize {
     let piece = (1..CLOSE.len()).rev().find(|&length| thoughts.ends_with(&CLOSE[..length])).unwrap_or_default();
@@ -183,9 +197,8 @@ impl Thoughts {
         for choice in event.object.objects("choices")? {
             let delta = choice.object("delta")?.unwrap_or_default();
             let (other, last) = (speaks_otherwise(&delta), ends(&choice));
-            let guesses = self.aloud == Aloud::Begun;
             let splitter = self.of(&choice)?;
-            if guesses && last && !other {
+            if last && !other {
                 splitter.judge_rest(&content(&delta));
             } else {
                 splitter.judge(&content(&delta), last || other);
@@ -236,8 +249,7 @@ impl Thoughts {
     fn of(&mut self, choice: &Object) -> Result<&mut Splitter, Malformed> {
         let index: u64 = choice.get("index")?.unwrap_or_default();
         let at = self.choices.iter().position(|(known, _)| *known == index).unwrap_or_else(|| {
-            let guesses = self.aloud == Aloud::Begun;
-            self.choices.push((index, Splitter { guesses, ..Splitter::default() }));
+            self.choices.push((index, Splitter::new(self.aloud)));
             self.choices.len() - 1
         });
         Ok(&mut self.choices[at].1)
@@ -245,7 +257,7 @@ impl Thoughts {
 }
 
 /// Move the thoughts of a whole answer; says whether there were any.
-pub fn whole(answer: &mut Object) -> Result<bool, Malformed> {
+pub fn whole(aloud: Aloud, answer: &mut Object) -> Result<bool, Malformed> {
     let mut choices = answer.objects("choices")?;
     let mut changed = false;
     for choice in &mut choices {
@@ -253,7 +265,7 @@ pub fn whole(answer: &mut Object) -> Result<bool, Malformed> {
         if full(&message, "reasoning_content") {
             continue;
         }
-        let (mut splitter, text) = (Splitter::default(), content(&message));
+        let (mut splitter, text) = (Splitter::new(aloud), content(&message));
         splitter.judge_rest(&text);
         if splitter.split(&text, true).is_some_and(|parts| put(&mut message, &parts, b"\"\"")) {
             choice.set_raw("message", message.encode());
