@@ -188,6 +188,31 @@ fn a_closing_tag_alone_ends_thoughts_and_a_text_about_tags_stays_whole() {
 }
 
 #[test]
+fn guessed_thoughts_are_the_answer_at_every_end_but_length() {
+    let text = "\nLet me see. ";
+    let first = format!("data: {}\n\n", json!({"id": "1", "choices": [{"index": 0, "delta": {"content": text}}]}));
+    let done = "data: [DONE]\n\n";
+    let answer_of = |out: &str| (said(out, "reasoning_content"), said(out, "content"));
+    for (reason, answer) in [("stop", text), ("tool_calls", text), ("content_filter", text), ("length", "")] {
+        let call = json!({"tool_calls": [{"index": 0, "id": "c"}]});
+        let choice = json!({"index": 0, "delta": call, "finish_reason": reason});
+        let last = format!("data: {}\n\n", json!({"id": "1", "choices": [choice]}));
+        let out = through_as(Aloud::Begun, &[&first, &last, done].concat());
+        assert_eq!(answer_of(&out), ("Let me see. ".to_owned(), answer.to_owned()), "{out}");
+        assert_eq!(out.matches("data:").count(), 3, "{out}");
+
+        let choice = json!({"message": {"content": text}, "finish_reason": reason});
+        let mut whole = object(json!({"choices": [choice]}).to_string());
+        assert_eq!(think::whole(Aloud::Begun, &mut whole).unwrap(), answer.is_empty());
+        let whole: Value = serde_json::from_slice(&whole.encode()).unwrap();
+        assert_eq!(whole["choices"][0]["message"]["content"], answer, "{reason}");
+    }
+    let out = through_as(Aloud::Begun, &[&first, done].concat());
+    assert_eq!(answer_of(&out), ("Let me see.".to_owned(), text.to_owned()), "{out}");
+    assert!(out.ends_with(done) && out.matches("\"id\":\"1\"").count() == 2, "{out}");
+}
+
+#[test]
 fn thoughts_are_passed_on_at_once_and_not_taken_out_of_what_the_host_has_parsed() {
     let mut events = Events::new(Manner { thinks_aloud: Aloud::Begun, ..plain() });
     let mut push = |delta: &str| {

@@ -297,9 +297,9 @@ impl Events {
         Ok(out.freeze())
     }
 
-    /// What has waited, where the stream ends before it is clear how an answer begins.
+    /// What has waited, where the stream ends before it is clear how an answer begins, and thoughts that were the answer.
     fn waiting(&mut self) -> Result<Bytes, Broken> {
-        let Some(thoughts) = self.thoughts.as_mut().filter(|thoughts| thoughts.waits()) else {
+        let Some(thoughts) = self.thoughts.as_mut().filter(|thoughts| thoughts.owes()) else {
             return Ok(Bytes::new());
         };
         let events = thoughts.end().map_err(Broken::Malformed)?;

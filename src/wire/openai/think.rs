@@ -3,7 +3,8 @@
 //!
 //! Templates of some models end the prompt with `<think>`, so that only `</think>` is in the text. In a whole answer that
 //! is seen, with care where the model is not known for it: answers speak of tags, too. A stream can't wait for it: for models that are known for such a template, and a request that lets them think,
-//! the text is taken for thoughts until `</think>` comes. Where it never comes, the text is said again as the answer.
+//! the text is taken for thoughts until `</think>` comes. Where it never comes, the text is said again as the answer,
+//! unless the answer was cut at its greatest length: then it has not got beyond its thoughts.
 
 use bytes::Bytes;
 
@@ -48,6 +49,8 @@ pub struct Event {
 #[derive(Default)]
 pub struct Thoughts {
     aloud: Aloud,
+    /// The last event with choices, where thoughts are guessed: what is said again behind them looks like it.
+    last: Option<Object>,
     choices: Vec<(u64, Splitter)>,
     waiting: Vec<Event>,
 }
@@ -67,7 +70,7 @@ pub struct Splitter {
     begun: bool,
     /// Whether a text that begins without a tag is taken for thoughts.
     guesses: bool,
-    /// What has been taken for thoughts so far without a tag.
+    /// All of the text so far, while it is taken for thoughts without a tag.
     guessed: Option<String>,
 }
 
@@ -115,20 +118,19 @@ impl Splitter {
     }
 
     /// Look at a whole text, or its rest: what stands before a closing tag can be thoughts without an opening one.
-    pub fn judge_rest(&mut self, text: &str) {
+    /// `cut` says that the answer was as long as it may be: it then ends within the thoughts that the prompt has opened.
+    pub fn judge_rest(&mut self, text: &str, cut: bool) {
         if self.at != At::Undecided {
             return;
         }
         self.judge(text, true);
-        let closed = if self.guesses { self.seen.contains(CLOSE) } else { closes(&self.seen) };
-        if self.at == At::Plain && closed {
+        let thinks = match self.guesses {
+            true => self.seen.contains(CLOSE) || (cut && !self.seen.trim_start().is_empty()),
+            false => closes(&self.seen),
+        };
+        if self.at == At::Plain && thinks {
             self.at = At::Thinking;
         }
-    }
-
-    /// What was taken for thoughts and never closed, so that it was the answer.
-    fn unclosed(&mut self) -> Option<String> {
-        self.guessed.take().filter(|_| self.at == At::Thinking)
     }
 
     /// Whether it takes more of the text to decide.
@@ -142,6 +144,9 @@ impl Splitter {
             return None;
         }
         let mut parts = Parts::default();
+        if let Some(guessed) = &mut self.guessed {
+            guessed.push_str(text);
+        }
         let skipped = self.skip.min(text.len());
         self.skip -= skipped;
         let mut held = std::mem::take(&mut self.held);
@@ -150,15 +155,12 @@ impl Splitter {
             parts.answer = self.begin(&held);
         } else if let Some(end) = held.find(CLOSE) {
             parts.thought = self.begin(held[..end].trim_end());
-            (self.at, self.begun) = (At::Answering, false);
+            (self.at, self.begun, self.guessed) = (At::Answering, false, None);
             parts.answer = self.begin(&held[end + CLOSE.len()..]);
         } else {
             let sure = if last { held.len() } else { sure(&held) };
             self.held = held.split_off(sure);
             parts.thought = self.begin(&held);
-        }
-        if let Some(guessed) = &mut self.guessed {
-            guessed.push_str(&parts.thought);
         }
         Some(parts)
     }
@@ -199,10 +201,13 @@ impl Thoughts {
             let (other, last) = (speaks_otherwise(&delta), ends(&choice));
             let splitter = self.of(&choice)?;
             if last && !other {
-                splitter.judge_rest(&content(&delta));
+                splitter.judge_rest(&content(&delta), cut(&choice));
             } else {
                 splitter.judge(&content(&delta), last || other);
             }
+        }
+        if self.aloud == Aloud::Begun && !event.object.objects("choices")?.is_empty() {
+            self.last = Some(event.object.clone());
         }
         self.waiting.push(event);
         if self.waits() { Ok(Vec::new()) } else { self.release() }
@@ -213,10 +218,31 @@ impl Thoughts {
         !self.waiting.is_empty() && self.choices.iter().any(|(_, splitter)| splitter.waits())
     }
 
-    /// The stream is over: what still waits is passed on.
+    /// Whether the end of the stream has something to say: events that wait, or thoughts that are the answer.
+    pub fn owes(&self) -> bool {
+        self.waits() || self.choices.iter().any(|(_, splitter)| splitter.guessed.is_some())
+    }
+
+    /// The stream is over: what still waits is passed on, and what was never closed is said again.
     pub fn end(&mut self) -> Result<Vec<Event>, Malformed> {
         self.choices.iter_mut().for_each(|(_, splitter)| splitter.judge("", true));
-        self.release()
+        let mut events = self.release()?;
+        let mut again = Vec::new();
+        for (index, splitter) in &mut self.choices {
+            let Some(answer) = splitter.guessed.take() else { continue };
+            let (mut choice, mut delta) = (Object::default(), Object::default());
+            delta.set_text("content", &answer);
+            choice.set("index", index);
+            choice.set_raw("delta", delta.encode());
+            choice.set_raw("finish_reason", Bytes::from_static(b"null"));
+            again.push(choice);
+        }
+        if let (false, Some(mut object)) = (again.is_empty(), self.last.take()) {
+            object.remove("usage");
+            object.set_objects("choices", &again);
+            events.push(Event { frame: Bytes::new(), object, changed: true });
+        }
+        Ok(events)
     }
 
     fn release(&mut self) -> Result<Vec<Event>, Malformed> {
@@ -228,8 +254,9 @@ impl Thoughts {
                 let mut delta = choice.object("delta")?.unwrap_or_default();
                 let splitter = self.of(choice)?;
                 let mut parts = splitter.split(&content(&delta), ends(choice));
-                if choice.raw("finish_reason") == Some(br#""stop""#)
-                    && let Some(answer) = splitter.unclosed()
+                if ends(choice)
+                    && let Some(answer) = splitter.guessed.take()
+                    && !cut(choice)
                 {
                     parts.get_or_insert_default().answer = answer;
                 }
@@ -262,11 +289,11 @@ pub fn whole(aloud: Aloud, answer: &mut Object) -> Result<bool, Malformed> {
     let mut changed = false;
     for choice in &mut choices {
         let Some(mut message) = choice.object("message")? else { continue };
-        if full(&message, "reasoning_content") {
+        if full(&message, "reasoning_content") || full(&message, "reasoning") {
             continue;
         }
         let (mut splitter, text) = (Splitter::new(aloud), content(&message));
-        splitter.judge_rest(&text);
+        splitter.judge_rest(&text, cut(choice));
         if splitter.split(&text, true).is_some_and(|parts| put(&mut message, &parts, b"\"\"")) {
             choice.set_raw("message", message.encode());
             changed = true;
@@ -303,6 +330,11 @@ fn content(message: &Object) -> String {
 /// Whether a choice has ended.
 fn ends(choice: &Object) -> bool {
     full(choice, "finish_reason")
+}
+
+/// Whether a choice has ended because it was as long as it may be.
+fn cut(choice: &Object) -> bool {
+    choice.raw("finish_reason") == Some(br#""length""#)
 }
 
 /// Whether a choice says something else than text: then its text does not begin with thoughts any more.
