@@ -167,6 +167,15 @@ async fn of_several_limits_the_one_that_is_used_up_says_how_long_to_wait() {
         (vec![requests, ("reset-requests", "6ms"), tokens, ("reset-tokens", "12s")], "12"),
         (vec![("remaining-requests", "0"), ("reset-requests", "20s"), tokens, ("reset-tokens", "12s")], "20"),
         (vec![("reset-requests", "2m59.56s"), ("reset-tokens", "7s")], "7"),
+        (
+            vec![
+                ("remaining-requests", "4999"),
+                ("reset-requests", "12ms"),
+                ("remaining-tokens", "300"),
+                ("reset-tokens", "3s"),
+            ],
+            "3",
+        ),
         (vec![("reset", "33"), ("remaining", "0")], "33"),
     ];
     for (limits, expected) in cases {
