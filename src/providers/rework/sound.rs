@@ -53,6 +53,12 @@ pub fn text_alone(draft: &mut Draft<'_>) -> Result<(), Error> {
     }
 }
 
+/// Those who answer whole: the events of a stream are made here.
+pub fn told_as_events(draft: &mut Draft<'_>) -> Result<(), Error> {
+    draft.remove("stream");
+    Ok(())
+}
+
 /// Those who do not find out which language is spoken.
 pub fn language_is_said(draft: &mut Draft<'_>) -> Result<(), Error> {
     match draft.text("language") {

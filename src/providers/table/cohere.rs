@@ -21,7 +21,8 @@ pub(super) static COHERE: Spec = Spec {
         &[
             FormEdit::Check(sound::text_alone),
             FormEdit::Check(sound::language_is_said),
-            FormEdit::Lacks(&["prompt", "timestamp_granularities[]", "include[]", "chunking_strategy", "stream"]),
+            FormEdit::Lacks(&["prompt", "timestamp_granularities[]", "include[]", "chunking_strategy"]),
+            FormEdit::Check(sound::told_as_events),
             FormEdit::Last("file"),
         ],
     )],
