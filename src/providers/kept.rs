@@ -13,14 +13,21 @@ use super::fault;
 use super::inbound::Inbound;
 use super::lines::Ready;
 use super::receive::Got;
+use super::spec::Spec;
 use super::stored;
 use super::stream::{Flow, Long};
-use crate::call::{Body, Call, Error, Fault, Passage, Upload, Upstream};
+use crate::call::{Body, Call, Error, Fault, Op, Passage, Upload, Upstream};
 use crate::wire::Object;
 use crate::wire::extras::batches::Kept;
 
 /// No list or receipt is longer, bytes.
 const LONGEST: usize = 16 << 20;
+
+/// The form that this has at a provider which keeps it in one of its own.
+pub(super) fn of(spec: &Spec, op: Op, passage: &Passage) -> Option<Kept> {
+    let kept = spec.kept.iter().find(|(kept, _)| *kept == op).map(|(_, kept)| *kept);
+    kept.filter(|kept| kept.differs(passage.method.as_str(), &passage.below))
+}
 
 /// Ask for something that is kept. Fails on what can't be asked for there, and as every call does.
 pub(super) async fn ask(
@@ -32,7 +39,7 @@ pub(super) async fn ask(
     warnings: &mut Vec<String>,
 ) -> Result<Got, Error> {
     let refused = |refused| encode::refusal(provider.spec, refused);
-    let below = kept.below(passage.method.as_str(), &passage.below).map_err(refused)?;
+    let below = kept.below(passage.method.as_str(), &passage.below);
     let mut passage = Passage::clone(passage);
     let asked = std::mem::replace(&mut passage.below, below);
     let body = match &call.body {

@@ -280,8 +280,8 @@ impl Provider {
             if passage.upgrades {
                 return Box::pin(upgrade::ask(self, ready, call, passage, model)).await;
             }
-            if let Some((_, kept)) = self.spec.kept.iter().find(|(op, _)| *op == call.op) {
-                return Box::pin(kept::ask(self, *kept, ready, (call, passage), model, warnings)).await;
+            if let Some(kept) = kept::of(self.spec, call.op, passage) {
+                return Box::pin(kept::ask(self, kept, ready, (call, passage), model, warnings)).await;
             }
         }
         if let Course::Predictions(predictions) = &self.course {

@@ -74,7 +74,7 @@ async fn an_upload_that_is_no_form_or_has_no_file_is_the_callers_mistake() {
 }
 
 #[tokio::test]
-async fn mistrals_jobs_are_batches_that_are_listed_by_pages() {
+async fn mistrals_lists_end_for_who_pages_by_the_last_id() {
     let upstream = Upstream::says([Say::json(200, r#"{"object":"list","total":0}"#)]).await;
     let gateway = keeper("mistral", &upstream).await;
     let list = async |query: &str| gateway.get(&format!("/v1/batches{query}")).await;
@@ -83,9 +83,25 @@ async fn mistrals_jobs_are_batches_that_are_listed_by_pages() {
         empty.json(),
         json!({"object": "list", "total": 0, "first_id": null, "last_id": null, "has_more": false, "data": []})
     );
-    assert_eq!(upstream.seen().remove(0).path, "/v1/batch/jobs?page_size=2");
-    let after = list("?after=7c1e").await;
-    assert_eq!((after.status, &after.json()["error"]["param"]), (400, &json!("after")));
+    assert_eq!(upstream.seen().remove(0).path, "/v1/batch/jobs?page_size=1000");
+    list("?limit=2&page=1").await;
+    assert_eq!(upstream.seen().remove(0).path, "/v1/batch/jobs?page_size=2&page=1");
+    upstream.forget();
+    let files = r#"{"object":"list","total":3,"data":[{"id":"1"},{"id":"2"},{"id":"3"}]}"#;
+    upstream.tell([Say::json(200, files)]);
+    for (query, sent, ids, more) in [
+        ("", "?page_size=1000", json!(["1", "2", "3"]), false),
+        ("?purpose=batch&after=3", "?purpose=batch&page_size=1000", json!([]), false),
+        ("?after=1&limit=1", "?page_size=1000", json!(["2"]), true),
+        ("?page=0&limit=3", "?page=0&page_size=3", json!(["1", "2", "3"]), false),
+    ] {
+        for (path, there) in [("/v1/files", "/v1/files"), ("/v1/batches", "/v1/batch/jobs")] {
+            let listed = gateway.get(&format!("{path}{query}")).await.json();
+            let found: Vec<_> = listed["data"].as_array().unwrap().iter().map(|item| item["id"].clone()).collect();
+            assert_eq!((json!(found), &listed["has_more"]), (ids.clone(), &json!(more)), "{path}{query}");
+            assert_eq!(upstream.seen().remove(0).path, format!("{there}{sent}"));
+        }
+    }
     let window =
         gateway.post("/v1/batches", r#"{"input_file_id":"f","endpoint":"/v1/embeddings","completion_window":"soon"}"#);
     let window = window.await;

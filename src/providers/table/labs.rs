@@ -91,7 +91,7 @@ fn mistral_plain(model: &str) -> bool {
 pub(super) static MISTRAL: Spec = Spec {
     reply_after_tool: true,
     ops: &[CHAT, EMBED, SPEECH, TRANSCRIBE, MODERATE, FILE, (Op::Batch, "/batch/jobs"), PASS],
-    kept: &[(Op::Batch, Kept::MistralBatches)],
+    kept: &[(Op::File, Kept::MistralFiles), (Op::Batch, Kept::MistralBatches)],
     others: &[(Op::Speech, &[Body(sound::mistral)])],
     forms: &[(Op::Transcribe, &[FormEdit::Lacks(&["prompt"]), FormEdit::Check(sound::mistral_form)])],
     answers: &[(Op::Moderate, &[moderations::flagged])],

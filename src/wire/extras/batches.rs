@@ -16,40 +16,49 @@ pub enum Kept {
     TogetherFiles,
     /// Together's batches: <https://docs.together.ai/reference/batch-create>.
     TogetherBatches,
+    /// Mistral's lists of files: <https://docs.mistral.ai/api/endpoint/files>.
+    MistralFiles,
     /// Mistral's batch jobs: <https://docs.mistral.ai/api/endpoint/batch>.
     MistralBatches,
 }
 
 impl Kept {
-    /// What of the path is below the operation's at the vendor, the query included. Fails on what can't be asked for there.
-    pub fn below(self, method: &str, below: &str) -> Result<String, Refused> {
+    /// Whether what is asked for at `below` has another form at the vendor.
+    pub fn differs(self, method: &str, below: &str) -> bool {
+        self != Kept::MistralFiles || is_list(method, below)
+    }
+
+    /// What of the path is below the operation's at the vendor, the query included.
+    pub fn below(self, method: &str, below: &str) -> String {
         let (path, query) = below.split_once('?').unwrap_or((below, ""));
-        Ok(match self {
+        match self {
             Kept::TogetherFiles if method == "POST" && path.trim_end_matches('/').is_empty() => "/upload".to_owned(),
             // it lists all there are: what is asked for is chosen here
             Kept::TogetherFiles | Kept::TogetherBatches => path.to_owned(),
-            Kept::MistralBatches => {
+            Kept::MistralFiles | Kept::MistralBatches if is_list(method, below) => {
+                let paged = query.split('&').any(|asked| asked.starts_with("page="));
                 let mut told = Vec::new();
                 for asked in query.split('&').filter(|asked| !asked.is_empty()) {
-                    told.push(match asked.split_once('=') {
-                        Some(("after", _)) => {
-                            return Err(invalid("after", "mistral counts its pages: send `page`, from 0, instead"));
-                        }
-                        Some(("limit", limit)) => format!("page_size={limit}"),
-                        _ => asked.to_owned(),
-                    });
+                    match asked.split_once('=') {
+                        Some(("limit" | "page_size", limit)) if paged => told.push(format!("page_size={limit}")),
+                        Some(("limit" | "page_size" | "after", _)) => {}
+                        _ => told.push(asked.to_owned()),
+                    }
                 }
-                let mark = if told.is_empty() { "" } else { "?" };
-                format!("{path}{mark}{}", told.join("&"))
+                if !paged {
+                    told.push(format!("page_size={MISTRAL_MOST}"));
+                }
+                format!("{path}?{}", told.join("&"))
             }
-        })
+            Kept::MistralFiles | Kept::MistralBatches => below.to_owned(),
+        }
     }
 
     /// What the vendor is sent of a body, and what is lost of it. Fails on what can't be said there.
     pub fn encode(self, mut ask: Object) -> Result<(Object, Vec<Loss>), Refused> {
         let mut losses = Vec::new();
         match self {
-            Kept::TogetherFiles => {}
+            Kept::TogetherFiles | Kept::MistralFiles => {}
             Kept::TogetherBatches => {
                 if ask.remove("metadata") {
                     losses.push(Loss { param: "metadata".to_owned(), action: "dropped" });
@@ -126,16 +135,26 @@ impl Kept {
                 }
                 let jobs = answer.objects("data").map_err(Broken::Malformed)?;
                 let jobs = jobs.into_iter().map(mistral).collect::<Result<Vec<_>, _>>().map_err(Broken::Malformed)?;
-                let total = answer.get::<usize>("total").ok().flatten().unwrap_or(jobs.len());
-                let before = asked.page.unwrap_or_default().saturating_mul(asked.limit.unwrap_or(MISTRAL_PAGE));
-                let more = !jobs.is_empty() && before.saturating_add(jobs.len()) < total;
-                Ok(list(answer, (jobs, more)))
+                Ok(asked.page_of_mistral(answer, jobs))
+            }
+            Kept::MistralFiles => {
+                let answer = read(body)?;
+                let files = answer.objects("data").map_err(Broken::Malformed)?;
+                Ok(asked.page_of_mistral(answer, files))
             }
         }
     }
 }
 
-/// Jobs on a page of Mistral's, where nobody says.
+fn is_list(method: &str, below: &str) -> bool {
+    method == "GET" && below.split('?').next().is_some_and(|path| path.trim_end_matches('/').is_empty())
+}
+
+/// What a page of Mistral's is asked to hold where nobody counts pages: a list is cut here, as its `after` is none of the
+/// vendor's. No largest page is documented.
+const MISTRAL_MOST: usize = 1000;
+
+/// What is on a page of Mistral's, where nobody says.
 const MISTRAL_PAGE: usize = 100;
 
 /// What a caller wants of a list.
@@ -162,6 +181,19 @@ impl<'a> Asked<'a> {
             }
         }
         asked
+    }
+
+    /// A list of Mistral's: a page that was asked for by its number, or what is wanted of all.
+    fn page_of_mistral(&self, answer: Object, items: Vec<Object>) -> Object {
+        if let (Some(page), None) = (self.page, self.after) {
+            let total = answer.get::<usize>("total").ok().flatten().unwrap_or(items.len());
+            let before = page.saturating_mul(self.limit.unwrap_or(MISTRAL_PAGE));
+            let more = !items.is_empty() && before.saturating_add(items.len()) < total;
+            return list(answer, (items, more));
+        }
+        // the vendor chooses by purpose
+        let asked = Asked { purpose: None, ..*self };
+        list(answer, asked.chosen(items))
     }
 
     /// Those of all that are wanted, and whether there are more behind them.
@@ -348,7 +380,7 @@ mod tests {
 
     #[test]
     fn what_is_no_answer_is_none() {
-        for kept in [Kept::TogetherFiles, Kept::TogetherBatches, Kept::MistralBatches] {
+        for kept in [Kept::TogetherFiles, Kept::TogetherBatches, Kept::MistralFiles, Kept::MistralBatches] {
             for body in ["", "[", "7", "[7]", r#"{"data":7}"#, r#"{"job":7}"#, r#"{"errors":7,"status":7}"#, "\u{0}"] {
                 let _read = kept.answer("?limit=x&page=&after", Bytes::from(body.to_owned()));
             }
