@@ -17,8 +17,11 @@ use super::spec::Spec;
 use super::stored;
 use super::stream::{Flow, Long};
 use crate::call::{Body, Call, Error, Fault, Op, Passage, Upload, Upstream};
-use crate::wire::Object;
 use crate::wire::extras::batches::Kept;
+use crate::wire::{Malformed, Object};
+
+/// What is asked for in JSON is no longer, bytes.
+const LONGEST_ASK: u64 = 1 << 20;
 
 /// No list or receipt is longer, bytes.
 const LONGEST: usize = 16 << 20;
@@ -44,10 +47,10 @@ pub(super) async fn ask(
     let asked = std::mem::replace(&mut passage.below, below);
     let body = match &call.body {
         Body::Upload(upload) if upload.form.is_none() => {
-            let bytes = async || stored::whole(&upload.stored, LONGEST as u64).await;
+            let bytes = async || stored::whole(&upload.stored, LONGEST_ASK).await;
             let kind = upload.content_type.as_ref().and_then(|kind| kind.to_str().ok()).unwrap_or_default();
             if let Some(boundary) = crate::wire::multipart::boundary(kind) {
-                let form = Some(stored::form(&upload.stored, &boundary).await?);
+                let form = Some(stored::form(&upload.stored, &boundary).await.map_err(no_form)?);
                 let (content_type, stored) = (upload.content_type.clone(), upload.stored.clone());
                 Body::Upload(Arc::new(Upload { content_type, form, stored }))
             } else if let Some(object) = bytes().await.and_then(|bytes| Object::parse(bytes).ok()) {
@@ -69,6 +72,11 @@ pub(super) async fn ask(
         Got::Long(long) if !kept.is_content(&asked) => Ok(answer(provider, kept, &asked, *long).await?),
         got => Ok(got),
     }
+}
+
+fn no_form(malformed: Malformed) -> Error {
+    let message = format!("must come in a form of multipart/form-data: {}", malformed.why());
+    Error::Invalid { param: "file".to_owned(), message }
 }
 
 /// A receipt or a list, as OpenAI's.

@@ -34,6 +34,11 @@ impl Malformed {
     pub fn new(why: impl Into<String>) -> Self {
         Self(why.into())
     }
+
+    /// The explanation alone, for bodies that are no JSON.
+    pub fn why(&self) -> &str {
+        &self.0
+    }
 }
 
 impl From<serde_json::Error> for Malformed {

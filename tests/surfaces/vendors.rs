@@ -69,7 +69,9 @@ async fn an_upload_that_is_no_form_or_has_no_file_is_the_callers_mistake() {
     assert_eq!((reply.status, &reply.json()["error"]["param"]), (400, &json!("file")), "{}", reply.body);
     let kind = format!("multipart/form-data; boundary={}", Form::BOUNDARY);
     let broken = gateway.http.post(&url).bearer_auth("any").header("content-type", kind).body("not a form");
-    assert_eq!(gateway.send(broken).await.status, 400);
+    let reply = gateway.send(broken).await;
+    assert_eq!((reply.status, &reply.json()["error"]["param"]), (400, &json!("file")), "{}", reply.body);
+    assert!(reply.body.contains("boundary") && !reply.body.contains("JSON"), "{}", reply.body);
     assert!(upstream.seen().is_empty());
 }
 
