@@ -199,3 +199,32 @@ async fn a_transcript_that_came_whole_is_told_as_events_where_a_stream_was_asked
     let verbose = form(vec![1]).text("stream", "true").text("response_format", "verbose_json");
     assert_eq!(send(&gateway, TRANSCRIPTIONS, verbose).await.body, answer);
 }
+
+#[tokio::test]
+async fn a_stream_of_what_is_no_text_is_refused() {
+    for provider in ["qwen", "replicate"] {
+        let upstream = Upstream::says([Say::json(200, "{}")]).await;
+        let targets = target("t0", provider, &upstream, "o/n", "");
+        let gateway = TestGateway::configured(&format!("targets:\n{targets}"), &[]).await;
+        for format in ["verbose_json", "srt"] {
+            let asked = Form::default().text("model", "o/n").text("stream", "true").text("response_format", format);
+            let asked = asked.part("name=\"file\"; filename=\"tide.wav\"", b"x");
+            let reply = send(&gateway, TRANSCRIPTIONS, asked).await;
+            assert_eq!(reply.status, 400, "{provider} {format}: {}", reply.body);
+            assert_eq!(reply.json()["error"]["param"], "response_format", "{provider} {format}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_stream_that_is_made_here_is_not_asked_of_cohere() {
+    let upstream = Upstream::says([Say::json(200, r#"{"text":"High tide."}"#)]).await;
+    let targets = target("t0", "cohere", &upstream, "m", "");
+    let yaml = format!("compatibility: {{ on_unsupported_param: reject }}\ntargets:\n{targets}");
+    let gateway = TestGateway::configured(&yaml, &[]).await;
+    let reply = send(&gateway, TRANSCRIPTIONS, form(vec![1]).text("language", "en").text("stream", "true")).await;
+    assert_eq!((reply.status, reply.header("content-type")), (200, "text/event-stream"), "{}", reply.body);
+    assert_eq!(reply.header("x-ferro-warnings"), "");
+    assert!(reply.body.contains("transcript.text.done"), "{}", reply.body);
+    assert!(!String::from_utf8_lossy(&upstream.seen().remove(0).body).contains("name=\"stream\""));
+}

@@ -10,6 +10,7 @@ use crate::providers::encode::{id, refusal};
 use crate::providers::rework::{self, options};
 use crate::providers::spec::Notes;
 use crate::wire::Object;
+use crate::wire::extras::recordings;
 use crate::wire::multipart::Form;
 use crate::wire::native::{Back, Terms};
 use crate::wire::openai::completions::{self, Echo};
@@ -87,6 +88,8 @@ fn heard(
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let (id, created, op) = (id(), now.as_secs(), call.op);
     let terms = Terms { op, model, stream: false, id: &id, created, most_output: None, usual_output: None };
+    let format = form.text("response_format").unwrap_or("json");
+    recordings::streams_text(format, call.stream).map_err(|refused| refusal(provider.spec, refused))?;
     let request = transcripts::request(form, recording, &terms, inputs, version);
     let request = request.map_err(|refused| refusal(provider.spec, refused))?;
     let mut notes = provider.notes(model, call.stream, warnings);

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use super::recordings::{Inlaid, losses, recording};
+use super::recordings::{Inlaid, losses, recording, streams_text};
 use super::{made, read, request, text};
 use crate::wire::multipart::Form;
 use crate::wire::native::{Back, Refused, Request, Terms, Translated};
@@ -127,6 +127,7 @@ pub fn hear(form: &Form, terms: &Terms<'_>) -> Result<Inlaid, Refused> {
     if form.text("response_format").is_some_and(|format| !matches!(format, "json" | "text" | "verbose_json")) {
         return Err(Refused::Unsupported { param: "response_format".to_owned() });
     }
+    streams_text(form.text("response_format").unwrap_or("json"), terms.stream)?;
     let json = |text: &str| serde_json::to_string(text).expect("a string always encodes");
     let (part, kind) = recording(form)?;
     let said = |name: &str| form.text(name).map(str::trim).filter(|text| !text.is_empty());

@@ -93,6 +93,15 @@ pub fn recording(form: &Form) -> Result<(&Part, String), Refused> {
     Ok((part, kind.ok_or_else(untold)?))
 }
 
+/// Fails on a stream of what is no text: only a text is told in pieces.
+pub fn streams_text(format: &str, stream: bool) -> Result<(), Refused> {
+    if stream && !matches!(format, "json" | "text") {
+        let message = "a streamed transcript is text: leave out `stream`, or ask for json";
+        return Err(invalid("response_format", message));
+    }
+    Ok(())
+}
+
 /// The fields of a form that are not carried over: all but these, each once.
 pub fn losses(form: &Form, known: &[&str]) -> Vec<Loss> {
     let mut lost: Vec<Loss> = Vec::new();
