@@ -5,6 +5,18 @@ use std::time::Duration;
 use super::*;
 
 #[tokio::test]
+async fn results_of_tools_within_each_other_are_answered_however_deep_they_are() {
+    let upstream = bedrock().await;
+    let gateway = gateway(&upstream, HERE).await;
+    let deep = [r#"{"type":"tool_result","content":["#.repeat(100_000), "]}".repeat(100_000)].concat();
+    let ask = format!(r#"{{"model":"m","messages":[{{"role":"user","content":[{deep}]}}]}}"#);
+    let reply = gateway.post(CHAT, ask).await;
+    assert!(reply.status < 500, "{}", reply.status);
+    // and it is still there for the next one
+    assert_eq!(gateway.get("/livez").await.status, 200);
+}
+
+#[tokio::test]
 async fn no_more_bytes_are_read_than_allowed() {
     let upstream = bedrock().await;
     let gateway = gateway(&upstream, &format!("{HERE}, max_bytes: 1000")).await;
