@@ -100,11 +100,11 @@ pub enum Lack {
     /// A target of this name.
     #[error("`X-Provider` names `{0}`, and no target or provider here is called so")]
     Provider(Arc<str>),
-    /// Anything that says where the request shall go.
+    /// Anything that says where the request shall go, such as a model in this part of it.
     #[error(
-        "nothing says where this request shall go: name a `model` in its body, or a target or provider in the header `X-Provider`"
+        "nothing says where this request shall go: name a `model` in its {0}, or a target or provider in the header `X-Provider`"
     )]
-    Direction,
+    Direction(&'static str),
 }
 
 impl Lack {
@@ -117,7 +117,7 @@ impl Lack {
             Lack::Responses(_) => "responses_not_supported",
             Lack::Passage(_) => "proxy_not_supported",
             Lack::Provider(_) => "provider_not_found",
-            Lack::Direction => "provider_not_resolved",
+            Lack::Direction(_) => "provider_not_resolved",
         }
     }
 }

@@ -51,6 +51,17 @@ pub enum Failure {
     /// The path exists, and there is no WebSocket at it. Clients that could as well send a request look for this status.
     #[error("there is no WebSocket at this path: send the request with POST")]
     NoWebSocket,
+    /// There is a WebSocket at the path, and nothing else.
+    #[error(
+        "there is only a WebSocket at this path: ask over HTTP/1.1, with `Connection: Upgrade` and `Upgrade: websocket`"
+    )]
+    OnlyWebSocket,
+    /// A WebSocket is asked for without a key.
+    #[error("a WebSocket is asked for with a `Sec-WebSocket-Key`: send one, new and random, of 16 bytes in base64")]
+    WebSocketKey,
+    /// A WebSocket is asked for in another version than there is.
+    #[error("a WebSocket is asked for with `Sec-WebSocket-Version: 13`: there is no other version of it here")]
+    WebSocketVersion,
     /// A method HTTP itself does not define.
     #[error("unknown HTTP method")]
     UnknownMethod,
@@ -157,7 +168,11 @@ impl Failure {
             Failure::RateLimited { .. } => (S::TOO_MANY_REQUESTS, "rate_limit_error", "rate_limit_exceeded"),
             Failure::BodyTooLarge { .. } => (S::PAYLOAD_TOO_LARGE, INVALID, "request_too_large"),
             Failure::MethodNotAllowed => (S::METHOD_NOT_ALLOWED, INVALID, "method_not_supported"),
-            Failure::NoWebSocket => (S::UPGRADE_REQUIRED, INVALID, "websocket_not_supported"),
+            Failure::NoWebSocket | Failure::WebSocketVersion => {
+                (S::UPGRADE_REQUIRED, INVALID, "websocket_not_supported")
+            }
+            Failure::OnlyWebSocket => (S::UPGRADE_REQUIRED, INVALID, "websocket_required"),
+            Failure::WebSocketKey => (S::BAD_REQUEST, INVALID, "invalid_request"),
             Failure::UnknownMethod => (S::NOT_IMPLEMENTED, INVALID, "method_not_supported"),
             Failure::NotFound | Failure::NotKept => (S::NOT_FOUND, "not_found_error", "resource_not_found"),
             Failure::InvalidPath => (S::BAD_REQUEST, INVALID, "invalid_proxy_path"),
@@ -182,7 +197,7 @@ impl Failure {
                     call::Error::NoTarget(_)
                     | call::Error::NoSurface { .. }
                     | call::Error::Lacking(Lack::Provider(_)) => (S::NOT_FOUND, INVALID),
-                    call::Error::Lacking(Lack::Direction) => (S::BAD_REQUEST, INVALID),
+                    call::Error::Lacking(Lack::Direction(_)) => (S::BAD_REQUEST, INVALID),
                     call::Error::Lacking(_) => (S::NOT_IMPLEMENTED, INVALID),
                     call::Error::Deadline(_) => (S::GATEWAY_TIMEOUT, UPSTREAM),
                     call::Error::Unavailable(_) => (S::SERVICE_UNAVAILABLE, UPSTREAM),
@@ -294,6 +309,11 @@ impl Failure {
             }
             Failure::NoWebSocket => {
                 headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+            }
+            Failure::OnlyWebSocket | Failure::WebSocketVersion => {
+                headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
+                headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+                headers.insert(header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
             }
             Failure::UnsupportedEncoding { accepted } => {
                 headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static(accepted));

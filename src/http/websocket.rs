@@ -8,6 +8,8 @@ use http::header::{
 };
 use hyper::upgrade::OnUpgrade;
 
+use super::error::Failure;
+
 /// What stands before the key in the subprotocol with which a browser shows it, since it can set no header:
 /// <https://github.com/openai/openai-node/blob/master/src/realtime/websocket.ts>.
 const KEY: &str = "openai-insecure-api-key.";
@@ -30,6 +32,16 @@ pub(super) fn is_asked<B>(request: &http::Request<B>) -> bool {
 /// Whether one is asked for on a connection that can become one.
 pub(super) fn can_open(request: &Request) -> bool {
     request.extensions().get::<OnUpgrade>().is_some() && is_asked(request)
+}
+
+/// Whether one can be opened as it is asked for, by the headers that RFC 6455 demands (4.2.1).
+pub(super) fn check(headers: &HeaderMap) -> Result<(), Failure> {
+    let said = |name: HeaderName| headers.get(name).map_or(&b""[..], |value| value.as_bytes().trim_ascii());
+    match (said(SEC_WEBSOCKET_VERSION), said(SEC_WEBSOCKET_KEY)) {
+        (b"13", b"") => Err(Failure::WebSocketKey),
+        (b"13", _) => Ok(()),
+        _ => Err(Failure::WebSocketVersion),
+    }
 }
 
 /// The key that a browser shows.

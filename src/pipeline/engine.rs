@@ -141,7 +141,10 @@ fn passed<'r>(rules: &'r Rules, call: &Call) -> Result<Plan<'r>, Error> {
         }
         (Op::File | Op::Batch, None) => rules.batch_target.as_ref().ok_or(Lack::BatchTarget),
         (Op::Stored, None) => rules.responses_target.as_ref().ok_or(Lack::ResponsesTarget),
-        (_, None) if call.model.is_empty() => Err(Lack::Direction),
+        (_, None) if call.model.is_empty() => {
+            let upgrades = call.passage.as_ref().is_some_and(|passage| passage.upgrades);
+            Err(Lack::Direction(if upgrades { "query" } else { "body" }))
+        }
         (_, None) => {
             let models = std::slice::from_ref(&call.model);
             let plan = served(rules, call, models);

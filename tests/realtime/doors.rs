@@ -1,6 +1,6 @@
 //! Who gets a WebSocket, from whom, and what the others are told.
 
-use super::peer::{Vendor, answer, ask};
+use super::peer::{KEY, Vendor, answer, ask, ask_with};
 use super::{gateway, opened, target};
 use crate::support::{Say, TestGateway, Upstream};
 
@@ -112,17 +112,41 @@ async fn where_there_is_none_the_caller_is_told_to_send_a_request() {
 }
 
 #[tokio::test]
+async fn a_handshake_that_cannot_succeed_is_answered_before_anybody_is_asked() {
+    let mut vendor = Vendor::plain().await;
+    let gateway = gateway(&(target("t0", "openai", &vendor, "") + &target("t1", "openai", &vendor, "")), "").await;
+    let (key, version) = (format!("Sec-WebSocket-Key: {KEY}\r\n"), "Sec-WebSocket-Version: 13\r\n");
+    let upgrade = "Connection: Upgrade\r\nUpgrade: websocket\r\n";
+    for (path, headers, status, word) in [
+        ("/v1/realtime?model=m", format!("{upgrade}{version}"), "400", "Sec-WebSocket-Key"),
+        ("/v1/audio/live?model=m", format!("{upgrade}{version}Sec-WebSocket-Key:\r\n"), "400", "Sec-WebSocket-Key"),
+        ("/v1/realtime?model=m", format!("{upgrade}{key}"), "426", "Sec-WebSocket-Version: 13"),
+        ("/v1/realtime?model=m", format!("{upgrade}{key}Sec-WebSocket-Version: 8\r\n"), "426", "version"),
+        ("/v1/realtime?model=m", format!("{key}{version}"), "426", "only a WebSocket"),
+        ("/v1/realtime", format!("{upgrade}{key}{version}"), "400", "`model` in its query"),
+    ] {
+        let mut near = answer(ask_with(&gateway.url, path, &headers).await).await;
+        let asked = (near.line().split(' ').nth(1).unwrap().to_owned(), near.headers());
+        let version = asked.1.get("sec-websocket-version").map(String::as_str);
+        assert_eq!((asked.0.as_str(), version), (status, (status == "426").then_some("13")), "{headers}");
+        let message = near.body().await["error"]["message"].as_str().unwrap().to_owned();
+        assert!(message.contains(word), "{message}");
+    }
+    assert!(vendor.is_unasked());
+}
+
+#[tokio::test]
 async fn other_requests_at_the_same_path_are_passed_on() {
     let upstream = Upstream::says([Say::json(200, r#"{"value":"ek_1"}"#)]).await;
     let gateway = TestGateway::fallback(&[&upstream]).await;
     let secret = gateway.request("/v1/realtime/client_secrets", r#"{"session":{}}"#).header("x-provider", "openai");
     assert_eq!(gateway.send(secret).await.body, r#"{"value":"ek_1"}"#);
-    let plain = gateway.http.get(format!("{}/v1/realtime?model=m", gateway.url)).header("x-provider", "openai");
+    let plain = gateway.http.get(format!("{}/v1/realtime/calls?model=m", gateway.url)).header("x-provider", "openai");
     // a server need not follow an offer of another protocol
     assert_eq!(gateway.send(plain.header("upgrade", "h2c").header("connection", "upgrade")).await.status, 200);
     let seen: Vec<_> =
         upstream.seen().into_iter().map(|seen| (seen.path, seen.headers.contains_key("upgrade"))).collect();
-    assert_eq!(seen, [("/v1/realtime/client_secrets".into(), false), ("/v1/realtime?model=m".into(), false)]);
+    assert_eq!(seen, [("/v1/realtime/client_secrets".into(), false), ("/v1/realtime/calls?model=m".into(), false)]);
 }
 
 #[tokio::test]

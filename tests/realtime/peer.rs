@@ -175,14 +175,19 @@ impl Vendor {
 
 /// A caller who asks for a WebSocket; the answer is still to come.
 pub(super) async fn ask(url: &str, path: &str, more: &str) -> TcpStream {
+    let headers = format!(
+        "Connection: keep-alive, Upgrade\r\nUpgrade: WebSocket\r\n\
+         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {KEY}\r\n\
+         Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n{more}"
+    );
+    ask_with(url, path, &headers).await
+}
+
+/// A caller who asks with these headers alone.
+pub(super) async fn ask_with(url: &str, path: &str, headers: &str) -> TcpStream {
     let address = url.trim_start_matches("http://");
     let mut stream = TcpStream::connect(address).await.unwrap();
-    let head = format!(
-        "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: keep-alive, Upgrade\r\nUpgrade: WebSocket\r\n\
-         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {KEY}\r\n\
-         Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n{more}\r\n"
-    );
-    stream.write_all(head.as_bytes()).await.unwrap();
+    stream.write_all(format!("GET {path} HTTP/1.1\r\nHost: {address}\r\n{headers}\r\n").as_bytes()).await.unwrap();
     stream
 }
 

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use http::header::CONTENT_TYPE;
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use tower::Service;
 
 use super::edge::Caller;
@@ -64,6 +64,9 @@ pub async fn serve(op: Op, gateway: Arc<Gateway>, mut request: Request) -> Respo
     let snapshot = gateway.snapshot();
     let caller = caller(&mut request);
     let upgrades = matches!(op, Op::Realtime | Op::Pass) && websocket::can_open(&request);
+    if op == Op::Realtime && !upgrades && *request.method() == Method::GET && request.uri().path() == "/v1/realtime" {
+        return Failure::OnlyWebSocket.into_response();
+    }
     let op = if op == Op::Realtime && !upgrades { Op::Pass } else { op };
     let (parts, body) = request.into_parts();
     let limit = snapshot.rules.max_request_bytes;

@@ -140,6 +140,7 @@ struct Asked {
 
 /// Read a request for a WebSocket. It has no body: its model is in the query.
 pub(super) fn socket(op: Op, parts: &Parts, caller: &Caller, memory: &Memory) -> Result<(Call, Reserved), Failure> {
+    websocket::check(&parts.headers)?;
     let reserved = memory.reserve(0).ok_or(Failure::Overloaded)?;
     let asked = Query::<Asked>::try_from_uri(&parts.uri).map_or_else(|_| Asked::default(), |Query(asked)| asked);
     let mut headers = passed(&parts.headers);
