@@ -134,6 +134,23 @@ fn mistral_gets_short_ids_named_results_and_a_prefix() {
 }
 
 #[test]
+fn mistral_gets_old_calls_as_those_of_tools() {
+    let ask = r#"{"model":"m","messages":[
+        {"role":"assistant","content":null,"function_call":{"name":"f","arguments":"{}"}},
+        {"role":"function","name":"f","content":"1"},
+        {"role":"user","content":"and?"}]}"#;
+    let (body, warnings) = sent("mistral", Op::Chat, ask, Policy::Warn, &[]).unwrap();
+    assert!(warnings.is_empty(), "{warnings:?}");
+    let messages = &value(&body)["messages"];
+    let call = serde_json::json!({"id": "call00000", "type": "function", "function": {"name": "f", "arguments": "{}"}});
+    assert_eq!(messages[0], serde_json::json!({"role": "assistant", "content": "", "tool_calls": [call]}));
+    assert_eq!(
+        messages[1],
+        serde_json::json!({"role": "tool", "name": "f", "content": "1", "tool_call_id": "call00000"})
+    );
+}
+
+#[test]
 fn perplexity_hears_user_and_assistant_by_turns() {
     let check = |messages: &str, expected: &str, warned: &[&str]| {
         let ask = |messages: &str| format!(r#"{{"model":"sonar","messages":[{messages}]}}"#);

@@ -96,6 +96,26 @@ pub fn no_answer_fields(messages: &mut [Object]) -> Result<bool, Error> {
     Ok(changed)
 }
 
+/// Calls of functions, and what these said, are those of tools there: the words that OpenAI had before are not known.
+pub fn tools_for_functions(messages: &mut [Object]) -> Result<bool, Error> {
+    let mut called = None;
+    for (at, message) in messages.iter_mut().enumerate() {
+        if given(message, "function_call") && !given(message, "tool_calls") {
+            let (id, function) = (format!("call{at:05}"), message.raw("function_call").unwrap_or_default());
+            let call = object(&[("id", &json(&id)), ("type", br#""function""#), ("function", function)]);
+            message.remove("function_call");
+            message.set_objects("tool_calls", &[Object::parse(call)?]);
+            called = Some(id);
+        } else if is(message, "role", r#""function""#)
+            && let Some(id) = &called
+        {
+            message.set("role", &"tool");
+            message.set("tool_call_id", id);
+        }
+    }
+    Ok(called.is_some())
+}
+
 /// Messages have these members there, and no others.
 pub fn known_members_only(messages: &mut [Object]) -> Result<bool, Error> {
     const KNOWN: &[&str] = &["role", "content", "tool_calls", "tool_call_id", "name", "prefix"];

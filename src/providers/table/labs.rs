@@ -28,7 +28,12 @@ pub(super) static AI21: Spec = Spec {
         FLAT,
         Mentions(
             &["\"assistant\"", "\"name\"", "\"cache_control\"", "\"reasoning"],
-            &[Messages(messages::known_members_only), Messages(messages::empty_for_null), Messages(messages::no_names)],
+            &[
+                Messages(messages::tools_for_functions),
+                Messages(messages::known_members_only),
+                Messages(messages::empty_for_null),
+                Messages(messages::no_names),
+            ],
         ),
         MAX_TOKENS,
         NO_HINTS,
@@ -107,6 +112,7 @@ pub(super) static MISTRAL: Spec = Spec {
         Mentions(
             &["\"assistant\"", "\"tool\"", "\"name\""],
             &[
+                Messages(messages::tools_for_functions),
                 Messages(messages::known_members_only),
                 Messages(messages::empty_for_null),
                 Messages(mistral::tool_names),
