@@ -1,13 +1,15 @@
 //! Who can be asked for a model, and how sure that is: found once for a model, then read for every call.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwap;
 
 use super::digest::Digests;
 use super::habits::Habit;
+use super::order::Group;
 use super::pace::Track;
+use super::pool::Pool;
 use super::target::Target;
 use crate::call::Op;
 use crate::catalog::Inputs;
@@ -96,17 +98,21 @@ pub struct Candidates {
     pub list: Vec<Candidate>,
     /// For each leaf of the route its place in the list and one more, or 0.
     places: Box<[u16]>,
+    /// For each group of the route who of its members can be asked, once somebody has wanted to know.
+    pools: Box<[OnceLock<Pool>]>,
 }
 
 impl Candidates {
-    /// Those who can be asked. `leaves` are the targets of a route; `make` adds what its strategies go by.
+    /// Those who can be asked. `leaves` are the targets of a route, which has so many `groups`; `make` adds what its
+    /// strategies go by.
     pub fn of(
-        leaves: &[Arc<Target>],
+        (leaves, groups): (&[Arc<Target>], u16),
         op: Op,
         model: &Arc<str>,
         make: impl Fn(&Arc<Target>, Arc<str>, Claim) -> Candidate,
     ) -> Self {
-        let mut candidates = Self { list: Vec::new(), places: vec![0; leaves.len()].into() };
+        let pools = (0..groups).map(|_| OnceLock::new()).collect();
+        let mut candidates = Self { list: Vec::new(), places: vec![0; leaves.len()].into(), pools };
         // who is addressed and can't do it is nobody's to stand in for
         let addressed = model.split_once('/').is_some_and(|(head, _)| leaves.iter().any(|one| one.is_called(head)));
         for (leaf, target) in leaves.iter().enumerate() {
@@ -134,7 +140,13 @@ impl Candidates {
             habit: None,
             lacks,
         };
-        Self { list: vec![only], places: Box::default() }
+        Self { list: vec![only], ..Self::default() }
+    }
+
+    /// Who of a group's members can be asked; `None` for a group of another route.
+    pub fn pool(&self, group: &Group) -> Option<&Pool> {
+        let known = self.pools.get(usize::from(group.number))?;
+        Some(known.get_or_init(|| Pool::of(group, self, None)))
     }
 
     /// Where a leaf stands in the list.

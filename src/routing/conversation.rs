@@ -23,14 +23,10 @@ pub const HEADERS: [&str; 12] = [
     "x-session-affinity",
 ];
 
-/// Members that name a conversation, the surest first.
-const MEMBERS: [&str; 4] = ["prompt_cache_key", "session_id", "conversation_id", "thread_id"];
-/// Where dialects put instructions beside the messages.
-const SYSTEM: [&str; 4] = ["system", "instructions", "systemInstruction", "system_instruction"];
-/// Where they put the messages.
-const MESSAGES: [&str; 3] = ["messages", "input", "contents"];
-/// Who asks: two people who begin alike are not one conversation.
-const WHO: [&str; 2] = ["user", "safety_identifier"];
+/// Who asks, as two people who begin alike are not one conversation; and where dialects put instructions beside the
+/// messages.
+const BEFORE: [&str; 6] =
+    ["user", "safety_identifier", "system", "instructions", "systemInstruction", "system_instruction"];
 /// What is longer is no name.
 const NAME: usize = 512;
 /// As much of a text tells one beginning from another.
@@ -55,17 +51,18 @@ pub fn of_headers<'a>(get: impl Fn(&'static str) -> Option<&'a str>) -> Option<u
 /// The conversation of a body in any of the dialects: as a member names it, else by how it begins, which is with its
 /// instructions and the first message of the user. `None` if it says nothing of the kind.
 pub fn of_body(body: &Object) -> Option<Prefix> {
-    if let Some(prefix) = named(body) {
+    let told = Told::of(body);
+    if let Some(prefix) = told.prefix(body) {
         return Some(prefix);
     }
     let mut start = Start::default();
-    for member in WHO.into_iter().chain(SYSTEM) {
-        if let Some(value) = body.raw(member) {
+    for (member, value) in BEFORE.iter().zip(told.before) {
+        if let Some(value) = value {
             start.digest.write(member.as_bytes());
             start.text(value);
         }
     }
-    let messages = MESSAGES.iter().find_map(|member| body.raw(member))?;
+    let messages = told.messages.into_iter().flatten().next()?;
     if messages.starts_with(b"\"") {
         start.user(messages);
     } else {
@@ -80,6 +77,66 @@ pub fn of_body(body: &Object) -> Option<Prefix> {
     start.asked.then(|| Prefix { conversation: start.digest.finish(), begun: start.answered })
 }
 
+/// The conversation that a member names.
+pub fn named(body: &Object) -> Option<Prefix> {
+    Told::of(body).prefix(body)
+}
+
+/// What of a body says something about its conversation, found in one pass.
+#[derive(Default)]
+struct Told<'b> {
+    /// Names of it, the surest first.
+    names: [Option<&'b [u8]>; 4],
+    before: [Option<&'b [u8]>; 6],
+    /// The messages, where dialects put them.
+    messages: [Option<&'b [u8]>; 3],
+    has_metadata: bool,
+}
+
+impl<'b> Told<'b> {
+    fn of(body: &'b Object) -> Self {
+        let mut told = Self::default();
+        for (name, value) in body.raw_members() {
+            let place = match name {
+                b"prompt_cache_key" => &mut told.names[0],
+                b"session_id" => &mut told.names[1],
+                b"conversation_id" => &mut told.names[2],
+                b"thread_id" => &mut told.names[3],
+                b"user" => &mut told.before[0],
+                b"safety_identifier" => &mut told.before[1],
+                b"system" => &mut told.before[2],
+                b"instructions" => &mut told.before[3],
+                b"systemInstruction" => &mut told.before[4],
+                b"system_instruction" => &mut told.before[5],
+                b"messages" => &mut told.messages[0],
+                b"input" => &mut told.messages[1],
+                b"contents" => &mut told.messages[2],
+                b"metadata" => {
+                    told.has_metadata = true;
+                    continue;
+                }
+                _ => continue,
+            };
+            *place = Some(value);
+        }
+        told
+    }
+
+    fn name(&self) -> Option<&'b [u8]> {
+        self.names.into_iter().flatten().find_map(text)
+    }
+
+    fn prefix(&self, body: &Object) -> Option<Prefix> {
+        let of_metadata = || {
+            let metadata = body.object("metadata").ok()??;
+            let own = Told::of(&metadata).name();
+            own.or_else(|| session(text(metadata.raw("user_id")?)?)).map(name)
+        };
+        let named = self.name().map(name).or_else(|| self.has_metadata.then(of_metadata).flatten());
+        named.map(|conversation| Prefix { conversation, begun: true })
+    }
+}
+
 fn is_name(value: &[u8]) -> bool {
     (1..=NAME).contains(&value.len())
 }
@@ -88,24 +145,6 @@ fn name(value: &[u8]) -> u64 {
     let mut digest = Digest::default();
     digest.write(value);
     digest.finish()
-}
-
-/// The conversation that a member names.
-pub fn named(body: &Object) -> Option<Prefix> {
-    named_by(body).map(|conversation| Prefix { conversation, begun: true })
-}
-
-fn named_by(body: &Object) -> Option<u64> {
-    let own = MEMBERS.iter().find_map(|member| text(body.raw(member)?));
-    match own {
-        Some(value) => Some(name(value)),
-        None if body.has("metadata") => {
-            let metadata = body.object("metadata").ok()??;
-            let named = MEMBERS.iter().find_map(|member| text(metadata.raw(member)?));
-            named.or_else(|| session(text(metadata.raw("user_id")?)?)).map(name)
-        }
-        None => None,
-    }
 }
 
 /// What is between the quotes of a string that may be a name.
@@ -303,8 +342,8 @@ mod tests {
         #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
         #[test]
-        fn no_body_is_too_odd(value in r#"[\[\]{}":,a-z0-9\\ ]{0,60}"#, member in 0..MESSAGES.len()) {
-            let body = format!(r#"{{"{}":{value},"metadata":{value}}}"#, MESSAGES[member]);
+        fn no_body_is_too_odd(value in r#"[\[\]{}":,a-z0-9\\ ]{0,60}"#, member in "messages|input|contents|thread_id") {
+            let body = format!(r#"{{"{member}":{value},"metadata":{value}}}"#);
             if let Ok(body) = Object::parse(body.into()) {
                 of_body(&body);
             }

@@ -52,7 +52,7 @@ impl Test {
             None => chance(),
         };
         let mut turns = pick::Turns::new();
-        pick::weighted(&weights, &mut first, &mut turns);
+        pick::Shares::of(&weights).draw(&mut first, &mut turns);
         for turn in turns.into_iter().take(if self.leave { usize::MAX } else { 1 }) {
             let variant = &self.variants[usize::from(turn)];
             variant.to.add(asked, None, Pick { label: variant.label, ..PLAIN }, chance, order);

@@ -20,6 +20,7 @@ pub mod pace;
 pub mod pick;
 mod picks;
 pub mod plan;
+pub mod pool;
 pub mod random;
 pub mod retry;
 pub mod route;

@@ -1,19 +1,19 @@
 //! Strategies: in which order those who serve a model are asked.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use smallvec::SmallVec;
 
-use super::candidates::{Candidate, Candidates, Claim, Claims};
+use super::candidates::{Candidate, Candidates, Claims};
 use super::cost;
 use super::experiment::Test;
 use super::facts::Facts;
 use super::matcher::Matcher;
-use super::pace::Standing;
+use super::pace::{Standing, Ticks};
 use super::pick::{self, Turns};
 pub use super::picks::{Order, Pick};
 use super::picks::{PLAIN, SPARE};
+use super::pool::{Able, Pool};
 use super::route::Moment;
 use crate::config::Unpriced;
 
@@ -37,6 +37,8 @@ pub struct Group {
     pub strategy: Strategy,
     /// Whether the member where a conversation is cached comes before what the strategy says.
     pub warms: bool,
+    /// Its number among the groups of its route.
+    pub number: u16,
 }
 
 /// One entry of a group.
@@ -100,6 +102,43 @@ impl Asked<'_, '_> {
         let at = self.candidates.place(leaf)?;
         Some((at, &self.candidates.list[usize::from(at)]))
     }
+
+    fn of(&self, places: &[u16]) -> impl Iterator<Item = &Candidate> {
+        places.iter().map(|at| &self.candidates.list[usize::from(*at)])
+    }
+
+    /// How the best of some stands: idle and unknown, or fast.
+    fn standing(&self, places: &[u16], now: &mut Ticks, stream: usize) -> Standing {
+        let mut of = |one: &Candidate| one.tracks.as_ref().map(|tracks| tracks[stream].standing_at(now));
+        if let [only] = places {
+            return of(&self.candidates.list[usize::from(*only)]).unwrap_or(Standing::NEW);
+        }
+        let rank = |standing: &Standing| match standing.score {
+            Some(score) => score,
+            None if standing.in_flight == 0 => -1.0,
+            None => f64::MAX,
+        };
+        let all = self.of(places).filter_map(of);
+        all.min_by(|one, other| rank(one).total_cmp(&rank(other))).unwrap_or(Standing::NEW)
+    }
+
+    /// Those of a pool by what this will cost, in picodollars, of the cheapest below each.
+    #[expect(clippy::cast_possible_truncation, reason = "the rules of a configuration allow far fewer members")]
+    fn cheapest(&self, pool: &Pool, unpriced: Unpriced) -> Turns {
+        let (ask, clock) = (cost::Ask::of(self.facts), self.moment.clock());
+        let cost = |one: &Candidate| ask.cost(one, clock).map(|usd| usd.picos());
+        let priced = pool.able.iter().enumerate().filter_map(|(turn, able)| {
+            let price = self.of(pool.below(*able)).filter_map(cost).min();
+            match (price, unpriced) {
+                (None, Unpriced::Skip) => None,
+                (None, Unpriced::Allow) => Some((Some(0), turn as u16)),
+                (price, _) => Some((price, turn as u16)),
+            }
+        });
+        let mut priced: SmallVec<[(Option<u64>, u16); 32]> = priced.collect();
+        priced.sort_by_key(|(price, _)| (price.is_none(), *price));
+        priced.into_iter().map(|(_, turn)| turn).collect()
+    }
 }
 
 /// Random numbers from 0 to 1.
@@ -111,66 +150,6 @@ impl Node {
         match self {
             Node::Leaf(leaf) => each(*leaf),
             Node::Group(group) => group.members.iter().for_each(|member| member.node.leaves(each)),
-        }
-    }
-
-    /// Of those below that can be asked, the least by some measure.
-    fn least<T: PartialOrd>(
-        &self,
-        asked: &Asked<'_, '_>,
-        mask: Claims,
-        of: &dyn Fn(&Candidate) -> Option<T>,
-    ) -> Option<T> {
-        let mut least: Option<T> = None;
-        if let Node::Leaf(leaf) = self {
-            let candidate = asked.candidate(*leaf).filter(|(_, candidate)| mask.has(candidate.claim));
-            return candidate.and_then(|(_, candidate)| of(candidate));
-        }
-        self.leaves(&mut |leaf| {
-            let candidate = asked.candidate(leaf).filter(|(_, candidate)| mask.has(candidate.claim));
-            if let Some(new) = candidate.and_then(|(_, candidate)| of(candidate))
-                && least.as_ref().is_none_or(|old| new < *old)
-            {
-                least = Some(new);
-            }
-        });
-        least
-    }
-
-    /// Of those below that can be asked, how the best one stands: idle and unknown, or fast.
-    fn standing(&self, asked: &Asked<'_, '_>, mask: Claims, now: Instant) -> Standing {
-        let stream = usize::from(asked.facts.call.stream);
-        let mut best = Standing::NEW;
-        let mut least = f64::INFINITY;
-        let of = |leaf| {
-            let candidate = asked.candidate(leaf).filter(|(_, candidate)| mask.has(candidate.claim));
-            Some(candidate?.1.tracks.as_ref()?[stream].standing(now))
-        };
-        if let Node::Leaf(leaf) = self {
-            return of(*leaf).unwrap_or(Standing::NEW);
-        }
-        self.leaves(&mut |leaf| {
-            if let Some(standing) = of(leaf) {
-                let rank = standing.score.unwrap_or(if standing.in_flight == 0 { -1.0 } else { f64::MAX });
-                if rank < least {
-                    (best, least) = (standing, rank);
-                }
-            }
-        });
-        best
-    }
-
-    /// Whether the target with this tag is below and can be asked.
-    fn has(&self, asked: &Asked<'_, '_>, tag: u16) -> bool {
-        let mut has = false;
-        self.leaves(&mut |leaf| has |= asked.candidate(leaf).is_some_and(|(_, one)| one.target.tag == tag));
-        has
-    }
-
-    fn is_able(&self, asked: &Asked<'_, '_>, mask: Claims) -> bool {
-        match self {
-            Node::Leaf(leaf) => asked.candidate(*leaf).is_some_and(|(_, candidate)| mask.has(candidate.claim)),
-            Node::Group(group) => group.members.iter().any(|member| member.node.is_able(asked, mask)),
         }
     }
 
@@ -206,41 +185,33 @@ impl Node {
 impl Group {
     /// Appends who is asked, in order.
     pub fn order(&self, asked: &Asked<'_, '_>, mask: Option<Claims>, chance: Chance<'_>, order: &mut Order) {
-        let pool = || mask.unwrap_or_else(|| self.claims(asked));
         match &self.strategy {
             Strategy::Single => {
-                let Some((first, others)) = self.members.split_first() else { return };
+                let Some((first, _)) = self.members.split_first() else { return };
                 let from = order.len();
                 first.node.add(asked, None, PLAIN, chance, order);
                 if order.len() > from {
-                    let mask = Some(pool());
-                    others.iter().for_each(|member| member.node.add(asked, mask, SPARE, chance, order));
+                    self.pooled(asked, mask, |pool| self.rest(pool, asked, SPARE, chance, order));
                 }
             }
-            Strategy::Fallback => {
-                let mask = Some(pool());
-                self.members.iter().for_each(|member| member.node.add(asked, mask, PLAIN, chance, order));
-            }
-            Strategy::Weighted => {
-                let mask = pool();
-                let weight = |member: &Member| if member.node.is_able(asked, mask) { member.weight } else { 0.0 };
-                let weights: SmallVec<[f64; 32]> = self.members.iter().map(weight).collect();
+            Strategy::Fallback => self.pooled(asked, mask, |pool| self.rest(pool, asked, PLAIN, chance, order)),
+            Strategy::Weighted => self.pooled(asked, mask, |pool| {
                 let mut turns = Turns::new();
-                pick::weighted(&weights, &mut || chance(), &mut turns);
-                self.in_turn(&mut turns, asked, mask, chance, order);
-            }
-            Strategy::Fastest => {
-                let mask = pool();
-                let able: Turns = self.able(asked, mask).collect();
-                let now = asked.moment.now();
-                let standing = |at: &u16| self.members[usize::from(*at)].node.standing(asked, mask, now);
-                let standings: SmallVec<[Standing; 32]> = able.iter().map(standing).collect();
+                pool.shares.draw(&mut || chance(), &mut turns);
+                self.in_turn(pool, &mut turns, asked, chance, order);
+            }),
+            Strategy::Fastest => self.pooled(asked, mask, |pool| {
+                let (mut now, stream) = (Ticks::of(asked.moment.now()), usize::from(asked.facts.call.stream));
+                let standing = |able: &Able| asked.standing(pool.below(*able), &mut now, stream);
+                let standings: SmallVec<[Standing; 32]> = pool.able.iter().map(standing).collect();
                 let mut turns = Turns::new();
                 pick::least(&standings, &mut || chance(), &mut turns);
-                turns.iter_mut().for_each(|turn| *turn = able[usize::from(*turn)]);
-                self.in_turn(&mut turns, asked, mask, chance, order);
-            }
-            Strategy::Cheapest(unpriced) => self.cheapest(*unpriced, asked, pool(), chance, order),
+                self.in_turn(pool, &mut turns, asked, chance, order);
+            }),
+            Strategy::Cheapest(unpriced) => self.pooled(asked, mask, |pool| {
+                let mut turns = asked.cheapest(pool, *unpriced);
+                self.in_turn(pool, &mut turns, asked, chance, order);
+            }),
             Strategy::Rules { rules, first, leave } => {
                 let rest = Pick { spare: !leave, ..PLAIN };
                 let from = order.len();
@@ -250,19 +221,18 @@ impl Group {
                     None if *first => {
                         self.members.iter().take(1).for_each(|one| one.node.add(asked, None, PLAIN, chance, order));
                     }
-                    None => {
-                        let mask = Some(pool());
-                        let mut plain = PLAIN;
-                        for member in &self.members {
-                            member.node.add(asked, mask, plain, chance, order);
-                            plain = if order.len() > from { rest } else { PLAIN };
+                    None => self.pooled(asked, mask, |pool| {
+                        for able in &pool.able {
+                            self.member(pool, *able, asked, PLAIN, chance, order);
+                            if order.len() > from {
+                                break;
+                            }
                         }
-                    }
+                    }),
                 }
                 // whom a rule names is meant: if it does not serve the model, nobody does
                 if order.len() > from {
-                    let mask = Some(pool());
-                    self.members.iter().for_each(|member| member.node.add(asked, mask, rest, chance, order));
+                    self.pooled(asked, mask, |pool| self.rest(pool, asked, rest, chance, order));
                 }
             }
             Strategy::Test(test) => {
@@ -270,8 +240,8 @@ impl Group {
                 test.order(asked, chance, order);
                 let drawn = order.len();
                 if drawn > from {
-                    let (mask, rest) = (Some(pool()), Pick { spare: !test.leave, ..PLAIN });
-                    self.members.iter().for_each(|member| member.node.add(asked, mask, rest, chance, order));
+                    let rest = Pick { spare: !test.leave, ..PLAIN };
+                    self.pooled(asked, mask, |pool| self.rest(pool, asked, rest, chance, order));
                     test.without_the_drained(asked, drawn, order);
                 }
             }
@@ -284,51 +254,35 @@ impl Group {
             && self.members.iter().all(|member| matches!(member.node, Node::Leaf(_)))
     }
 
-    /// The claims that count among the members.
-    fn claims(&self, asked: &Asked<'_, '_>) -> Claims {
-        let mut best: Option<Claim> = None;
-        for member in &self.members {
-            member.node.leaves(&mut |leaf| {
-                if let Some((_, candidate)) = asked.candidate(leaf) {
-                    best = Some(best.map_or(candidate.claim, |best| best.min(candidate.claim)));
-                }
-            });
+    /// Does something with those of its members who can be asked, with a claim that counts.
+    fn pooled(&self, asked: &Asked<'_, '_>, mask: Option<Claims>, with: impl FnOnce(&Pool)) {
+        match asked.candidates.pool(self) {
+            Some(pool) if mask.is_none_or(|mask| mask == pool.mask) => with(pool),
+            _ => with(&Pool::of(self, asked.candidates, mask)),
         }
-        Claims::best(best.into_iter())
     }
 
-    #[expect(clippy::cast_possible_truncation, reason = "the rules of a configuration allow far fewer members")]
-    fn able<'a>(&'a self, asked: &'a Asked<'_, '_>, mask: Claims) -> impl Iterator<Item = u16> + 'a {
-        let members = self.members.iter().enumerate();
-        members.filter(move |(_, member)| member.node.is_able(asked, mask)).map(|(at, _)| at as u16)
+    /// Adds all of a pool in order.
+    fn rest(&self, pool: &Pool, asked: &Asked<'_, '_>, how: Pick, chance: Chance<'_>, order: &mut Order) {
+        pool.able.iter().for_each(|able| self.member(pool, *able, asked, how, chance, order));
     }
 
-    /// Adds members in this order, but for one where the conversation is cached, which comes first.
-    fn in_turn(&self, turns: &mut [u16], asked: &Asked<'_, '_>, mask: Claims, chance: Chance<'_>, order: &mut Order) {
-        let node = |turn: u16| &self.members[usize::from(turn)].node;
-        let warm = asked.warm.filter(|_| self.warms);
-        if let Some(place) = warm.and_then(|tag| turns.iter().position(|turn| node(*turn).has(asked, tag))) {
+    fn member(&self, pool: &Pool, able: Able, asked: &Asked<'_, '_>, how: Pick, chance: Chance<'_>, order: &mut Order) {
+        match &self.members[usize::from(able.member)].node {
+            Node::Leaf(_) => pool.below(able).iter().for_each(|at| order.push(Pick { at: *at, ..how })),
+            group => group.add(asked, Some(pool.mask), how, chance, order),
+        }
+    }
+
+    /// Adds those of a pool in this order, but for one where the conversation is cached, which comes first.
+    fn in_turn(&self, pool: &Pool, turns: &mut [u16], asked: &Asked<'_, '_>, chance: Chance<'_>, order: &mut Order) {
+        let able = |turn: u16| pool.able[usize::from(turn)];
+        let tag = |at: &u16| asked.candidates.list[usize::from(*at)].target.tag;
+        if let Some(warm) = asked.warm.filter(|_| self.warms)
+            && let Some(place) = turns.iter().position(|turn| pool.below(able(*turn)).iter().any(|at| tag(at) == warm))
+        {
             turns[..=place].rotate_right(1);
         }
-        turns.iter().for_each(|turn| node(*turn).add(asked, Some(mask), PLAIN, chance, order));
-    }
-
-    fn cheapest(&self, unpriced: Unpriced, asked: &Asked<'_, '_>, mask: Claims, chance: Chance<'_>, order: &mut Order) {
-        let (ask, clock) = (cost::Ask::of(asked.facts), asked.moment.clock());
-        let price = |at: u16| {
-            let of = |candidate: &Candidate| ask.cost(candidate, clock).map(|usd| usd.picos());
-            self.members[usize::from(at)].node.least(asked, mask, &of)
-        };
-        let priced = self.able(asked, mask).map(|at| (price(at), at));
-        let mut priced: SmallVec<[(Option<u64>, u16); 32]> = priced
-            .filter_map(|(price, at)| match (price, unpriced) {
-                (None, Unpriced::Skip) => None,
-                (None, Unpriced::Allow) => Some((Some(0), at)),
-                known => Some((known.0, at)),
-            })
-            .collect();
-        priced.sort_by_key(|(price, _)| (price.is_none(), *price));
-        let mut turns: Turns = priced.into_iter().map(|(_, at)| at).collect();
-        self.in_turn(&mut turns, asked, mask, chance, order);
+        turns.iter().for_each(|turn| self.member(pool, able(*turn), asked, PLAIN, chance, order));
     }
 }

@@ -9,16 +9,21 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwap;
 
 mod spread;
+mod ticks;
 
 use self::spread::Spread;
+use self::ticks::age;
+pub use self::ticks::{SECOND, Ticks};
 use super::digest::Digests;
 
 /// Models of a target that are measured by themselves; all others share one measure.
 const MODELS: usize = 500;
-/// A sample older than this says nothing any more.
-const STALE: Duration = Duration::from_secs(300);
-/// After this long a sample weighs 1/e of one of now.
-const FADES: Duration = Duration::from_secs(15);
+/// A sample older than this says nothing any more, ticks: five minutes.
+const STALE: u32 = 300 * SECOND;
+/// After this long a sample weighs 1/e of one of now, ticks.
+const FADES: f64 = 15.0 * SECOND as f64;
+/// Samples that are no further apart are a burst, of which nothing has faded yet; ticks.
+const BURST: u32 = SECOND / 2;
 /// The least that a faster sample weighs: of a burst each answer counts.
 const FALL: f64 = 1.0 / 16.0;
 /// The least that a slower sample weighs. Up is quicker than down, so that the measure stands near the slow end of what
@@ -29,9 +34,7 @@ const RISE: f64 = 1.0 / 2.0;
 const WORST: u32 = 10;
 /// … and each is forgiven after this long without another. Whoever comes back so is first for one call at a time: with
 /// it under way somebody else is.
-const FORGIVEN: Duration = Duration::from_secs(10);
-/// The finest that ages are kept in, in milliseconds; it divides a second.
-const TICK: u32 = 10;
+const FORGIVEN: u32 = 10 * SECOND;
 
 /// The measures of one target.
 #[derive(Debug)]
@@ -62,13 +65,13 @@ pub struct Standing {
     pub score: Option<f64>,
     /// Calls under way.
     pub in_flight: u32,
-    /// How long since a call last told something, be it by failing.
-    pub quiet: Duration,
+    /// How long since a call last told something, be it by failing, in ticks; `u32::MAX` if none ever has.
+    pub quiet: u32,
 }
 
 impl Standing {
     /// That of a target never asked.
-    pub const NEW: Standing = Standing { score: None, in_flight: 0, quiet: Duration::MAX };
+    pub const NEW: Standing = Standing { score: None, in_flight: 0, quiet: u32::MAX };
 }
 
 impl Pace {
@@ -146,10 +149,9 @@ impl Track {
             let secs = match self.unpack(word, tick) {
                 Some((secs, age)) if age <= STALE => {
                     let least = if took_secs > secs { RISE } else { FALL };
-                    // of a burst nothing has faded, and nothing needs to be computed
-                    let weight = match age.as_millis() {
-                        0..=500 => least,
-                        _ => least.max(1.0 - (-age.as_secs_f64() / FADES.as_secs_f64()).exp()),
+                    let weight = match age {
+                        0..=BURST => least,
+                        _ => least.max(1.0 - (-f64::from(age) / FADES).exp()),
                     };
                     secs + (took_secs - secs) * weight
                 }
@@ -202,16 +204,21 @@ impl Track {
 
     /// All of it at once.
     pub fn standing(&self, now: Instant) -> Standing {
-        let (tick, in_flight) = (self.tick(now), self.in_flight());
+        self.standing_at(&mut Ticks::of(now))
+    }
+
+    /// The same, for many at one moment.
+    pub fn standing_at(&self, now: &mut Ticks) -> Standing {
+        let (tick, in_flight) = (now.since(self.epoch), self.in_flight());
         let told = self.secs(tick);
         let (failed, times) = match self.failed.load(Relaxed) {
-            0 => (Duration::MAX, 1),
+            0 => (u32::MAX, 1),
             word => (age(tick, word as u32), times(word, tick)),
         };
         Standing {
             score: told.map(|(secs, _)| secs * (f64::from(in_flight) + 1.0) * f64::from(times)),
             in_flight,
-            quiet: told.map_or(Duration::MAX, |(_, age)| age).min(failed),
+            quiet: told.map_or(u32::MAX, |(_, age)| age).min(failed),
         }
     }
 
@@ -225,39 +232,28 @@ impl Track {
         self.spread.percentile(0.95)
     }
 
-    fn secs(&self, tick: u32) -> Option<(f64, Duration)> {
+    fn secs(&self, tick: u32) -> Option<(f64, u32)> {
         self.unpack(self.measure.load(Acquire), tick).filter(|(_, age)| *age <= STALE)
     }
 
-    fn unpack(&self, word: u64, tick: u32) -> Option<(f64, Duration)> {
+    fn unpack(&self, word: u64, tick: u32) -> Option<(f64, u32)> {
         let secs = f32::from_bits((word >> 32) as u32);
         (word != 0).then(|| (f64::from(secs), age(tick, word as u32)))
     }
 
-    /// Ticks go round in sixteen months: only differences mean anything. They begin at 1, as 0 is none.
     fn tick(&self, now: Instant) -> u32 {
-        let since = now.saturating_duration_since(self.epoch);
-        let ticks = since.as_secs() * u64::from(1000 / TICK) + u64::from(since.subsec_millis() / TICK);
-        (ticks as u32).wrapping_add(1).max(1)
+        Ticks::of(now).since(self.epoch)
     }
 }
 
 /// Of the failures that are held against a target those that are not forgiven, and when the last was.
 fn failures(word: u64, tick: u32) -> (u32, u32) {
     let (failures, at) = ((word >> 32) as u32, word as u32);
-    let forgiven = u32::try_from(age(tick, at).as_secs() / FORGIVEN.as_secs()).unwrap_or(u32::MAX);
-    (failures.saturating_sub(forgiven), at)
+    (failures.saturating_sub(age(tick, at) / FORGIVEN), at)
 }
 
 fn times(word: u64, tick: u32) -> u32 {
     1 << failures(word, tick).0.min(WORST)
-}
-
-/// The time between two ticks; none if the earlier one is really a little later, as told by another thread.
-fn age(tick: u32, earlier: u32) -> Duration {
-    let ticks = tick.wrapping_sub(earlier);
-    let ahead = earlier.wrapping_sub(tick);
-    if ahead < 6_000 { Duration::ZERO } else { Duration::from_millis(u64::from(ticks) * u64::from(TICK)) }
 }
 
 /// A call under way; over when it is dropped.
@@ -291,8 +287,8 @@ mod tests {
         assert_eq!((track.estimate(at), track.score(at)), (None, None));
         track.record(ms(800), at);
         near(&track, at, 0.8);
-        near(&track, at + STALE, 0.8);
-        let late = at + STALE + ms(10);
+        near(&track, at + ms(300_000), 0.8);
+        let late = at + ms(300_010);
         assert_eq!(track.estimate(late), None);
         track.record(ms(100), late);
         near(&track, late, 0.1);
@@ -307,7 +303,7 @@ mod tests {
         near(&track, at, 0.5);
         track.record(ms(100), at);
         near(&track, at, 0.475);
-        let later = at + FADES;
+        let later = at + ms(15_000);
         track.record(ms(100), later);
         near(&track, later, 0.1 + 0.375 / std::f64::consts::E);
     }
@@ -329,16 +325,9 @@ mod tests {
         let track = Track::new(at);
         track.fail(at + ms(50));
         let standing = track.standing(at + ms(1_050));
-        assert_eq!(standing, Standing { score: None, in_flight: 0, quiet: ms(1_000) });
+        assert_eq!(standing, Standing { score: None, in_flight: 0, quiet: SECOND });
         track.record(ms(100), at + ms(2_000));
-        assert_eq!(track.standing(at + ms(2_500)).quiet, ms(500));
-    }
-
-    #[test]
-    fn ages_survive_the_turn_of_the_ticks_and_threads_that_are_ahead() {
-        for (tick, earlier, expected) in [(5, 5, 0), (7, 5, 20), (4, u32::MAX, 50), (5, 7, 0), (u32::MAX, 2, 0)] {
-            assert_eq!(age(tick, earlier), ms(expected), "{tick} {earlier}");
-        }
+        assert_eq!(track.standing(at + ms(2_500)).quiet, SECOND / 2);
     }
 
     #[test]

@@ -1,20 +1,18 @@
 //! Orders of a few candidates, as pure functions of weights, standings and chance. They allocate nothing but `out`.
 
-use std::time::Duration;
-
 use smallvec::SmallVec;
 
-use super::pace::Standing;
+use super::pace::{SECOND, Standing};
 
 /// Places of candidates in their turn; as many as any configuration has, without an allocation.
 pub type Turns = SmallVec<[u16; 32]>;
 
 /// One call in so many goes where no call has told anything for longest.
 const EXPLORE: f64 = 1.0 / 50.0;
-/// Nobody is explored who has told something within this time.
-const FRESH: Duration = Duration::from_secs(5);
-/// Whoever has failed without ever telling how fast it is is not tried first within this time.
-const SCARED: Duration = Duration::from_secs(10);
+/// Nobody is explored who has told something within this time, ticks.
+const FRESH: u32 = 5 * SECOND;
+/// Whoever has failed without ever telling how fast it is is not tried first within this time, ticks.
+const SCARED: u32 = 10 * SECOND;
 /// Two of those whose score is at most so many times the best are drawn, and the better one goes first. Calls under way
 /// raise a score, so that more of them come into reach the more there is to do; a slow one is not in reach without need.
 const REACH: f64 = 2.0;
@@ -22,35 +20,64 @@ const REACH: f64 = 2.0;
 /// The share of whoever has the most weight.
 const WHOLE: f64 = (1_u64 << 47) as f64;
 
-/// Order by weight: at each place, each of those left comes with a chance in proportion to its weight. Indices into
-/// `weights` are put into `out`, whatever was there; one whose weight is not a positive number never appears.
-/// `chance` tells even numbers of [0, 1); the first of them alone says who comes first.
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_precision_loss,
-    clippy::cast_sign_loss,
-    reason = "shares are whole numbers, and no chance is as fine as they are"
-)]
-pub fn weighted(weights: &[f64], chance: &mut impl FnMut() -> f64, out: &mut Turns) {
-    start(out, weights.len(), |at| weights[at] > 0.0 && weights[at].is_finite());
-    // whole numbers are quicker to go through, and what is taken from their sum leaves no error
-    let unit = out.iter().map(|at| weights[usize::from(*at)]).fold(0.0, f64::max) / WHOLE;
-    let share = |at: u16| ((weights[usize::from(at)] / unit) as u64).max(1);
-    let mut left: SmallVec<[(u64, u16); 32]> = out.iter().map(|at| (share(*at), *at)).collect();
-    let mut total: u64 = left.iter().map(|(share, _)| share).sum();
-    for (place, turn) in out.iter_mut().enumerate() {
-        let mut mark = (chance() * total as f64) as u64;
-        let mut drawn = left.len() - 1;
-        for (at, (share, _)) in left.iter().enumerate().skip(place) {
-            if mark < *share {
-                drawn = at;
-                break;
+/// Weights as whole numbers: they are quicker to go through, and what is taken from their sum leaves no error.
+#[derive(Debug)]
+pub struct Shares {
+    /// Of those that are ever drawn: the share, and the index among the weights.
+    each: Box<[(u64, u16)]>,
+    total: u64,
+    /// Whether all have the same.
+    even: bool,
+}
+
+impl Shares {
+    /// Of these weights. What is not a positive number is never drawn.
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "shares are whole numbers")]
+    pub fn of(weights: &[f64]) -> Self {
+        let counts = |weight: &f64| *weight > 0.0 && weight.is_finite();
+        let unit = weights.iter().copied().filter(counts).fold(0.0, f64::max) / WHOLE;
+        let share = |weight: f64| ((weight / unit) as u64).max(1);
+        let each = (0_u16..).zip(weights).filter(|(_, weight)| counts(weight)).map(|(at, weight)| (share(*weight), at));
+        let each: Box<[(u64, u16)]> = each.collect();
+        let even = each.iter().all(|(share, _)| *share == each[0].0);
+        Self { total: each.iter().map(|(share, _)| share).sum(), each, even }
+    }
+
+    /// Draw all, one after the other: at each place, each of those left comes with a chance in proportion to its weight.
+    /// Indices into the weights are put into `out`, whatever was there. `chance` tells even numbers of [0, 1); the first
+    /// of them alone says who comes first.
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_precision_loss,
+        clippy::cast_sign_loss,
+        reason = "no chance is as fine as shares are"
+    )]
+    pub fn draw(&self, chance: &mut impl FnMut() -> f64, out: &mut Turns) {
+        out.clear();
+        if self.even {
+            out.extend(self.each.iter().map(|(_, at)| *at));
+            for place in 0..out.len() {
+                let drawn = place + below(out.len() - place, chance);
+                out.swap(place, drawn);
             }
-            mark -= share;
+            return;
         }
-        left.swap(place, drawn);
-        total -= left[place].0;
-        *turn = left[place].1;
+        let mut left: SmallVec<[(u64, u16); 32]> = SmallVec::from_slice(&self.each);
+        let mut total = self.total;
+        for place in 0..left.len() {
+            let mut mark = (chance() * total as f64) as u64;
+            let mut drawn = left.len() - 1;
+            for (at, (share, _)) in left.iter().enumerate().skip(place) {
+                if mark < *share {
+                    drawn = at;
+                    break;
+                }
+                mark -= share;
+            }
+            left.swap(place, drawn);
+            total -= left[place].0;
+            out.push(left[place].1);
+        }
     }
 }
 
@@ -63,15 +90,13 @@ pub fn weighted(weights: &[f64], chance: &mut impl FnMut() -> f64, out: &mut Tur
 /// - Last come the unknown that are being asked or have just failed, those with fewer calls under way first: one call
 ///   finds out, the others do not wait for what it finds. Where nobody has a score, this spreads the calls evenly.
 pub fn least(standings: &[Standing], chance: &mut impl FnMut() -> f64, out: &mut Turns) {
-    start(out, standings.len(), |_| true);
-    let of = |at: u16| &standings[usize::from(at)];
-    let scored = |at: u16| of(at).score.is_some_and(f64::is_finite);
+    start(out, standings.len());
     if standings.iter().all(|standing| standing.score.is_some_and(f64::is_finite)) {
-        // as it is in a gateway at work: measures are hardly ever equal, so nothing needs to be shuffled
-        let score = |at: &u16| of(*at).score.unwrap_or_default();
-        out.sort_unstable_by(|one, other| score(one).total_cmp(&score(other)));
+        ascending(standings, out);
         return lead(standings, out, chance);
     }
+    let of = |at: u16| &standings[usize::from(at)];
+    let scored = |at: u16| of(at).score.is_some_and(f64::is_finite);
     // equals stay in the order they are shuffled into
     for place in (1..out.len()).rev() {
         out.swap(place, below(place + 1, chance));
@@ -116,10 +141,25 @@ fn lead(standings: &[Standing], out: &mut Turns, chance: &mut impl FnMut() -> f6
     out[..=first].rotate_right(1);
 }
 
-fn start(out: &mut Turns, len: usize, fits: impl Fn(usize) -> bool) {
+fn start(out: &mut Turns, len: usize) {
     out.clear();
-    let len = u16::try_from(len).unwrap_or(u16::MAX);
-    out.extend((0..len).filter(|at| fits(usize::from(*at))));
+    out.extend(0..u16::try_from(len).unwrap_or(u16::MAX));
+}
+
+/// All of them, who have a score, as it is in a gateway at work: measures are hardly ever equal, so nothing needs to be
+/// shuffled. Scores are not negative, so their bits are in their order, too, and there is room for the place behind them.
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "measures are no finer than that, places are the last sixteen bits"
+)]
+fn ascending(standings: &[Standing], out: &mut Turns) {
+    let rank = |at: u16| {
+        let score = standings[usize::from(at)].score.unwrap_or_default() as f32;
+        u64::from(score.to_bits()) << 16 | u64::from(at)
+    };
+    let mut ranks: SmallVec<[u64; 32]> = out.iter().map(|at| rank(*at)).collect();
+    ranks.sort_unstable();
+    out.iter_mut().zip(ranks).for_each(|(turn, rank)| *turn = rank as u16);
 }
 
 /// An even index below `len`.
@@ -173,7 +213,7 @@ mod tests {
         let (mut first, mut after_first) = ([0; 4], [0; 4]);
         let mut out = Turns::new();
         for _ in 0..DRAWS {
-            weighted(&weights, &mut || dice.chance(), &mut out);
+            Shares::of(&weights).draw(&mut || dice.chance(), &mut out);
             assert_eq!(out.len(), 3);
             first[usize::from(out[0])] += 1;
             if out[0] == 0 {
@@ -195,7 +235,7 @@ mod tests {
         let mut dice = Dice::new(2);
         let (mut second, mut out) = ([0; 7], Turns::new());
         for _ in 0..DRAWS {
-            weighted(&weights, &mut || dice.chance(), &mut out);
+            Shares::of(&weights).draw(&mut || dice.chance(), &mut out);
             assert_eq!((out.len(), out[0]), (4, 0));
             second[usize::from(out[1])] += 1;
         }
@@ -205,25 +245,25 @@ mod tests {
     #[test]
     fn nothing_to_choose_from_is_no_fault() {
         let mut out = Turns::from_slice(&[7]);
-        weighted(&[], &mut || 0.5, &mut out);
+        Shares::of(&[]).draw(&mut || 0.5, &mut out);
         assert!(out.is_empty());
-        weighted(&[0.0], &mut || 0.5, &mut out);
+        Shares::of(&[0.0]).draw(&mut || 0.5, &mut out);
         assert!(out.is_empty());
         least(&[], &mut || 0.5, &mut out);
         assert!(out.is_empty());
         // a generator that rounds up to 1
-        weighted(&[1.0, 1.0], &mut || 1.0, &mut out);
+        Shares::of(&[1.0, 1.0]).draw(&mut || 1.0, &mut out);
         assert_eq!(out.len(), 2);
         least(&[score(1.0); 3], &mut || 1.0, &mut out);
         assert_eq!(out.len(), 3);
     }
 
     fn score(score: f64) -> Standing {
-        Standing { score: Some(score), in_flight: 1, quiet: Duration::ZERO }
+        Standing { score: Some(score), in_flight: 1, quiet: 0 }
     }
 
-    fn unknown(in_flight: u32, quiet: u64) -> Standing {
-        Standing { score: None, in_flight, quiet: Duration::from_secs(quiet) }
+    fn unknown(in_flight: u32, quiet: u32) -> Standing {
+        Standing { score: None, in_flight, quiet: quiet * SECOND }
     }
 
     #[test]

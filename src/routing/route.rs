@@ -33,6 +33,8 @@ pub struct Route {
     pub root: Group,
     /// Every target below the root, once.
     pub leaves: Vec<Arc<Target>>,
+    /// How many groups there are, the root among them.
+    pub groups: u16,
     /// The names of variants.
     pub labels: Vec<Arc<str>>,
     /// Which failures move on to the next target.
@@ -120,6 +122,7 @@ impl Routing {
         moment: Moment,
         chance: Chance<'_>,
     ) -> (Order, Conversation) {
+        let moment = moment.begun();
         let mut order = Order::with_capacity(candidates.list.len());
         let conversation = self.conversation(route, facts, candidates, moment);
         let asked = Asked { facts, candidates, moment, warm: conversation.warm.map(|warm| warm.target) };
@@ -165,7 +168,7 @@ impl Routing {
     /// Those of a route who can be asked for a model.
     pub fn candidates(&self, route: &Route, op: Op, model: &Arc<str>) -> Arc<Candidates> {
         route.memo.get(op, model, self.told.load(Ordering::Relaxed), || {
-            Candidates::of(&route.leaves, op, model, |target, model, claim| {
+            Candidates::of((&route.leaves, route.groups), op, model, |target, model, claim| {
                 self.candidate(route.goes_by, target, model, claim)
             })
         })
@@ -219,7 +222,9 @@ impl Routing {
 /// What a conversation is known by, and whether this request goes on with it.
 fn known(how: config::Affinity, facts: &Facts<'_>) -> Option<(u64, bool)> {
     let scope = [facts.model, facts.call.key.as_deref().unwrap_or_default()];
-    if let Some(session) = conversation::of_headers(|name| facts.header(name)) {
+    if !facts.call.headers.is_empty()
+        && let Some(session) = conversation::of_headers(|name| facts.header(name))
+    {
         return Some((affinity::scoped(session, &scope), true));
     }
     let Body::Json(body) = &facts.call.body else { return None };
@@ -232,17 +237,30 @@ fn known(how: config::Affinity, facts: &Facts<'_>) -> Option<(u64, bool)> {
 
 /// A moment, as the two clocks tell it: this one, read only when a rule asks, or one that is given.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Moment(pub Option<(Instant, Timestamp)>);
+pub struct Moment {
+    now: Option<Instant>,
+    clock: Option<Timestamp>,
+}
 
 impl Moment {
+    /// One that is given.
+    pub fn at(now: Instant, clock: Timestamp) -> Self {
+        Self { now: Some(now), clock: Some(clock) }
+    }
+
+    /// The same for whoever asks from now on, for what fades.
+    fn begun(self) -> Self {
+        Self { now: Some(self.now()), ..self }
+    }
+
     /// For what fades.
     pub fn now(self) -> Instant {
-        self.0.map_or_else(Instant::now, |(now, _)| now)
+        self.now.unwrap_or_else(Instant::now)
     }
 
     /// What the clock on the wall says.
     pub fn clock(self) -> Timestamp {
-        self.0.map_or_else(Timestamp::now, |(_, clock)| clock)
+        self.clock.unwrap_or_else(Timestamp::now)
     }
 }
 

@@ -118,7 +118,9 @@ pub fn succeed(
         problems.extend(invalid.problems);
         Arc::default()
     });
-    let around = Around { config, env, client, redactor, fetcher, catalog: &catalog, media: &media, told: &told };
+    let epoch = Instant::now();
+    let around =
+        Around { config, env, client, redactor, fetcher, catalog: &catalog, media: &media, told: &told, epoch };
     for (at, given) in config.targets.iter().enumerate() {
         match around.target(given) {
             Ok(_) if given.is_drained() => {}
@@ -164,11 +166,13 @@ struct Around<'a> {
     catalog: &'a Arc<Catalog>,
     media: &'a Arc<Media>,
     told: &'a Arc<AtomicU64>,
+    /// One for all: what is counted from it is counted together.
+    epoch: Instant,
 }
 
 impl Around<'_> {
     fn target(&self, given: &config::Target) -> Result<Target, Invalid> {
-        let Self { config, env, client, redactor, fetcher, catalog, media, told } = *self;
+        let Self { config, env, client, redactor, fetcher, catalog, media, told, epoch } = *self;
         let id = given.provider();
         let spec = spec(id).ok_or_else(|| Invalid::at("provider", format!("there is no provider `{id}`")))?;
         let pool = pool(given, env)?;
@@ -238,7 +242,7 @@ impl Around<'_> {
                 longest: Duration::from_millis(given.retry.max_backoff_ms),
             },
             min_throughput: given.min_throughput.clone(),
-            vitals: vitals(given),
+            vitals: vitals(given, epoch),
             discovered: Arc::default(),
             told: told.clone(),
         })
@@ -261,8 +265,7 @@ fn media(config: &Config, env: &Env, fetcher: &Fetcher, old: Option<&Rules>) -> 
     Ok(Arc::new(Media::of(fetch, request, http, fetcher.clone()).map_err(|error| invalid(&error))?))
 }
 
-fn vitals(given: &config::Target) -> Vitals {
-    let epoch = Instant::now();
+fn vitals(given: &config::Target, epoch: Instant) -> Vitals {
     let or = |number: u32, usual: u32| if number == 0 { usual } else { number };
     let usual = config::CircuitBreaker::default();
     let breaker = given.circuit_breaker.as_ref().map(|block| {

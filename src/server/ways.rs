@@ -77,6 +77,7 @@ struct Ways<'c> {
 #[derive(Default)]
 struct Making {
     leaves: Vec<Arc<Target>>,
+    groups: u16,
     labels: Vec<Arc<str>>,
     goes_by: GoesBy,
     drained: Vec<Arc<str>>,
@@ -106,6 +107,7 @@ impl<'c> Ways<'c> {
             when: Matcher::default(),
             root,
             leaves: making.leaves,
+            groups: making.groups,
             labels: making.labels,
             failover: Failover { on: self.config.failover_on.clone() },
             timeout: self.config.request_timeout,
@@ -159,7 +161,8 @@ impl<'c> Ways<'c> {
         let pools = making.leaves.iter().any(|target| target.provider.keys().is_some());
         let accounts = Some(given.affinity).filter(|how| pools && *how != Affinity::Off);
         making.goes_by.affinity = making.goes_by.affinity.or(warm).or(accounts);
-        Group { name: name.into(), members, strategy, warms: warm.is_some() }
+        making.groups += 1;
+        Group { name: name.into(), members, strategy, warms: warm.is_some(), number: making.groups - 1 }
     }
 
     fn test(&self, given: &config::Strategy, leave: bool, making: &mut Making) -> Strategy {

@@ -102,7 +102,7 @@ impl Ask {
     }
 
     pub(super) fn at(mut self, now: Instant, clock: &str) -> Self {
-        self.moment = Moment(Some((now, clock.parse::<Timestamp>().unwrap())));
+        self.moment = Moment::at(now, clock.parse::<Timestamp>().unwrap());
         self
     }
 

@@ -32,7 +32,7 @@ pub fn is_explained(op: Op) -> bool {
 
 /// What would become of a call that comes at a moment; `now` is this one.
 pub fn explain(rules: &Rules, mut call: Call, now: Instant, at: Timestamp) -> Explanation {
-    let moment = Moment(Some((now, at)));
+    let moment = Moment::at(now, at);
     let chain = rules.aliases.get(&call.model).cloned();
     let asked = call.model.clone();
     if let Some(first) = chain.as_ref().and_then(|chain| chain.first()) {
@@ -71,7 +71,7 @@ pub fn explain(rules: &Rules, mut call: Call, now: Instant, at: Timestamp) -> Ex
 
 /// What became of a call, and who could be asked for its model now: its body is not kept.
 pub fn recall(rules: &Rules, past: &Past, outcome: &Outcome, now: Instant, clock: Timestamp) -> Explanation {
-    let moment = Moment(Some((now, clock)));
+    let moment = Moment::at(now, clock);
     let asked = outcome.model.clone();
     let chain = rules.aliases.get(&asked).cloned();
     let models = chain.as_deref().unwrap_or(std::slice::from_ref(&asked));

@@ -134,7 +134,7 @@ impl<'v> View<'v> {
 
 /// Those who can be asked, with all that is known of each.
 fn candidates(rules: &Rules, route: &Route, op: Op, model: &Arc<str>) -> Candidates {
-    Candidates::of(&route.leaves, op, model, |target, model, claim| {
+    Candidates::of((&route.leaves, route.groups), op, model, |target, model, claim| {
         let owner = Owner { provider: target.provider.spec.id, target: &target.name };
         let prices = rules.catalog.prices(owner, &model);
         let tracks = [false, true].map(|stream| target.vitals.pace.peek(&model, stream));
