@@ -43,11 +43,20 @@ pub fn media(config: &config::Config, old: Option<&Rules>) -> Option<Arc<Media>>
     Some(old.media.clone())
 }
 
-/// Hands on what is known of conversations: targets have the same tags as before.
+/// Hands on what is known of conversations, since targets have the same tags as before, and what routes have saved up for
+/// second attempts.
 pub fn routing(new: &mut Routing, old: Option<&Rules>) {
-    let before = old.and_then(|old| old.routing.affinity.clone());
-    if new.affinity.is_some() && before.is_some() {
-        new.affinity = before;
+    let Some(old) = old.map(|old| &old.routing) else { return };
+    if new.affinity.is_some() && old.affinity.is_some() {
+        new.affinity = old.affinity.clone();
+    }
+    for route in new.routes.iter_mut().chain([&mut new.main]) {
+        let before = old.all().find(|known| known.name == route.name).and_then(|known| known.hedge.as_ref());
+        if let (Some(hedge), Some(before)) = (&mut route.hedge, before)
+            && hedge.budget.is_like(&before.budget)
+        {
+            hedge.budget = before.budget.clone();
+        }
     }
 }
 

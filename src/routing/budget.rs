@@ -43,6 +43,11 @@ impl Budget {
         }
     }
 
+    /// Whether it was made with the same terms.
+    pub fn is_like(&self, other: &Self) -> bool {
+        self.share == other.share && self.most == other.most
+    }
+
     /// A first attempt is made.
     #[inline]
     pub fn earn(&self) {

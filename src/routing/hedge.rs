@@ -1,5 +1,6 @@
 //! When a second attempt is made beside one that is silent.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::budget::Budget;
@@ -9,8 +10,8 @@ use super::candidates::Candidate;
 pub struct Hedge {
     /// How long the first may be silent; `None` for what is usual for its model and target.
     pub after: Option<Duration>,
-    /// How many requests get a second attempt.
-    pub budget: Budget,
+    /// How many requests get a second attempt. Outlives reloads that leave its share alone.
+    pub budget: Arc<Budget>,
 }
 
 impl Hedge {

@@ -111,8 +111,10 @@ impl<'c> Ways<'c> {
             labels: making.labels,
             failover: Failover { on: self.config.failover_on.clone() },
             timeout: self.config.request_timeout,
-            hedge: hedge
-                .map(|given| Hedge { after: given.after, budget: Budget::new(given.max_percent, 0.0, Instant::now()) }),
+            hedge: hedge.map(|given| Hedge {
+                after: given.after,
+                budget: Arc::new(Budget::new(given.max_percent, 0.0, Instant::now())),
+            }),
             goes_by: making.goes_by,
             memo: Memo::default(),
             drained: making.drained,

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use futures_util::StreamExt;
 use tokio::io::AsyncWriteExt;
@@ -127,4 +128,32 @@ async fn a_circuit_stays_open_across_reloads_that_leave_its_block_alone() {
     followed.write(&text(2, ""));
     while followed.metric(OK).await < 2.0 {}
     assert_eq!(circuit().await, "closed");
+}
+
+#[tokio::test]
+async fn what_is_saved_up_for_second_attempts_is_kept_while_their_share_is_the_same() {
+    let slow = Upstream::says([Say::text("p").late(Duration::from_millis(100))]).await;
+    let fast = Upstream::says([Say::text("p")]).await;
+    let text = |percent: u32, more: &str| {
+        let hedge = format!("{{ after: 5ms, max_percent: {percent} }}");
+        let (a, b) = (target("a", "openai", &slow, "m", ""), target("b", "openai", &fast, "m", ""));
+        format!("strategy: {{ mode: fallback, hedge: {hedge} }}\ntargets:\n{a}{b}{more}")
+    };
+    let followed = Followed::begins(&text(34, ""), &[]).await;
+    let chats = async |times: usize| {
+        for _ in 0..times {
+            assert_eq!(followed.gateway.chat().await.status, 200);
+        }
+    };
+    chats(2).await;
+    assert_eq!(fast.seen().len(), 0, "two requests have saved up 68 in 100 of one");
+    followed.write(&text(34, "aliases: { x: m }\n"));
+    while followed.metric(OK).await < 1.0 {}
+    chats(1).await;
+    assert_eq!(fast.seen().len(), 1);
+    chats(2).await;
+    followed.write(&text(33, ""));
+    while followed.metric(OK).await < 2.0 {}
+    chats(1).await;
+    assert_eq!(fast.seen().len(), 0, "another share begins anew");
 }
