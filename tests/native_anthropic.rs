@@ -194,6 +194,16 @@ async fn a_limit_says_when_to_come_back() {
     let reply = gateway(&upstream, ONCE).await.post(CHAT, ASK).await;
     assert_eq!((reply.status, reply.code().as_str()), (429, "rate_limit_exceeded"), "{}", reply.body);
     assert_eq!(reply.header("retry-after"), "17");
+    // without it, the dates at which its limits are fresh again: of several, that of the one which is used up
+    let fresh = |secs| jiff::Timestamp::now() + jiff::SignedDuration::from_secs(secs);
+    let limits = [("requests", "49", 5), ("input-tokens", "0", 600), ("output-tokens", "8000", 3_000)];
+    let told = limits.into_iter().fold(Say::json(429, error), |say, (name, left, secs)| {
+        let header = |what: &str| format!("anthropic-ratelimit-{name}-{what}");
+        say.header(&header("remaining"), left).header(&header("reset"), &format!("{:.0}", fresh(secs)))
+    });
+    let upstream = Upstream::says([told]).await;
+    let wait: u64 = gateway(&upstream, ONCE).await.post(CHAT, ASK).await.header("retry-after").parse().unwrap();
+    assert!((590..=600).contains(&wait), "{wait}");
 }
 
 #[tokio::test]

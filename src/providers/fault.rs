@@ -138,11 +138,16 @@ fn seconds(text: &str) -> Option<Duration> {
 }
 
 /// Headers that tell when a limit is fresh again, each with the one that tells what is left of it.
-const LIMITS: [(&str, &str); 4] = [
+const LIMITS: [(&str, &str); 8] = [
     ("x-ratelimit-reset", "x-ratelimit-remaining"),
     ("x-ratelimit-reset-requests", "x-ratelimit-remaining-requests"),
     ("x-ratelimit-reset-tokens", "x-ratelimit-remaining-tokens"),
     ("ratelimit-reset", "ratelimit-remaining"),
+    // https://platform.claude.com/docs/en/api/rate-limits: dates as in RFC 3339
+    ("anthropic-ratelimit-requests-reset", "anthropic-ratelimit-requests-remaining"),
+    ("anthropic-ratelimit-tokens-reset", "anthropic-ratelimit-tokens-remaining"),
+    ("anthropic-ratelimit-input-tokens-reset", "anthropic-ratelimit-input-tokens-remaining"),
+    ("anthropic-ratelimit-output-tokens-reset", "anthropic-ratelimit-output-tokens-remaining"),
 ];
 
 /// A limit that is fresh within this time is not why a request was refused.
@@ -169,7 +174,9 @@ fn fresh_in(reset: &str) -> Option<Duration> {
         // an epoch, in milliseconds (OpenRouter) or seconds; small numbers are a delay
         Ok(epoch) if epoch >= 100_000_000_000 => until(jiff::Timestamp::from_millisecond(epoch).ok()?),
         Ok(epoch) if epoch >= 1_000_000_000 => until(jiff::Timestamp::from_second(epoch).ok()?),
-        _ => seconds(reset).or_else(|| reset.parse::<jiff::SignedDuration>().ok()?.try_into().ok()),
+        _ => seconds(reset)
+            .or_else(|| reset.parse::<jiff::SignedDuration>().ok()?.try_into().ok())
+            .or_else(|| until(reset.parse().ok()?)),
     }
 }
 
