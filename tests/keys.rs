@@ -205,7 +205,7 @@ async fn what_is_not_the_keys_fault_is_asked_once() {
         Upstream::says([Say::json(400, r#"{"error":{"message":"no"}}"#), Say::json(500, "{}"), Say::json(429, large)])
             .await;
     let gateway = gateway(&upstream, 3).await;
-    assert_eq!(chats(&gateway, 3).await, [400, 502, 429]);
+    assert_eq!(chats(&gateway, 3).await, [400, 502, 413]);
     assert_eq!(used(&upstream), "abc");
     assert!(keys(&gateway).await.as_array().unwrap().iter().all(|key| key["status"] == "ok"));
 }

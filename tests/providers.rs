@@ -209,6 +209,24 @@ async fn a_request_larger_than_a_limit_is_not_made_again_and_holds_up_nobody_els
 }
 
 #[tokio::test]
+async fn a_request_larger_than_groqs_limit_a_minute_is_served_by_another_or_refused_as_too_large() {
+    let words = r#"{"error":{"message":"Request too large for model `m` in organization `org_1` service tier `on_demand` on tokens per minute (TPM): Limit 6000, Requested 12328, please reduce your message size and try again.","type":"tokens","code":"rate_limit_exceeded"}}"#;
+    let large = || Say::json(413, words).header("retry-after", "30");
+    let other = Upstream::says([Say::text("other")]).await;
+    let groq = Upstream::says([large(), Say::text("groq"), large(), large()]).await;
+    let config = |more: &str| format!("targets:\n{}{more}", target("g", "groq", &groq, "m", ""));
+    let second = target("o", "openai", &other, "m", "") + "strategy: { mode: fallback }\n";
+    let gateway = TestGateway::configured(&config(&second), &[]).await;
+    assert!(gateway.chat().await.body.contains("other"));
+    assert!(gateway.chat().await.body.contains("groq"), "the next one is not that large");
+    let alone = TestGateway::configured(&config(""), &[]).await;
+    let reply = alone.chat().await;
+    assert_eq!((reply.status, reply.code().as_str()), (413, "rate_limit_exceeded"), "{}", reply.body);
+    assert!(reply.body.contains("larger than what groq allows") && !reply.body.contains("org_1"), "{}", reply.body);
+    assert_eq!((reply.header("retry-after"), groq.seen().len()), ("", 3));
+}
+
+#[tokio::test]
 async fn a_provider_of_the_environment_that_cannot_be_set_up_is_left_out_and_counted() {
     let env = [
         ("OPENAI_API_KEY", "sk-test-0123456789"),

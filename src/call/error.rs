@@ -153,10 +153,11 @@ impl Upstream {
         Box::new(Self { provider, target, fault, status, message, param, code, retry_after, request_id })
     }
 
-    /// Whether this one request is larger than what the provider allows in a minute, in OpenAI's words: to make it again
-    /// is in vain, and it says nothing about others.
+    /// Whether this one request is larger than what the provider allows in a minute, by Groq's status or in OpenAI's words:
+    /// to make it again is in vain, and it says nothing about others.
     pub fn is_too_large(&self) -> bool {
-        self.fault == Fault::RateLimited && self.message.to_ascii_lowercase().contains("request too large")
+        let says_so = || self.message.to_ascii_lowercase().contains("request too large");
+        self.fault == Fault::RateLimited && (self.status == Some(413) || says_so())
     }
 }
 

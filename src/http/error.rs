@@ -211,6 +211,8 @@ impl Failure {
                         Fault::TooLarge => (S::PAYLOAD_TOO_LARGE, INVALID),
                         Fault::NotFound | Fault::Missing => (S::NOT_FOUND, INVALID),
                         Fault::Billing if upstream.status == Some(429) => (S::TOO_MANY_REQUESTS, "insufficient_quota"),
+                        // SDKs make a 429 again, which would be in vain
+                        Fault::RateLimited if upstream.is_too_large() => (S::PAYLOAD_TOO_LARGE, "rate_limit_error"),
                         Fault::RateLimited => (S::TOO_MANY_REQUESTS, "rate_limit_error"),
                         Fault::Overloaded => (S::SERVICE_UNAVAILABLE, UPSTREAM),
                         Fault::Timeout => (S::GATEWAY_TIMEOUT, UPSTREAM),
@@ -291,7 +293,7 @@ impl Failure {
                 Some(Duration::from_secs(1))
             }
             _ => {
-                let upstream = self.upstream()?;
+                let upstream = self.upstream().filter(|upstream| !upstream.is_too_large())?;
                 let guess = (upstream.fault == Fault::Overloaded).then_some(Duration::from_secs(1));
                 upstream.retry_after.or(guess)
             }

@@ -275,12 +275,13 @@ pub async fn attempts(way: Way<'_, '_>, step: &Step<'_>, others: bool, route: &m
         let verdict = verdict(failed.fault);
         held.settle(verdict, now);
         drop(held);
-        if let Some(track) = track.filter(|_| !failed.fault.is_callers()) {
+        let too_large = failed.is_too_large();
+        if let Some(track) = track.filter(|_| !failed.fault.is_callers() && !too_large) {
             track.fail(now);
         }
         route.tried.push(tried(step, failed.fault.code(), failed.status, since));
         metrics.attempt_failed(route.provider, &route.target, failed.fault);
-        if failed.fault == Fault::RateLimited && !failed.is_too_large() {
+        if failed.fault == Fault::RateLimited && !too_large {
             vitals.rest(failed.retry_after.unwrap_or(REST).min(LONGEST_REST), now);
         }
         match target.retry.pause(made, &failed, others, random::chance()) {

@@ -282,7 +282,7 @@ fn failures_mean_what_the_vendor_means() {
     check("openai", 503, "slow_down", Fault::Overloaded);
     check("azure-openai", 404, "DeploymentNotFound", Fault::NotFound);
     check("groq", 498, "", Fault::Overloaded);
-    check("groq", 413, "rate_limit_exceeded", Fault::ContextLength);
+    check("groq", 413, "rate_limit_exceeded", Fault::RateLimited);
     check("groq", 400, "tool_use_failed", Fault::Server);
     check("moonshot", 429, "engine_overloaded_error", Fault::Overloaded);
     check("moonshot", 429, "exceeded_current_quota_error", Fault::Billing);

@@ -99,7 +99,8 @@ pub(super) static GROQ: Spec = Spec {
     usage: Some(usage::groq),
     faults: &[
         on(498, "", Fault::Overloaded),
-        on(413, "rate_limit_exceeded", Fault::ContextLength),
+        // larger than what the account's tier allows in a minute, which is no word about the model or the request
+        on(413, "rate_limit_exceeded", Fault::RateLimited),
         // the model wrote what is no call or no JSON: another attempt may do better
         on(400, "tool_use_failed", Fault::Server),
         on(400, "json_validate_failed", Fault::Server),
