@@ -24,6 +24,7 @@ mod native_anthropic;
 mod native_bedrock;
 mod native_gemini;
 mod native_replicate;
+mod probes;
 mod providers;
 mod readme;
 mod realtime;

@@ -17,6 +17,8 @@ use crate::support::{Reply, Say, TestGateway, Upstream, target};
 pub(super) struct Followed {
     pub(super) gateway: TestGateway,
     dir: TempDir,
+    /// The master key, if it has one.
+    key: String,
 }
 
 /// A configuration with one target of this name.
@@ -37,7 +39,8 @@ impl Followed {
         let loaded = config::load(&path).unwrap_or_else(|invalid| panic!("{invalid}"));
         let hash = Some(loaded.source.hash().to_owned());
         let follow = Follow { file: Some(path), hash, every: Duration::from_millis(10) };
-        Self { gateway: TestGateway::following(loaded.config, follow, env).await, dir }
+        let key = env.iter().find(|(name, _)| *name == "MASTER_KEY").map_or("", |(_, key)| key).to_owned();
+        Self { gateway: TestGateway::following(loaded.config, follow, env).await, dir, key }
     }
 
     pub(super) fn path(&self, name: &str) -> PathBuf {
@@ -54,7 +57,8 @@ impl Followed {
     pub(super) async fn until(&self, is: impl Fn(&Value) -> bool) -> Reply {
         let asking = async {
             loop {
-                let reply = self.gateway.get("/readyz").await;
+                let request = self.gateway.http.get(format!("{}/readyz", self.gateway.url)).bearer_auth(&self.key);
+                let reply = self.gateway.send(request).await;
                 assert_eq!(reply.status, 200, "{}", reply.body);
                 if is(&reply.json()) {
                     return reply;

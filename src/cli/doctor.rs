@@ -185,7 +185,7 @@ async fn port(checks: &mut Checks, args: &listen::Args, env: &Env, edge: &EdgeSe
         Err(failed) => Err(failed),
     };
     match health {
-        Ok(reply) if reply.body["providers"].is_array() => {
+        Ok(reply) if reply.body["targets"]["total"].is_number() => {
             let version = reply.body["version"].as_str().unwrap_or("of unknown version");
             checks.add(AREA, Mark::Ok, shown, format!("ferrogw {version} serves there already"));
         }

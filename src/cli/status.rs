@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::Global;
 use super::client::Client;
-use super::output::{Failed, GREEN, Output, RED, paint, table};
+use super::output::{Failed, GREEN, Output, RED, YELLOW, paint, table};
 use crate::config::Env;
 
 /// Asks for health and for the models; fails if there is no answer or not a good one.
@@ -19,7 +19,8 @@ async fn ask(client: &Client, output: Output) -> Result<(), Failed> {
     let models = client.get("/v1/models").await?;
     let ready = client.get("/readyz").await?;
     let config = &ready.body["config"];
-    let healthy = health.status == 200 && health.body["status"] == "ok";
+    let degraded = health.body["status"] == "degraded";
+    let healthy = health.status == 200 && (degraded || health.body["status"] == "ok");
     let access = match models.status {
         200 if client.has_key() => "accepted".to_owned(),
         200 => "not needed".to_owned(),
@@ -37,11 +38,16 @@ async fn ask(client: &Client, output: Output) -> Result<(), Failed> {
         "key": access,
         "models": count,
         "config": config,
+        "targets": health.body["targets"],
         "providers": health.body["providers"],
     });
     output.print(&value, || {
         let url = client.url.as_str().trim_end_matches('/');
         let mut text = match healthy {
+            true if degraded => {
+                let counted = counted(&health.body["targets"]);
+                format!("{} {url} -- degraded: {counted} ({latency} ms)\n", paint(YELLOW, "[!]"))
+            }
             true => format!("{} {url} -- healthy ({latency} ms)\n", paint(GREEN, "[OK]")),
             false => format!("{} {url} -- {}\n", paint(RED, "[X]"), unhealthy(health.status, &health.body)),
         };
@@ -57,8 +63,18 @@ async fn ask(client: &Client, output: Output) -> Result<(), Failed> {
     if healthy { Ok(()) } else { Err(Failed::told()) }
 }
 
+/// How many targets are how: `of 3 targets 1 unavailable`.
+fn counted(targets: &Value) -> String {
+    let states = ["unavailable", "resting"].map(|state| (targets[state].as_u64().unwrap_or_default(), state));
+    let states = states.iter().filter(|(count, _)| *count > 0).map(|(count, state)| format!("{count} {state}"));
+    format!("of {} targets {}", targets["total"], states.collect::<Vec<_>>().join(", "))
+}
+
 fn unhealthy(status: u16, body: &Value) -> String {
     match body["status"].as_str() {
+        Some("unavailable") => {
+            "unavailable: the circuits of all targets are open, or all their keys cool down".to_owned()
+        }
         Some(word) => format!("unhealthy: {word} (HTTP {status})"),
         None => format!("not a gateway that is well: HTTP {status}"),
     }

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
 use http::StatusCode;
 use http::header::CONTENT_TYPE;
 use serde_json::{Value, json};
 
+use super::edge::Insider;
 use crate::pipeline::Gateway;
 use crate::providers::keys::{Key, Pool};
 use crate::routing::Target;
@@ -43,35 +44,55 @@ pub async fn livez() -> impl IntoResponse {
     Json(json!({ "status": "ok" }))
 }
 
-/// `GET /health`: who can be called, and how many models each is known to have.
-pub async fn health(State(gateway): State<Arc<Gateway>>) -> impl IntoResponse {
+/// `GET /health`: whether calls can be served, and to insiders, by whom: how each target is, and how many models it is known
+/// to have. 200 however its targets are, as who restarts a gateway by it would mend nothing; 503 only if it has none.
+pub async fn health(State(gateway): State<Arc<Gateway>>, insider: Option<Extension<Insider>>) -> Response {
     let (snapshot, now) = (gateway.snapshot(), Instant::now());
-    let providers: Vec<_> = snapshot
-        .rules
-        .targets
-        .iter()
-        .map(|target| {
-            let vitals = &target.vitals;
-            let status = match (circuit(target, now), vitals.rests(now)) {
-                (breaker::State::Open, _) => "unavailable",
-                (_, Some(_)) => "resting",
-                _ => "available",
-            };
-            let mut shown = json!({
-                "name": target.name, "provider": target.provider.spec.id, "status": status,
-                "circuit": circuit(target, now).name(), "models": target.names().len(),
-            });
-            if let Some(slots) = &vitals.slots {
-                shown["requests"] = slots.in_use().into();
-                shown["waiting"] = slots.waiting().into();
-            }
-            if let Some(pool) = target.provider.keys() {
-                shown["keys"] = pool.report(now).iter().map(key).collect();
-            }
-            shown
-        })
-        .collect();
-    Json(json!({ "status": "ok", "version": env!("CARGO_PKG_VERSION"), "providers": providers }))
+    let targets = &snapshot.rules.targets;
+    let count = |state: &str| targets.iter().filter(|target| state_of(target, now) == state).count();
+    let [available, resting, unavailable] = ["available", "resting", "unavailable"].map(count);
+    let (code, status) = match targets.len() {
+        0 => (StatusCode::SERVICE_UNAVAILABLE, "no_providers"),
+        all if all == available => (StatusCode::OK, "ok"),
+        all if all == unavailable => (StatusCode::OK, "unavailable"),
+        _ => (StatusCode::OK, "degraded"),
+    };
+    let mut body = json!({
+        "status": status, "version": env!("CARGO_PKG_VERSION"),
+        "targets": {
+            "total": targets.len(), "available": available, "resting": resting, "unavailable": unavailable,
+        },
+    });
+    if insider.is_some() {
+        body["providers"] = targets.iter().map(|target| shown(target, now)).collect();
+    }
+    (code, Json(body)).into_response()
+}
+
+/// How a target is: `unavailable` if it is not even asked, `resting` if only where nobody else can be.
+fn state_of(target: &Target, now: Instant) -> &'static str {
+    let cools = target.provider.keys().is_some_and(|pool| pool.all_cooling(now).is_some());
+    match target.vitals.rests(now) {
+        _ if cools || circuit(target, now) == breaker::State::Open => "unavailable",
+        Some(_) => "resting",
+        None => "available",
+    }
+}
+
+/// A target with everything there is to say of it.
+fn shown(target: &Target, now: Instant) -> Value {
+    let mut shown = json!({
+        "name": target.name, "provider": target.provider.spec.id, "status": state_of(target, now),
+        "circuit": circuit(target, now).name(), "models": target.names().len(),
+    });
+    if let Some(slots) = &target.vitals.slots {
+        shown["requests"] = slots.in_use().into();
+        shown["waiting"] = slots.waiting().into();
+    }
+    if let Some(pool) = target.provider.keys() {
+        shown["keys"] = pool.report(now).iter().map(key).collect();
+    }
+    shown
 }
 
 /// A key of a pool, by its place alone.
@@ -85,8 +106,8 @@ fn key(key: &Key) -> Value {
     }
 }
 
-/// `GET /readyz`: whether calls should be sent here.
-pub async fn readyz(State(gateway): State<Arc<Gateway>>) -> Response {
+/// `GET /readyz`: whether calls should be sent here; to insiders, to which targets they would go.
+pub async fn readyz(State(gateway): State<Arc<Gateway>>, insider: Option<Extension<Insider>>) -> Response {
     if gateway.draining.is_cancelled() {
         let body = Json(json!({ "status": "not_ready", "reason": "shutting down" }));
         return (StatusCode::SERVICE_UNAVAILABLE, body).into_response();
@@ -97,19 +118,23 @@ pub async fn readyz(State(gateway): State<Arc<Gateway>>) -> Response {
         let body = Json(json!({ "status": "not_ready", "reason": "no routable targets" }));
         return (StatusCode::SERVICE_UNAVAILABLE, body).into_response();
     }
-    let targets: Vec<_> =
-        all().map(|(name, circuit)| json!({ "name": name, "routable": circuit != breaker::State::Open })).collect();
-    let providers: Vec<_> = all().map(|(name, circuit)| json!({ "name": name, "circuit": circuit.name() })).collect();
-    let body = json!({ "status": "ready", "targets": targets, "providers": providers, "config": config(&gateway) });
+    let mut body = json!({ "status": "ready", "config": config(&gateway, insider.is_some()) });
+    if insider.is_some() {
+        body["targets"] =
+            all().map(|(name, circuit)| json!({ "name": name, "routable": circuit != breaker::State::Open })).collect();
+        body["providers"] = all().map(|(name, circuit)| json!({ "name": name, "circuit": circuit.name() })).collect();
+    }
     Json(body).into_response()
 }
 
 /// Whether the configuration's file, as it is now, is what is served. A bad one is no reason to send calls elsewhere.
-fn config(gateway: &Gateway) -> Value {
-    match &gateway.standing().stale {
-        None => json!({ "status": "ok" }),
-        Some(stale) => json!({ "status": "stale", "error": stale.error, "since": super::admin::time(stale.since) }),
+fn config(gateway: &Gateway, insider: bool) -> Value {
+    let Some(stale) = &gateway.standing().stale else { return json!({ "status": "ok" }) };
+    let mut shown = json!({ "status": "stale", "since": super::admin::time(stale.since) });
+    if insider {
+        shown["error"] = stale.error.as_str().into();
     }
+    shown
 }
 
 /// `GET /metrics`: Prometheus' text format.

@@ -148,6 +148,29 @@ async fn status_tells_health_and_whether_the_key_fits() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn status_of_a_gateway_that_serves_with_some_of_its_targets_is_a_warning() {
+    let place = Place::new();
+    let says = async |status: &str, unavailable: u8| {
+        let targets = format!(r#"{{"total":3,"available":0,"resting":1,"unavailable":{unavailable}}}"#);
+        let health = format!(r#"{{"status":"{status}","targets":{targets}}}"#);
+        let upstream = Upstream::says([Say::json(200, &health), Say::json(200, "{}"), Say::json(200, "{}")]).await;
+        place.run(&["status", "--gateway-url", &upstream.url], &[])
+    };
+    let some = says("degraded", 2).await;
+    assert!(
+        some.code == 0 && some.out.contains("-- degraded: of 3 targets 2 unavailable, 1 resting ("),
+        "{}",
+        some.shown()
+    );
+    let none = says("unavailable", 3).await;
+    assert!(
+        none.code == 1 && none.out.contains("-- unavailable: the circuits of all targets are open"),
+        "{}",
+        none.shown()
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn status_of_an_unhealthy_gateway_is_a_failure_and_a_redirect_is_not_followed() {
     let place = Place::new();
     let trap = Upstream::says([Say::json(200, r#"{"status":"ok","providers":[]}"#)]).await;

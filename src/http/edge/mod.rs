@@ -58,6 +58,11 @@ pub struct Caller {
     pub standing: Option<Standing>,
 }
 
+/// Among the extensions of a probe whose caller may know names and reasons: who has the credential, or where there is none,
+/// whom open mode serves. Everybody else is told how many there are.
+#[derive(Clone, Copy, Debug)]
+pub struct Insider;
+
 /// A caller of a router that is embedded without the edge: anonymous, arriving now.
 impl Default for Caller {
     fn default() -> Self {
@@ -180,7 +185,15 @@ fn admit<B: http_body::Body>(
     if let Some(reply) = cors::preflight(&settings.origins, request) {
         return Ok(Some(reply));
     }
-    if scope != Scope::Probe {
+    if scope == Scope::Probe {
+        let is_insider = match settings.auth.has_master_key() {
+            true => settings.auth.identify(scope, request.headers())?.is_some(),
+            false => open_mode::check(&settings.origins, peer, request).is_ok(),
+        };
+        if is_insider {
+            request.extensions_mut().insert(Insider);
+        }
+    } else {
         let identity = settings.auth.identify(scope, request.headers());
         edge.limits.check(entry.remote, &identity, standing)?;
         entry.key = identity?;
