@@ -139,13 +139,11 @@ fn target(target: &Target, path: &str, found: &mut Findings) {
     let mut seen = HashSet::new();
     for (index, model) in target.models.iter().enumerate() {
         let path = item_path(&at("models"), index);
-        let exact = model.strip_suffix('*').unwrap_or(model);
-        if model == "*" {
-            let problem = Problem::new(path, "invalid_value", "takes every model there is, whoever it belongs to");
-            found.problems.push(problem.help("name beginnings, as `gpt-*`; what the provider lists is served unsaid"));
-        } else if exact.contains(['*', '?']) {
+        let exact = model.strip_suffix('*').filter(|head| !head.is_empty()).unwrap_or(model);
+        let fault = if model == "*" { None } else { model_fault(exact) };
+        if model != "*" && exact.contains(['*', '?']) {
             found.refuse(path, "can have one `*`, at its end, and is an exact id otherwise");
-        } else if let Some(fault) = model_fault(exact).or((!seen.insert(model)).then_some("is listed twice")) {
+        } else if let Some(fault) = fault.or((!seen.insert(model)).then_some("is listed twice")) {
             found.refuse(path, fault);
         }
     }

@@ -37,7 +37,8 @@ pub struct Target {
     /// and the others serve. Files, batches and stored responses are asked for with the first key alone.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub api_key: Option<Keys>,
-    /// Ids of models this target serves, beside those the provider is known to have; `gpt-5*` is every id that begins so.
+    /// Ids of models this target serves, beside those the provider is known to have; `gpt-5*` is every id that begins so,
+    /// and `*` every id that no other target and no vendor here is known to have.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub models: Vec<String>,
     /// What the provider calls a model that callers know by another name: `fast: gpt-5-mini`.

@@ -28,6 +28,8 @@ pub struct Target {
     pub models: BTreeSet<Arc<str>>,
     /// Beginnings of models that it declares.
     pub wildcards: Vec<Arc<str>>,
+    /// Whether it declares that it takes every name that nobody owns.
+    pub any: bool,
     /// The provider's names for models that are called otherwise here.
     pub model_map: HashMap<Arc<str>, Arc<str>>,
     /// What is known of its provider's models; `None` if that says nothing about this target.
@@ -70,7 +72,7 @@ impl Target {
         if self.may_serve(model) {
             return named(Claim::Catalogued);
         }
-        self.takes_any().then(|| named(Claim::Any)).flatten()
+        (self.any || self.takes_any()).then(|| named(Claim::Any)).flatten()
     }
 
     /// Its provider has told which models it serves.

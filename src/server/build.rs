@@ -229,7 +229,8 @@ impl Around<'_> {
             catalog: given.base_url.is_none().then(|| catalog.clone()),
             tag: tag(&given.virtual_key),
             models: exact.chain(&listed).chain(&recorded).map(|model| model.as_str().into()).collect(),
-            wildcards: wild.map(|model| model.trim_end_matches('*').into()).collect(),
+            any: given.models.iter().any(|model| model == "*"),
+            wildcards: wild.filter(|model| *model != "*").map(|model| model.trim_end_matches('*').into()).collect(),
             model_map: given
                 .model_map
                 .iter()

@@ -41,9 +41,9 @@ fn a_strategy_in_one_word_is_told_its_form() {
 
 #[test]
 fn wildcards_in_other_places_than_the_end_are_told_where_they_may_stand() {
-    let text = "targets: [{ virtual_key: openai, models: ['gpt-*-mini', '*', 'o?'] }]";
+    let text = "targets: [{ virtual_key: openai, models: ['gpt-*-mini', '*', 'o?', '*'] }]";
     says(text, &["models[0]: can have one `*`, at its end", "models[2]: can have one `*`, at its end"]);
-    says(text, &["models[1]: takes every model there is, whoever it belongs to"]);
+    says(text, &["models[3]: is listed twice"]);
     says("targets: [{ virtual_key: openai, model_map: { 'a*': b } }]", &["without `*` and `?`"]);
 }
 

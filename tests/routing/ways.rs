@@ -108,6 +108,22 @@ fn wildcards_and_addresses_name_targets() {
 }
 
 #[test]
+fn a_star_takes_the_names_that_nobody_else_has() {
+    let targets = [
+        target("rest", ", models: [own, '*'], model_map: { short: long }"),
+        target("a", ", models: ['gemma-*', exact]"),
+        "  - { virtual_key: anthropic, api_key: k }\n".to_owned(),
+    ];
+    let rules = rules(&format!("strategy: {{ mode: fallback }}\ntargets:\n{}", targets.concat()));
+    let order = |model: &str| Ask::chat("").model(model).order(&rules);
+    assert_eq!((order("exact"), order("gemma-3"), order("own")), ("a".into(), "a".into(), "rest".into()));
+    assert_eq!(order("claude-of-tomorrow"), "anthropic", "a name that begins as a vendor's is that vendor's");
+    assert_eq!((order("anything"), order("some/thing"), order("a/thing")), ("rest".into(), "rest".into(), "a".into()));
+    let named = &Ask::chat("").model("short").drawn(&rules, &mut Dice::new(1))[0];
+    assert_eq!((&*named.target, &*named.model), ("rest", "long"));
+}
+
+#[test]
 fn the_single_one_has_stand_ins_that_serve_the_model() {
     let targets =
         [target("a", ", models: [m, n], circuit_breaker: {}"), target("b", ", models: [other]"), target("c", "")];
