@@ -1,5 +1,6 @@
 //! Why a call failed, and whose fault it is.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -62,9 +63,9 @@ pub enum Error {
     /// Nothing in the configuration can do what is asked for.
     #[error("{0}")]
     Lacking(Lack),
-    /// Every target that serves the model has its circuit open; the first is tried again after this long.
-    #[error("every target that serves the model has failed too often lately and is left alone for a while")]
-    Unavailable(Duration),
+    /// Every target that could be asked has its circuit open.
+    #[error("{0}")]
+    Unavailable(Box<LeftAlone>),
     /// The target has as many requests in hand and waiting as it may.
     #[error("the target `{0}` has as many requests in hand and waiting as it may have")]
     Saturated(Arc<str>),
@@ -77,6 +78,60 @@ pub enum Error {
     /// The provider let us down.
     #[error(transparent)]
     Upstream(Box<Upstream>),
+}
+
+/// Targets whose circuits are open, each with the time until it is tried again: none while others are trying it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LeftAlone(Vec<(Arc<str>, Duration)>);
+
+impl LeftAlone {
+    /// So many are named.
+    const NAMED: usize = 4;
+
+    /// Adds a target, unless it is there.
+    pub fn add(&mut self, target: &Arc<str>, left: Duration) {
+        if !self.0.iter().any(|(known, _)| known == target) {
+            self.0.push((target.clone(), left));
+        }
+    }
+
+    /// Until the first of them is tried again.
+    pub fn first(&self) -> Duration {
+        self.0.iter().map(|(_, left)| *left).min().unwrap_or_default()
+    }
+}
+
+impl fmt::Display for LeftAlone {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut all: Vec<_> = self.0.iter().collect();
+        all.sort_by_key(|(_, left)| *left);
+        let when = |left: Duration| match left {
+            Duration::ZERO => "right now".to_owned(),
+            // as `Retry-After` says it
+            left => format!("in {} s", left.as_millis().div_ceil(1000)),
+        };
+        match all[..] {
+            [] => f.write_str("every target that could be asked has failed too often lately and is left alone"),
+            [(target, left)] => {
+                let when = when(*left);
+                write!(
+                    f,
+                    "the target `{target}` has failed too often lately and is left alone: it is tried again {when}"
+                )
+            }
+            _ => {
+                f.write_str("every target that could be asked has failed too often lately and is left alone: ")?;
+                for (at, (target, left)) in all.iter().take(Self::NAMED).enumerate() {
+                    let (comma, is) = if at == 0 { ("", " is tried again") } else { (", ", "") };
+                    write!(f, "{comma}`{target}`{is} {}", when(*left))?;
+                }
+                match all.len().saturating_sub(Self::NAMED) {
+                    0 => Ok(()),
+                    more => write!(f, ", {more} more later"),
+                }
+            }
+        }
+    }
 }
 
 /// What a request needs and the configuration has not.

@@ -13,7 +13,7 @@ use bytes::Bytes;
 use futures_util::stream::BoxStream;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
-pub use self::error::{Error, Fault, Lack, Upstream};
+pub use self::error::{Error, Fault, Lack, LeftAlone, Upstream};
 pub use self::outcome::{Outcome, OutcomeSlot, Price, Route, Tried};
 pub use self::tunnel::{Duplex, Tunnel};
 pub use self::upload::{Body, Passage, Stored, Upload};

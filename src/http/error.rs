@@ -288,7 +288,7 @@ impl Failure {
     fn retry_after(&self) -> Option<Duration> {
         match self {
             Failure::RateLimited { retry_after } => Some(*retry_after),
-            Failure::Call(call::Error::Unavailable(left)) => Some(*left),
+            Failure::Call(call::Error::Unavailable(targets)) => Some(targets.first()),
             Failure::Overloaded | Failure::Call(call::Error::Draining | call::Error::Saturated(_)) => {
                 Some(Duration::from_secs(1))
             }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::hedged;
 use super::hold::{Held, Hold, verdict};
-use crate::call::{Call, Error, Fault, Route, Tried, Upstream};
+use crate::call::{Call, Error, Fault, LeftAlone, Route, Tried, Upstream};
 use crate::providers::media::{Fetched, Wanted};
 use crate::providers::receive::Got;
 use crate::providers::tempo::Tempo;
@@ -73,7 +73,7 @@ pub enum Miss {
 pub struct Met {
     /// The last failure; or that somebody can't be asked this, if nobody else has failed.
     failed: Option<Box<Error>>,
-    open: Option<Duration>,
+    open: Option<Box<LeftAlone>>,
     saturated: Option<Arc<str>>,
 }
 
@@ -93,7 +93,7 @@ impl Met {
     pub fn note(&mut self, miss: Miss, step: &Step<'_>, is_last: bool) -> Result<(), Error> {
         match miss {
             Miss::Over(error) => return Err(error),
-            Miss::Open(left) => self.open = Some(self.open.map_or(left, |open| open.min(left))),
+            Miss::Open(left) => self.open.get_or_insert_default().add(&step.candidate.target.name, left),
             Miss::Saturated => self.saturated = Some(step.candidate.target.name.clone()),
             Miss::Failed(failed) if step.route.failover.moves_on(&failed) => {
                 if !is_last && matches!(failed.fault, Fault::Auth | Fault::Billing) {
@@ -130,7 +130,7 @@ impl Met {
         match (self.failed, self.saturated, self.open) {
             (Some(failed), ..) if asked => *failed,
             (_, Some(target), _) => Error::Saturated(target),
-            (_, None, Some(left)) => Error::Unavailable(left),
+            (_, None, Some(targets)) => Error::Unavailable(targets),
             (Some(unfit), None, None) => *unfit,
             (None, None, None) => Error::NoTarget(call.model.clone()),
         }

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::time::Duration;
 
-use ferrogw::call::{Error, Fault, Lack, Upstream};
+use ferrogw::call::{Error, Fault, Lack, LeftAlone, Upstream};
 use ferrogw::wire::Malformed;
 
 use super::*;
@@ -20,6 +20,13 @@ fn upstream(fault: Fault, status: Option<u16>, message: &str) -> Upstream {
         retry_after: None,
         request_id: None,
     }
+}
+
+/// Targets left alone for so many milliseconds.
+fn left_alone(targets: &[(&str, u64)]) -> Error {
+    let mut all = Box::new(LeftAlone::default());
+    targets.iter().for_each(|(name, left)| all.add(&(*name).into(), Duration::from_millis(*left)));
+    Error::Unavailable(all)
 }
 
 /// One of each.
@@ -66,8 +73,9 @@ fn all() -> Vec<Failure> {
         call(Error::NoTarget("ä".repeat(200).into())),
         call(Error::NoSurface { model: "gpt-9".into(), provider: "openai", surface: "rerank" }),
         call(Error::Deadline(Duration::from_secs(30))),
-        call(Error::Unavailable(Duration::from_millis(1_001))),
-        call(Error::Unavailable(Duration::ZERO)),
+        call(left_alone(&[("openai", 1_001)])),
+        call(left_alone(&[("openai", 0)])),
+        call(left_alone(&[("a", 9_000), ("b", 2_000), ("c", 0), ("d", 4_000), ("e", 60_000), ("f", 61_000)])),
         call(Error::Saturated("openai-eu".into())),
         call(Error::Draining),
         Upstream {

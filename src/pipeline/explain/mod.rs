@@ -18,7 +18,7 @@ use self::view::View;
 use super::Rules;
 use super::engine::nobody;
 use super::recent::Past;
-use crate::call::{Body, Call, Error, Op, Outcome};
+use crate::call::{Body, Call, Error, LeftAlone, Op, Outcome};
 use crate::providers::preview::Preview;
 use crate::routing::candidates::Candidate;
 use crate::routing::order::Pick;
@@ -106,7 +106,7 @@ fn about(call: &Call, model: Arc<str>, at: Timestamp) -> Explanation {
 
 /// What a call ends with when everybody is passed over, as a walk has it.
 fn refusal(steps: &[(&View<'_>, &Pick)], now: Instant) -> Error {
-    let (mut saturated, mut open, mut unfit) = (None, Vec::new(), None);
+    let (mut saturated, mut open, mut unfit) = (None, LeftAlone::default(), None);
     for (view, pick) in steps {
         let candidate = view.candidate_of(pick);
         if let Some(error) = view.refused(candidate, &mut Vec::new()).filter(Error::is_of_content) {
@@ -115,14 +115,16 @@ fn refusal(steps: &[(&View<'_>, &Pick)], now: Instant) -> Error {
         }
         let target = &candidate.target;
         match &target.vitals.breaker {
-            Some(breaker) if breaker.is_open(now) => open.push(breaker.remaining(now).unwrap_or_default()),
+            Some(breaker) if breaker.is_open(now) => {
+                open.add(&target.name, breaker.remaining(now).unwrap_or_default());
+            }
             _ => saturated = Some(target.name.clone()),
         }
     }
-    match (saturated, open.into_iter().min(), unfit) {
-        (Some(target), ..) => Error::Saturated(target),
-        (None, None, Some(unfit)) => unfit,
-        (None, open, _) => Error::Unavailable(open.unwrap_or_default()),
+    match (saturated, unfit) {
+        (Some(target), _) => Error::Saturated(target),
+        (None, Some(unfit)) if open == LeftAlone::default() => unfit,
+        (None, _) => Error::Unavailable(Box::new(open)),
     }
 }
 
