@@ -222,7 +222,8 @@ impl Unpriced {
 #[derive(Clone, Copy, Debug, Deserialize, Serialize, JsonSchema, PartialEq, Eq)]
 #[serde(rename_all = "kebab-case")]
 pub enum OnFailure {
-    /// It fails. While the circuit of the chosen one is open, the others stand in for it.
+    /// It fails. While the circuit of the one that a rule has chosen is open, the others stand in for it; a variant of
+    /// `ab-test` has nobody to stand in for it.
     Stay,
     /// The others are asked.
     Leave,

@@ -239,9 +239,9 @@ impl Group {
                 let from = order.len();
                 test.order(asked, chance, order);
                 let drawn = order.len();
-                if drawn > from {
-                    let rest = Pick { spare: !test.leave, ..PLAIN };
-                    self.pooled(asked, mask, |pool| self.rest(pool, asked, rest, chance, order));
+                // who stays is no part of the comparison anywhere else, not even while its circuit is open
+                if drawn > from && test.leave {
+                    self.pooled(asked, mask, |pool| self.rest(pool, asked, PLAIN, chance, order));
                     test.without_the_drained(asked, drawn, order);
                 }
             }

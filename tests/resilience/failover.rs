@@ -54,6 +54,26 @@ async fn those_that_stay_report_what_happened() {
 }
 
 #[tokio::test]
+async fn a_request_stays_with_its_variant_while_the_circuit_of_that_is_open() {
+    let breaker = "    circuit_breaker: { failure_threshold: 1, timeout: 1h }\n";
+    let strategy = "{ mode: ab-test, on_failure: stay, ab_variants: [{ target_key: t0, label: new }, { target_key: t1, weight: 0 }] }";
+    let (down, up) = (Upstream::says([Say::json(500, "")]).await, Upstream::says([]).await);
+    let gateway = gateway(strategy, &[(&down, breaker), (&up, "")], "").await;
+    assert_eq!(Way::Chat.ask(&gateway).await.status, 502);
+    for way in WAYS {
+        let reply = way.ask(&gateway).await;
+        assert_eq!((reply.status, reply.code().as_str()), (503, "upstream_unavailable"), "{way:?}");
+        assert!(reply.body.contains("the target `t0` has failed too often lately"), "{}", reply.body);
+        assert!(reply.body.contains("it is tried again in 3600 s"), "{}", reply.body);
+        assert_eq!(reply.header("retry-after"), "3600");
+    }
+    assert_eq!((down.seen().len(), up.seen().len()), (1, 0));
+    let said = gateway.post("/v1/route/explain", ASK).await.json();
+    let why = &said["models"][0]["candidates"][1]["reasons"][0]["words"];
+    assert!(why.as_str().unwrap().contains("weight is 0"), "{said}");
+}
+
+#[tokio::test]
 async fn a_target_that_fails_is_not_the_first_to_be_asked_how_fast_it_is() {
     let (down, up) = (Upstream::says([Say::json(503, "")]).await, Upstream::says([Way::Chat.good()]).await);
     let gateway = gateway("{ mode: least-latency }", &[(&down, ""), (&up, "")], "").await;

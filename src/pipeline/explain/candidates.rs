@@ -154,6 +154,9 @@ impl View<'_> {
         not_chosen(match &group.strategy {
             Strategy::Single => "the strategy `single` asks its first target alone, which cannot be asked".to_owned(),
             Strategy::Rules { .. } => "a rule names somebody else, who cannot be asked".to_owned(),
+            Strategy::Test(test) if !test.leave && !self.order.is_empty() => {
+                "the request stays with the variant that is drawn: `on_failure` is `stay`".to_owned()
+            }
             Strategy::Test(_) => "no variant can be asked".to_owned(),
             _ => "its group is not asked".to_owned(),
         })
