@@ -277,3 +277,27 @@ async fn only_who_may_call_may_ask() {
     let reply = gateway.send(asked).await;
     assert_eq!((reply.status, reply.json()["sent"]["headers"]["authorization"].as_str()), (200, Some("***")));
 }
+
+#[tokio::test]
+async fn a_route_with_nobody_in_service_says_whose_weight_it_is() {
+    let upstream = mute().await;
+    let [a, b] = ["a", "b"].map(|name| target(name, "openai", &upstream, "m", ""));
+    let off = target("off", "openai", &upstream, "m", "    weight: 0\n");
+    let gateway = TestGateway::configured(
+        &format!(
+            "targets:\n{a}{b}{off}groups:\n  - {{ name: inner, targets: [b, off] }}\n  - {{ name: g, targets: [a, inner], weight: 0 }}\n\
+             routes:\n  - {{ name: r, match: {{ model: m }}, targets: [g] }}\n"
+        ),
+        &[],
+    )
+    .await;
+    let said = explained(&gateway, &chat("m")).await;
+    let drained = vec!["drained"];
+    assert_eq!(
+        candidates(&said),
+        [("a", false, drained.clone()), ("b", false, drained.clone()), ("off", false, drained)]
+    );
+    let words = |target| reason(&said, target, "drained")["words"].as_str().unwrap().to_owned();
+    assert!(words("b").ends_with("the weight of `g` is 0") && words("off").ends_with("its weight is 0"), "{said}");
+    assert_eq!(said["error"]["code"], "model_not_found");
+}

@@ -48,7 +48,16 @@ pub struct Route {
     /// What was found for the models that were asked for.
     pub memo: Memo,
     /// The targets that would be among the leaves if the configuration had not taken them out of service.
-    pub drained: Vec<Arc<str>>,
+    pub drained: Vec<Drained>,
+}
+
+/// A target that the configuration has taken out of service.
+#[derive(Clone, Debug)]
+pub struct Drained {
+    /// Its name.
+    pub target: Arc<str>,
+    /// The group whose weight of 0 does it; `None` if it is the target's own.
+    pub group: Option<Arc<str>>,
 }
 
 /// What strategies go by, so that nobody else pays for it.

@@ -18,7 +18,7 @@ use crate::routing::hedge::Hedge;
 use crate::routing::matcher::Matcher;
 use crate::routing::order::{Group, Member, Node, Rule, Strategy};
 use crate::routing::retry::Failover;
-use crate::routing::route::GoesBy;
+use crate::routing::route::{Drained, GoesBy};
 use crate::routing::{Route, Routing, Target};
 
 /// The ways of a configuration, which its rules have judged; `targets` are those in service.
@@ -80,7 +80,15 @@ struct Making {
     groups: u16,
     labels: Vec<Arc<str>>,
     goes_by: GoesBy,
-    drained: Vec<Arc<str>>,
+    drained: Vec<Drained>,
+}
+
+impl Making {
+    fn drain(&mut self, target: &str, group: Option<Arc<str>>) {
+        if !self.drained.iter().any(|known| *known.target == *target) {
+            self.drained.push(Drained { target: target.into(), group });
+        }
+    }
 }
 
 impl<'c> Ways<'c> {
@@ -102,6 +110,7 @@ impl<'c> Ways<'c> {
         let hedge = strategy.hedge.as_ref();
         making.goes_by.pace |= hedge.is_some_and(|hedge| hedge.after.is_none());
         let root = self.group("", strategy, usual, members, &mut making);
+        making.drained.retain(|one| !making.leaves.iter().any(|leaf| leaf.name == one.target));
         Route {
             name,
             when: Matcher::default(),
@@ -193,6 +202,7 @@ impl<'c> Ways<'c> {
     fn node(&self, name: &str, making: &mut Making) -> Option<Node> {
         if let Some(group) = self.config.groups.iter().find(|group| group.name == name) {
             if group.weight == Some(0.0) {
+                self.drained(group, &group.name, making);
                 return None;
             }
             let members: Vec<&str> = group.targets.iter().map(String::as_str).collect();
@@ -202,9 +212,7 @@ impl<'c> Ways<'c> {
             return (!group.members.is_empty()).then(|| Node::Group(Arc::new(group)));
         }
         let Some(target) = self.targets.get(name).copied() else {
-            if !making.drained.iter().any(|known| **known == *name) {
-                making.drained.push(name.into());
-            }
+            making.drain(name, None);
             return None;
         };
         let known = making.leaves.iter().position(|leaf| leaf.name == target.name);
@@ -213,6 +221,16 @@ impl<'c> Ways<'c> {
             making.leaves.len() - 1
         });
         u16::try_from(leaf).ok().map(Node::Leaf)
+    }
+
+    /// Notes everybody below a group whom the weight of `by`, which is the group or one around it, takes out of service.
+    fn drained(&self, group: &config::Group, by: &str, making: &mut Making) {
+        for name in &group.targets {
+            match self.config.groups.iter().find(|inner| inner.name == *name) {
+                Some(inner) => self.drained(inner, by, making),
+                None => making.drain(name, self.targets.contains_key(name.as_str()).then(|| by.into())),
+            }
+        }
     }
 
     fn weight(&self, name: &str) -> Option<f64> {

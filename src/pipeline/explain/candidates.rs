@@ -19,9 +19,10 @@ impl View<'_> {
             None => self.unable(target, model),
             Some((at, candidate)) => self.able(leaf, at, candidate),
         });
-        let drained = self.route.drained.iter().map(|name| Candidate {
-            reasons: vec![Reason::new("drained", "the configuration takes it out of service: its weight is 0")],
-            ..out(name)
+        let drained = self.route.drained.iter().map(|one| {
+            let whose = one.group.as_ref().map_or("its weight".to_owned(), |group| format!("the weight of `{group}`"));
+            let words = format!("the configuration takes it out of service: {whose} is 0");
+            Candidate { reasons: vec![Reason::new("drained", words)], ..out(&one.target) }
         });
         leaves.chain(drained).collect()
     }
