@@ -5,6 +5,7 @@ mod json;
 mod named;
 mod own_forms;
 mod passed;
+mod pictures;
 mod recordings;
 mod responses;
 mod vendors;

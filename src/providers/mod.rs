@@ -21,6 +21,7 @@ pub mod lists;
 pub mod media;
 pub mod notes;
 pub mod paths;
+mod pictures;
 pub mod predictions;
 pub mod preview;
 pub mod receive;
@@ -254,6 +255,7 @@ impl Provider {
             return Box::pin(batch::ask(self, &parts, model, trace)).await;
         }
         match &self.keys {
+            _ if call.op.draws() => Box::pin(pictures::ask(self, call, model, trace)).await,
             // what an account keeps is found with its key alone
             Some(keys) if !call.op.is_passed() || call.op == Op::Realtime => {
                 Box::pin(keys.ask(self, call, model, trace)).await

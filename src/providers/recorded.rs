@@ -5,7 +5,7 @@ use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue};
 
 use super::inbound::Inbound;
-use super::predictions::files::File;
+use super::predictions::files::{File, LONGEST};
 use super::receive::{self, Got, Reader};
 use super::stream::{Long, Source};
 use crate::call::{Call, Head, Upstream};
@@ -31,7 +31,7 @@ pub(super) async fn fetched(reader: &Reader<'_>, call: &Call, url: &str, format:
     };
     if format == "pcm" {
         // samples come in a file that says so, or without one
-        let (said, content) = files.read(provider, call, url).await?;
+        let (said, content) = files.read(provider, call, url, LONGEST as usize).await?;
         of_kind(&said)?;
         let samples = recordings::samples(&content);
         let head = head(HeaderValue::from_static("audio/pcm"), Some(samples.len() as u64));

@@ -221,8 +221,8 @@ pub async fn receive(reader: Reader<'_>, call: &Call, body: Inbound) -> Result<G
     })
 }
 
-/// The form in which the caller wants an answer that is no JSON.
-fn asked_format(call: &Call) -> String {
+/// The form in which the caller wants an answer, or what is in it; empty if none is named.
+pub(super) fn asked_format(call: &Call) -> String {
     let of_form = call.body.form().and_then(|form| form.text("response_format"));
     let of_json = || call.body.json()?.get::<String>("response_format").ok().flatten();
     of_form.map(str::to_owned).or_else(of_json).unwrap_or_default()

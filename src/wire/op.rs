@@ -111,6 +111,11 @@ impl Op {
         matches!(self.surface().shape, Shape::Kept | Shape::Below | Shape::Socket | Shape::Rest)
     }
 
+    /// Whether its answer is images.
+    pub const fn draws(self) -> bool {
+        matches!(self, Op::Image | Op::ImageEdit | Op::ImageVariation)
+    }
+
     /// The operation at its usual path, as a provider's row lists it.
     pub const fn usual(self) -> (Self, &'static str) {
         (self, self.surface().path)

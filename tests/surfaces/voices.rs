@@ -189,27 +189,6 @@ async fn a_task_is_asked_about_until_it_ends_and_no_longer_than_an_answer_may_ta
     assert_eq!((reply.status, upstream.seen().len()), (502, 1), "{}", reply.body);
 }
 
-#[tokio::test]
-async fn images_that_are_only_named_are_said_to_be_so() {
-    let address = "https://example.test/a.png";
-    let novita = json!({"images": [{"image_url": address}]});
-    let qwen = json!({"output": {"choices": [{"message": {"content": [{"image": address}]}}]}});
-    for (provider, answer) in [("novita", novita), ("qwen", qwen)] {
-        let upstream = Upstream::says([Say::json(200, &answer.to_string())]).await;
-        let gateway = gateway(&[(provider, &upstream)], "").await;
-        for (format, warning) in [("b64_json", "param=response_format;"), ("url", "")] {
-            let ask = json!({"model": "m", "prompt": "a tide", "response_format": format});
-            let reply = gateway.post("/v1/images/generations", ask.to_string()).await;
-            assert_eq!((reply.status, &reply.json()["data"][0]["url"]), (200, &address.into()), "{}", reply.body);
-            let warnings = reply.header("x-ferro-warnings");
-            assert!(
-                warnings.starts_with(warning) && warnings.is_empty() == warning.is_empty(),
-                "{provider} {warnings}"
-            );
-        }
-    }
-}
-
 /// What base64 stands for.
 fn decoded(text: &str) -> Vec<u8> {
     let digit = |byte: u8| match byte {

@@ -17,7 +17,7 @@ use crate::providers::inbound::{Gathered, Inbound, Response};
 use crate::providers::{Provider, fault};
 
 /// No file is longer, bytes.
-const LONGEST: u64 = 64 << 20;
+pub(in crate::providers) const LONGEST: u64 = 64 << 20;
 
 /// So often a file is asked for: what it is of is paid already.
 const ATTEMPTS: u32 = 3;
@@ -73,7 +73,7 @@ impl Files {
             let asked = line.open(Method::GET, &path, &Lines::default(), Bytes::new()).await;
             let failure = match asked {
                 Ok(Response { status: StatusCode::OK, fields, body }) => {
-                    return File::of(&fields, body, line.host()).ok_or_else(|| failed(too_long()));
+                    return File::of(&fields, body, line.host()).ok_or_else(|| failed(too_long(LONGEST)));
                 }
                 // no redirect is followed, and what it says of itself may hold a signature
                 Ok(said) if !said.status.is_server_error() => {
@@ -90,18 +90,20 @@ impl Files {
         }
     }
 
-    /// The same, read to its end.
+    /// The same, read to its end. Fails if it has more than `most` bytes.
     pub(in crate::providers) async fn read(
         &self,
         provider: &Provider,
         call: &Call,
         url: &str,
+        most: usize,
     ) -> Result<(String, Bytes), Box<Upstream>> {
         let reading = async {
             let File { kind, length, body } = self.open(provider, call, url).await?;
             let expected = length.and_then(|length| usize::try_from(length).ok());
-            match body.gather(usize::MAX, expected).await {
-                Ok(Gathered::All(content) | Gathered::Beyond(content, _)) => Ok((kind, content)),
+            match body.gather(most, expected).await {
+                Ok(Gathered::All(content)) => Ok((kind, content)),
+                Ok(Gathered::Beyond(..)) => Err(fault::ours(provider, Fault::Server, too_long(most as u64))),
                 Err(error) => Err(fault::of_transport(provider, &error)),
             }
         };
@@ -112,8 +114,8 @@ impl Files {
     }
 }
 
-fn too_long() -> String {
-    format!("the file that the answer names has more than {LONGEST} bytes")
+fn too_long(most: u64) -> String {
+    format!("the file that the answer names has more than {most} bytes")
 }
 
 impl File {
@@ -138,7 +140,7 @@ fn bounded(body: Inbound, host: Arc<str>) -> Inbound {
             };
             let passed = passed + chunk.len() as u64;
             if passed > LONGEST {
-                return Some((Err(SendError::Protocol { host, cause: too_long().into() }), None));
+                return Some((Err(SendError::Protocol { host, cause: too_long(LONGEST).into() }), None));
             }
             Some((Ok(chunk), Some((body, passed))))
         }

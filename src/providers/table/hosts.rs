@@ -123,6 +123,11 @@ fn novita_way(op: Op, model: &str, _: bool, _: &Settings) -> Option<Way> {
 pub(super) static NOVITA: Spec = Spec {
     ops: &[CHAT, COMPLETE, EMBED, (Op::Image, "//v3/async/{model}"), RERANK, FILE, BATCH, PASS],
     extras: &[(Op::Image, Extra::NovitaImage)],
+    // as its pages on the result of a task and on FLUX.1 show them
+    files: &[
+        ".faas-output-image.s3.ap-southeast-1.amazonaws.com",
+        ".model-api-output.5e61b0cbce9f453eb9db49fdd85c7cac.r2.cloudflarestorage.com",
+    ],
     ways: Some(novita_way),
     exchange: Exchange::Tasks("/v3/async/task-result?task_id="),
     edits: &[

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use serde::Serialize;
 
 use super::{base64, made, read, request, text};
-use crate::wire::native::{Back, Loss, Refused, Request, Terms, Translated, invalid};
+use crate::wire::native::{Back, Refused, Request, Terms, Translated, invalid};
 use crate::wire::openai::errors::Complaint;
 use crate::wire::openai::stream::Broken;
 use crate::wire::{Malformed, Object};
@@ -204,15 +204,7 @@ pub fn qwen(ask: &Object, terms: &Terms<'_>) -> Result<Request, Refused> {
     };
     let input = Input { messages: [Message { role: "user", content }] };
     let body = Body { model: terms.model, input, parameters };
-    Ok(only_addresses(ask, request(ask, terms, &body, &["prompt", "n", "size", "negative_prompt", "seed"])))
-}
-
-/// A request to a vendor that answers with the addresses of images: another wish is lost.
-pub(super) fn only_addresses(ask: &Object, mut request: Request) -> Request {
-    if ask.get::<String>("response_format").ok().flatten().is_some_and(|format| format != "url") {
-        request.losses.push(Loss { param: "response_format".to_owned(), action: "dropped" });
-    }
-    request
+    Ok(request(ask, terms, &body, &["prompt", "n", "size", "negative_prompt", "seed"]))
 }
 
 /// One image of an answer.

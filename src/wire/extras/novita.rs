@@ -4,7 +4,7 @@ use bytes::Bytes;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use super::images::{Image, images, only_addresses, only_one, size};
+use super::images::{Image, images, only_one, size};
 use super::{read, request, text};
 use crate::wire::Object;
 use crate::wire::native::{Back, Loss, Refused, Request, Terms, Translated};
@@ -27,12 +27,11 @@ pub fn is_checkpoint(model: &str) -> bool {
 /// <https://novita.ai/docs/api-reference/model-apis-qwen-image-txt2img>. Members that are not OpenAI's go on to models that
 /// have an address of their own.
 pub fn image(ask: &Object, terms: &Terms<'_>) -> Result<Request, Refused> {
-    let request = match terms.model {
+    match terms.model {
         model if is_checkpoint(model) => checkpoint(ask, terms),
         SCHNELL => schnell(ask, terms),
         _ => own(ask, terms),
-    }?;
-    Ok(only_addresses(ask, request))
+    }
 }
 
 fn checkpoint(ask: &Object, terms: &Terms<'_>) -> Result<Request, Refused> {
