@@ -22,11 +22,13 @@ async fn this_machine_and_private_networks_are_closed_by_whatever_name() {
     let (album, upstream) = (album().await, bedrock().await);
     let open = gateway(&upstream, "enabled: true, http: true").await;
     let port = album.url.rsplit_once(':').unwrap().1;
-    for host in
-        ["127.0.0.1", "localhost", "LOCALHOST", "127.1", "0x7f000001", "[::1]", "[::ffff:127.0.0.1]", "10.1.2.3"]
-    {
+    for host in ["127.0.0.1", "127.1", "0x7f000001", "[::1]", "[::ffff:127.0.0.1]", "10.1.2.3"] {
         let reply = about(&open, &format!("http://{host}:{port}/cat.png")).await;
         refused(&reply, PLACE, &["that is not public", "`media.fetch.private_hosts`"]);
+    }
+    for host in ["localhost", "LOCALHOST"] {
+        let reply = about(&open, &format!("http://{host}:{port}/cat.png")).await;
+        refused(&reply, PLACE, &["no public address", "`media.fetch.private_hosts`"]);
     }
     for host in ["169.254.169.254", "[fe80::1]", "0.0.0.0", "100.100.100.200", "255.255.255.255"] {
         let reply = about(&open, &format!("http://{host}/latest/meta-data")).await;
@@ -39,6 +41,19 @@ async fn this_machine_and_private_networks_are_closed_by_whatever_name() {
     assert!(album.seen().is_empty() && upstream.seen().is_empty());
     assert_eq!(about(&named, &format!("http://localhost:{port}/cat.png")).await.status, 200);
     assert_eq!(album.seen().len(), 1);
+}
+
+#[tokio::test]
+async fn callers_do_not_learn_which_names_there_are() {
+    let upstream = bedrock().await;
+    let open = gateway(&upstream, "enabled: true, http: true").await;
+    let said = async |host: &str| {
+        let reply = about(&open, &format!("http://{host}/cat.png")).await;
+        refused(&reply, PLACE, &[]);
+        reply.json()["error"]["message"].as_str().unwrap().replace(host, "host")
+    };
+    assert_eq!(said("localhost").await, said("no-such-host.invalid").await);
+    assert!(upstream.seen().is_empty());
 }
 
 #[tokio::test]
@@ -81,7 +96,7 @@ async fn redirects_are_followed_three_times_and_judged_each_time() {
     let inner = album().await;
     let port = inner.url.rsplit_once(':').unwrap().1;
     for (place, words) in [
-        (format!("http://localhost:{port}/secret?k=1"), "that is not public"),
+        (format!("http://localhost:{port}/secret?k=1"), "no public address"),
         (format!("http://[::1]:{port}/"), "that is not public"),
         ("http://169.254.169.254/latest/meta-data".to_owned(), "that is never asked"),
         ("file:///etc/passwd".to_owned(), "is neither https nor http"),

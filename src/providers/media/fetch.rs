@@ -50,7 +50,7 @@ async fn content(guard: &Guard, http: &Client, most: usize, first: Url) -> Resul
             http.get(url.clone()).header(ACCEPT, "*/*").send().await.map_err(|error| told(&url, lost(&error)))?;
         // the resolver has seen to it; nothing is read from elsewhere, should that ever fail
         if let (Some(peer), Some(host)) = (response.remote_addr(), url.host_str()) {
-            guard.admits_address(&super::guard::plain(host), peer.ip()).map_err(|why| told(&url, why))?;
+            guard.admits_peer(&super::guard::plain(host), peer.ip()).map_err(|why| told(&url, why))?;
         }
         if response.status().is_redirection() {
             let next = response.headers().get(LOCATION).and_then(|to| url.join(to.to_str().ok()?).ok());

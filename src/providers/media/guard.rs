@@ -83,16 +83,20 @@ impl Guard {
         }
     }
 
-    /// Judge what a host's name stands for.
-    pub(super) fn admits_address(&self, host: &str, address: IpAddr) -> Result<(), Why> {
+    /// Judge what a host stands for. Of a name nothing is told but that it leads nowhere.
+    pub(super) fn admits_peer(&self, host: &str, address: IpAddr) -> Result<(), Why> {
+        let is_address = host.parse::<IpAddr>().is_ok();
+        self.admits_address(host, address).map_err(|why| if is_address { why } else { nowhere() })
+    }
+
+    fn admits_address(&self, host: &str, address: IpAddr) -> Result<(), Why> {
         let (what, said) = match judge(address) {
             Reach::Public => return Ok(()),
             Reach::Private(_) if self.private.iter().any(|known| known == host) => return Ok(()),
             Reach::Private(what) => (what, "is at an address that is not public"),
             Reach::Closed(what) => (what, "is at an address that is never asked"),
         };
-        // callers are not told which: it is none of their business how names are resolved here
-        tracing::debug!(host, %address, what, "media are not fetched from this address");
+        tracing::info!(host, %address, what, "media are not fetched from this address");
         let mend = match judge(address) {
             Reach::Private(_) => {
                 format!("{SEND_DATA}, or let the operator name the host in `media.fetch.private_hosts`")
@@ -104,18 +108,8 @@ impl Guard {
 
     /// Of the addresses of a name, those that may be asked. Fails if there is none.
     fn admitted(&self, host: &str, found: impl Iterator<Item = IpAddr>) -> Result<Vec<IpAddr>, Why> {
-        let (mut good, mut bad) = (Vec::new(), None);
-        for address in found {
-            match self.admits_address(host, address) {
-                Ok(()) => good.push(address),
-                Err(why) => bad = Some(why),
-            }
-        }
-        match bad {
-            _ if !good.is_empty() => Ok(good),
-            Some(why) => Err(why),
-            None => Err(unknown()),
-        }
+        let good: Vec<IpAddr> = found.filter(|address| self.admits_address(host, *address).is_ok()).collect();
+        if good.is_empty() { Err(nowhere()) } else { Ok(good) }
     }
 }
 
@@ -125,15 +119,21 @@ impl Resolve for Guard {
         let guard = Self { http: self.http, hosts: Vec::new(), private: self.private.clone() };
         Box::pin(async move {
             let host = plain(name.as_str());
-            let found = tokio::net::lookup_host((name.as_str(), 0)).await.map_err(|_| unknown())?;
+            let found = tokio::net::lookup_host((name.as_str(), 0)).await.map_err(|error| {
+                tracing::info!(host, %error, "media are not fetched from a host that is not found");
+                nowhere()
+            })?;
             let good = guard.admitted(&host, found.map(|address| address.ip()))?;
             Ok(Box::new(good.into_iter().map(|address| (address, 0_u16).into())) as Addrs)
         })
     }
 }
 
-fn unknown() -> Why {
-    Why::new("has a host that is not found", format!("correct it, or {SEND_DATA}"))
+/// Of a name that is not known, and of one that may not be asked: callers do not learn which names there are here. The log
+/// says what it was.
+fn nowhere() -> Why {
+    let mend = format!("correct it, or {SEND_DATA}, or let the operator name the host in `media.fetch.private_hosts`");
+    Why::new("has a host that is not found, or is at no public address", mend)
 }
 
 /// A host as hosts are compared: in lower case, without the dot at its end and the brackets around it.
@@ -207,9 +207,10 @@ mod tests {
         };
         assert_eq!(admitted("a.example", &["1.1.1.1", "2606:4700::1"]).as_deref(), Ok("1.1.1.1 2606:4700::1"));
         assert_eq!(admitted("a.example", &["10.0.0.1", "1.1.1.1"]).as_deref(), Ok("1.1.1.1"));
-        assert!(admitted("a.example", &["10.0.0.1"]).is_err());
-        assert!(admitted("a.example", &["fe80::1", "::1"]).is_err());
-        assert!(admitted("a.example", &[]).is_err());
+        // what there is here cannot be told from what there is not
+        for found in [&["10.0.0.1"][..], &["fe80::1", "::1"], &["169.254.169.254"], &[]] {
+            assert_eq!(admitted("a.example", found), Err(nowhere()), "{found:?}");
+        }
         assert_eq!(admitted("files.internal", &["10.0.0.1"]).as_deref(), Ok("10.0.0.1"));
         assert!(admitted("files.internal", &["169.254.169.254"]).is_err());
     }
@@ -223,7 +224,7 @@ mod tests {
                 .map(Iterator::count)
                 .map_err(|why| why.to_string())
         };
-        assert!(resolved(guard(false, &[], &[])).await.expect_err("it is private").contains("not public"));
+        assert!(resolved(guard(false, &[], &[])).await.expect_err("it is private").contains("no public address"));
         assert!(resolved(guard(false, &[], &["localhost"])).await.expect("it is named") > 0);
     }
 }
