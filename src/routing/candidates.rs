@@ -113,11 +113,17 @@ impl Candidates {
     ) -> Self {
         let pools = (0..groups).map(|_| OnceLock::new()).collect();
         let mut candidates = Self { list: Vec::new(), places: vec![0; leaves.len()].into(), pools };
-        // who is addressed and can't do it is nobody's to stand in for
-        let addressed = model.split_once('/').is_some_and(|(head, _)| leaves.iter().any(|one| one.is_called(head)));
+        // for whom the name means, and can't do it, those who take any name do not stand in
+        let head = model.split_once('/').map(|(head, _)| head);
+        let means = |one: &Arc<Target>| {
+            let spec = one.provider.spec;
+            let owns = || one.lists(model) || spec.owns(model) || one.may_serve(model);
+            head.is_some_and(|head| one.is_called(head)) || (!spec.serves(op) && owns())
+        };
+        let meant = leaves.iter().any(means);
         for (leaf, target) in leaves.iter().enumerate() {
             if let Some((claim, model)) = target.claim(op, model)
-                && !(addressed && claim == Claim::Any)
+                && !(meant && claim == Claim::Any)
             {
                 candidates.list.push(make(target, model, claim));
                 candidates.places[leaf] = u16::try_from(candidates.list.len()).unwrap_or(0);

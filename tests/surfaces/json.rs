@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::{gateway, metric};
-use crate::support::{Say, Upstream};
+use crate::support::{Say, TestGateway, Upstream, target};
 
 #[tokio::test]
 async fn an_image_is_made_by_who_serves_its_model_and_its_tokens_are_counted() {
@@ -119,6 +119,27 @@ async fn what_is_missing_is_said_before_anybody_is_asked() {
     let reply = gateway.post("/v1/moderations", r#"{"model":"nobodys","input":"x"}"#).await;
     assert!(reply.body.contains("no target serves the model `nobodys`; GET"), "{}", reply.body);
     assert!(upstream.seen().is_empty());
+}
+
+#[tokio::test]
+async fn what_a_models_own_vendor_does_not_do_nobody_is_asked_for_who_takes_any_name() {
+    let (anthropic, any) = (Upstream::says([]).await, Upstream::says([Say::json(200, r#"{"data":[]}"#)]).await);
+    let targets = target("t0", "anthropic", &anthropic, "opus", "") + &target("t1", "openrouter", &any, "m", "");
+    let yaml = format!("strategy: {{ mode: fallback }}\ntargets:\n{targets}");
+    let gateway = TestGateway::configured(&yaml, &[("T0_API_KEY", "sk-test-t0-0123456789")]).await;
+    let embed = async |model: &str| {
+        gateway.post("/v1/embeddings", json!({"model": model, "input": "high tide"}).to_string()).await
+    };
+    // by the beginning of its name, and because the configuration says so
+    for model in ["claude-sonnet-4-5", "opus"] {
+        let reply = embed(model).await;
+        assert_eq!((reply.status, reply.code().as_str()), (404, "model_not_found"), "{model}: {}", reply.body);
+        let words = format!("the model `{model}` for embeddings: anthropic does without");
+        assert!(reply.body.contains(&words), "{}", reply.body);
+    }
+    assert!(any.seen().is_empty() && anthropic.seen().is_empty());
+    assert_eq!(embed("nobodys").await.status, 200);
+    assert_eq!(any.seen().len(), 1);
 }
 
 #[tokio::test]
