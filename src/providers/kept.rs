@@ -16,8 +16,9 @@ use super::receive::Got;
 use super::spec::Spec;
 use super::stored;
 use super::stream::{Flow, Long};
-use crate::call::{Body, Call, Error, Fault, Op, Passage, Upload, Upstream};
+use crate::call::{Body, Call, Error, Fault, Head, Op, Passage, Upload, Upstream};
 use crate::wire::extras::batches::Kept;
+use crate::wire::extras::listed::Pages;
 use crate::wire::{Malformed, Object};
 
 /// What is asked for in JSON is no longer, bytes.
@@ -41,10 +42,15 @@ pub(super) async fn ask(
     model: &str,
     warnings: &mut Vec<String>,
 ) -> Result<Got, Error> {
+    let asked = passage.below.as_str();
+    if let Some(pages) = kept.pages(passage.method.as_str(), asked) {
+        let turning = turned(provider, kept, ready, (call, passage), model, pages);
+        return tokio::time::timeout(provider.total, turning).await.unwrap_or_else(|_elapsed| {
+            let message = format!("gave no whole list within {:?}", provider.total);
+            Err(fault::ours(provider, Fault::Timeout, message).into())
+        });
+    }
     let refused = |refused| encode::refusal(provider.spec, refused);
-    let below = kept.below(passage.method.as_str(), &passage.below);
-    let mut passage = Passage::clone(passage);
-    let asked = std::mem::replace(&mut passage.below, below);
     let body = match &call.body {
         Body::Upload(upload) if upload.form.is_none() => {
             let bytes = async || stored::whole(&upload.stored, LONGEST_ASK).await;
@@ -66,12 +72,55 @@ pub(super) async fn ask(
         }
         other => other.clone(),
     };
-    let asks = Call { body, passage: Some(Arc::new(passage)), ..call.clone() };
-    let sent = encode::encode(provider, &asks, model, warnings)?;
-    match provider.exchange(ready, &asks, sent, model).await? {
-        Got::Long(long) if !kept.is_content(&asked) => Ok(answer(provider, kept, &asked, *long).await?),
+    let below = kept.below(passage.method.as_str(), asked);
+    let call = Call { body, ..call.clone() };
+    match exchange(provider, ready, (&call, passage), below, model, warnings).await? {
+        Got::Long(mut long) if !kept.is_content(asked) => {
+            let said = gathered(provider, &mut long).await?;
+            let answer = match said.trim_ascii().is_empty() {
+                true => Bytes::new(),
+                false => kept.answer(asked, said).map_err(|broken| Flow::fault(provider, broken))?.encode(),
+            };
+            Ok(told(provider, answer, long.head))
+        }
         got => Ok(got),
     }
+}
+
+/// A list that comes in pages, put together.
+async fn turned(
+    provider: &Provider,
+    kept: Kept,
+    ready: &Ready,
+    (call, passage): (&Call, &Arc<Passage>),
+    model: &str,
+    mut pages: Pages,
+) -> Result<Got, Error> {
+    loop {
+        let asked = exchange(provider, ready, (call, passage), pages.below(), model, &mut Vec::new()).await?;
+        let Got::Long(mut long) = asked else { return Ok(asked) };
+        let failed = |broken| Flow::fault(provider, broken);
+        let said = gathered(provider, &mut long).await?;
+        if !pages.push(said).map_err(failed)? {
+            let answer = kept.listed(&passage.below, pages).map_err(failed)?.encode();
+            return Ok(told(provider, answer, long.head));
+        }
+    }
+}
+
+/// Ask for what is there at the vendor.
+async fn exchange(
+    provider: &Provider,
+    ready: &Ready,
+    (call, passage): (&Call, &Arc<Passage>),
+    below: String,
+    model: &str,
+    warnings: &mut Vec<String>,
+) -> Result<Got, Error> {
+    let passage = Passage { below, ..Passage::clone(passage) };
+    let asks = Call { passage: Some(Arc::new(passage)), ..call.clone() };
+    let sent = encode::encode(provider, &asks, model, warnings)?;
+    provider.exchange(ready, &asks, sent, model).await
 }
 
 fn no_form(malformed: Malformed) -> Error {
@@ -79,8 +128,8 @@ fn no_form(malformed: Malformed) -> Error {
     Error::Invalid { param: "file".to_owned(), message }
 }
 
-/// A receipt or a list, as OpenAI's.
-async fn answer(provider: &Provider, kept: Kept, asked: &str, mut long: Long) -> Result<Got, Box<Upstream>> {
+/// A receipt or a list, to its end.
+async fn gathered(provider: &Provider, long: &mut Long) -> Result<Bytes, Box<Upstream>> {
     let mut body = BytesMut::new();
     while let Some(chunk) = std::future::poll_fn(|cx| long.poll(cx)).await {
         body.extend_from_slice(&chunk?);
@@ -92,13 +141,13 @@ async fn answer(provider: &Provider, kept: Kept, asked: &str, mut long: Long) ->
             break;
         }
     }
-    let answer: Bytes = match body.trim_ascii().is_empty() {
-        true => Bytes::new(),
-        false => kept.answer(asked, body.freeze()).map_err(|broken| Flow::fault(provider, broken))?.encode(),
-    };
-    let mut head = long.head;
+    Ok(body.freeze())
+}
+
+/// An answer that was made here.
+fn told(provider: &Provider, answer: Bytes, mut head: Head) -> Got {
     head.status = StatusCode::OK;
     head.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     head.headers.insert(CONTENT_LENGTH, answer.len().into());
-    Ok(Got::Long(Box::new(Long::new(provider, Some(answer), Inbound::Local(VecDeque::new()), head, false))))
+    Got::Long(Box::new(Long::new(provider, Some(answer), Inbound::Local(VecDeque::new()), head, false)))
 }

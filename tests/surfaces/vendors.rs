@@ -85,16 +85,16 @@ async fn mistrals_lists_end_for_who_pages_by_the_last_id() {
         empty.json(),
         json!({"object": "list", "total": 0, "first_id": null, "last_id": null, "has_more": false, "data": []})
     );
-    assert_eq!(upstream.seen().remove(0).path, "/v1/batch/jobs?page_size=1000");
+    assert_eq!(upstream.seen().remove(0).path, "/v1/batch/jobs?page=0&page_size=100");
     list("?limit=2&page=1").await;
     assert_eq!(upstream.seen().remove(0).path, "/v1/batch/jobs?page_size=2&page=1");
     upstream.forget();
     let files = r#"{"object":"list","total":3,"data":[{"id":"1"},{"id":"2"},{"id":"3"}]}"#;
     upstream.tell([Say::json(200, files)]);
     for (query, sent, ids, more) in [
-        ("", "?page_size=1000", json!(["1", "2", "3"]), false),
-        ("?purpose=batch&after=3", "?purpose=batch&page_size=1000", json!([]), false),
-        ("?after=1&limit=1", "?page_size=1000", json!(["2"]), true),
+        ("", "?page=0&page_size=100", json!(["1", "2", "3"]), false),
+        ("?purpose=batch&after=3", "?purpose=batch&page=0&page_size=100", json!([]), false),
+        ("?after=1&limit=1", "?page=0&page_size=100", json!(["2"]), true),
         ("?page=0&limit=3", "?page=0&page_size=3", json!(["1", "2", "3"]), false),
     ] {
         for (path, there) in [("/v1/files", "/v1/files"), ("/v1/batches", "/v1/batch/jobs")] {
@@ -109,6 +109,44 @@ async fn mistrals_lists_end_for_who_pages_by_the_last_id() {
     let window = window.await;
     assert_eq!((window.status, &window.json()["error"]["param"]), (400, &json!("completion_window")));
     assert!(upstream.seen().is_empty());
+}
+
+#[tokio::test]
+async fn mistrals_lists_are_put_together_of_as_many_pages_as_are_wanted() {
+    let page = |ids: std::ops::Range<usize>| {
+        let data: Vec<_> = ids.map(|id| json!({"id": id.to_string()})).collect();
+        Say::json(200, &json!({"object": "list", "total": 250, "data": data}).to_string())
+    };
+    for (query, pages, first, last, more) in [
+        ("", 3, "0", "249", false),
+        ("?limit=100", 2, "0", "99", true),
+        ("?limit=20&after=50", 1, "51", "70", true),
+        ("?limit=100&after=198", 3, "199", "249", false),
+    ] {
+        // somebody adds one while the list is read
+        let upstream = Upstream::says([page(0..100), page(99..199), page(199..250)]).await;
+        let list = keeper("mistral", &upstream).await.get(&format!("/v1/files{query}")).await.json();
+        assert_eq!(
+            (&list["first_id"], &list["last_id"], &list["has_more"]),
+            (&json!(first), &json!(last), &json!(more))
+        );
+        let seen: Vec<_> = upstream.seen().into_iter().map(|seen| seen.path).collect();
+        let expected: Vec<_> = (0..pages).map(|page| format!("/v1/files?page={page}&page_size=100")).collect();
+        assert_eq!(seen, expected, "{query}");
+    }
+    // a list that never ends does so here
+    let huge = |at: usize| {
+        let data: Vec<_> = (at * 100..at * 100 + 100).map(|id| json!({"id": id.to_string()})).collect();
+        Say::json(200, &json!({"object": "list", "data": data}).to_string())
+    };
+    let endless = Upstream::says((0..60).map(huge)).await;
+    let gateway = keeper("mistral", &endless).await;
+    let list = gateway.get("/v1/files").await.json();
+    assert_eq!((&list["last_id"], &list["has_more"], endless.seen().len()), (&json!("4999"), &json!(true), 50));
+    endless.forget();
+    endless.tell((0..60).map(huge));
+    let list = gateway.get("/v1/files?after=5500").await.json();
+    assert_eq!((&list["data"], &list["has_more"]), (&json!([]), &json!(false)), "who begins anew never ends");
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@ use bytes::Bytes;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
+use super::listed::{Asked, Pages, list};
 use super::read;
 use crate::wire::native::{Loss, Refused, Translated, invalid};
 use crate::wire::openai::stream::Broken;
@@ -36,22 +37,23 @@ impl Kept {
             // it lists all there are: what is asked for is chosen here
             Kept::TogetherFiles | Kept::TogetherBatches => path.to_owned(),
             Kept::MistralFiles | Kept::MistralBatches if is_list(method, below) => {
-                let paged = query.split('&').any(|asked| asked.starts_with("page="));
-                let mut told = Vec::new();
-                for asked in query.split('&').filter(|asked| !asked.is_empty()) {
-                    match asked.split_once('=') {
-                        Some(("limit" | "page_size", limit)) if paged => told.push(format!("page_size={limit}")),
-                        Some(("limit" | "page_size" | "after", _)) => {}
-                        _ => told.push(asked.to_owned()),
-                    }
-                }
-                if !paged {
-                    told.push(format!("page_size={MISTRAL_MOST}"));
-                }
-                format!("{path}?{}", told.join("&"))
+                let asked = query.split('&').filter(|asked| !asked.is_empty());
+                let told = asked.filter_map(|asked| match asked.split_once('=') {
+                    Some(("limit" | "page_size", limit)) => Some(format!("page_size={limit}")),
+                    Some(("after", _)) => None,
+                    _ => Some(asked.to_owned()),
+                });
+                format!("{path}?{}", told.collect::<Vec<_>>().join("&"))
             }
             Kept::MistralFiles | Kept::MistralBatches => below.to_owned(),
         }
+    }
+
+    /// The pages of a list, where what is asked for at `below` is one that the vendor gives in pages and that nobody
+    /// counts.
+    pub fn pages(self, method: &str, below: &str) -> Option<Pages> {
+        let comes_so = matches!(self, Kept::MistralFiles | Kept::MistralBatches) && is_list(method, below);
+        comes_so.then(|| Pages::of(below)).flatten()
     }
 
     /// What the vendor is sent of a body, and what is lost of it. Fails on what can't be said there.
@@ -84,6 +86,16 @@ impl Kept {
     pub fn is_content(self, below: &str) -> bool {
         let path = below.split_once('?').map_or(below, |(path, _)| path);
         self == Kept::TogetherFiles && path.trim_end_matches('/').ends_with("/content")
+    }
+
+    /// The list that was asked for at `below`, of the pages it came in, as OpenAI's.
+    pub fn listed(self, below: &str, pages: Pages) -> Translated {
+        let (answer, mut items, cut) = pages.end();
+        if self == Kept::MistralBatches {
+            let jobs = items.into_iter().map(mistral).collect::<Result<_, _>>();
+            items = jobs.map_err(Broken::Malformed)?;
+        }
+        Ok(Asked::of(below).of_pages(answer, items, cut))
     }
 
     /// The answer to what was asked for at `below`, as the caller has it, as OpenAI's.
@@ -135,12 +147,12 @@ impl Kept {
                 }
                 let jobs = answer.objects("data").map_err(Broken::Malformed)?;
                 let jobs = jobs.into_iter().map(mistral).collect::<Result<Vec<_>, _>>().map_err(Broken::Malformed)?;
-                Ok(asked.page_of_mistral(answer, jobs))
+                Ok(asked.of_pages(answer, jobs, false))
             }
             Kept::MistralFiles => {
                 let answer = read(body)?;
                 let files = answer.objects("data").map_err(Broken::Malformed)?;
-                Ok(asked.page_of_mistral(answer, files))
+                Ok(asked.of_pages(answer, files, false))
             }
         }
     }
@@ -148,80 +160,6 @@ impl Kept {
 
 fn is_list(method: &str, below: &str) -> bool {
     method == "GET" && below.split('?').next().is_some_and(|path| path.trim_end_matches('/').is_empty())
-}
-
-/// What a page of Mistral's is asked to hold where nobody counts pages: a list is cut here, as its `after` is none of the
-/// vendor's. No largest page is documented.
-const MISTRAL_MOST: usize = 1000;
-
-/// What is on a page of Mistral's, where nobody says.
-const MISTRAL_PAGE: usize = 100;
-
-/// What a caller wants of a list.
-#[derive(Default)]
-struct Asked<'a> {
-    limit: Option<usize>,
-    after: Option<&'a str>,
-    purpose: Option<&'a str>,
-    page: Option<usize>,
-}
-
-impl<'a> Asked<'a> {
-    fn of(below: &'a str) -> Self {
-        let mut asked = Self::default();
-        for (name, value) in
-            below.split_once('?').map_or("", |(_, query)| query).split('&').filter_map(|of| of.split_once('='))
-        {
-            match name {
-                "limit" | "page_size" => asked.limit = value.parse().ok(),
-                "after" => asked.after = Some(value),
-                "purpose" => asked.purpose = Some(value),
-                "page" => asked.page = value.parse().ok(),
-                _ => {}
-            }
-        }
-        asked
-    }
-
-    /// A list of Mistral's: a page that was asked for by its number, or what is wanted of all.
-    fn page_of_mistral(&self, answer: Object, items: Vec<Object>) -> Object {
-        if let (Some(page), None) = (self.page, self.after) {
-            let total = answer.get::<usize>("total").ok().flatten().unwrap_or(items.len());
-            let before = page.saturating_mul(self.limit.unwrap_or(MISTRAL_PAGE));
-            let more = !items.is_empty() && before.saturating_add(items.len()) < total;
-            return list(answer, (items, more));
-        }
-        // the vendor chooses by purpose
-        let asked = Asked { purpose: None, ..*self };
-        list(answer, asked.chosen(items))
-    }
-
-    /// Those of all that are wanted, and whether there are more behind them.
-    fn chosen(&self, mut all: Vec<Object>) -> (Vec<Object>, bool) {
-        let text = |of: &Object, member: &str| of.get::<String>(member).ok().flatten().unwrap_or_default();
-        if let Some(after) = self.after {
-            let from = all.iter().position(|item| text(item, "id") == after).map_or(0, |at| at + 1);
-            all.drain(..from);
-        }
-        if let Some(purpose) = self.purpose {
-            all.retain(|item| text(item, "purpose") == purpose);
-        }
-        let most = self.limit.unwrap_or(all.len());
-        let more = all.len() > most;
-        all.truncate(most);
-        (all, more)
-    }
-}
-
-/// A list of these, with the members that such lists have at OpenAI.
-fn list(mut whole: Object, (items, more): (Vec<Object>, bool)) -> Object {
-    let id = |item: Option<&Object>| item.and_then(|item| item.get::<String>("id").ok().flatten());
-    whole.set("object", &"list");
-    whole.set("first_id", &id(items.first()));
-    whole.set("last_id", &id(items.last()));
-    whole.set("has_more", &more);
-    whole.set_objects("data", &items);
-    whole
 }
 
 /// Purposes of files by OpenAI's names and by Together's.

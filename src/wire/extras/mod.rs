@@ -9,6 +9,7 @@ pub mod google_transcripts;
 pub mod heard;
 mod hearing;
 pub mod images;
+pub mod listed;
 pub mod novita;
 pub mod nvidia;
 pub mod qwen;
