@@ -69,6 +69,9 @@ pub enum Error {
     /// The target has as many requests in hand and waiting as it may.
     #[error("the target `{0}` has as many requests in hand and waiting as it may have")]
     Saturated(Arc<str>),
+    /// What a request carries has to be kept aside while it is made fit, and cannot be.
+    #[error("the gateway cannot store the upload: {0}")]
+    NotStored(std::io::ErrorKind),
     /// The gateway's own deadline passed.
     #[error("the gateway's request_timeout of {0:?} passed")]
     Deadline(Duration),
@@ -335,6 +338,7 @@ impl Error {
             Error::Lacking(lack) => lack.code(),
             Error::Unavailable(_) => "upstream_unavailable",
             Error::Saturated(_) => "provider_saturated",
+            Error::NotStored(_) => "upload_not_stored",
             Error::Deadline(_) => "gateway_timeout",
             Error::Draining => "shutting_down",
             Error::Upstream(upstream) => upstream.fault.code(),

@@ -2,24 +2,16 @@
 //! they can be sent again to the next target. Forms are read while they come in.
 
 use axum::body::Body;
-use bytes::BytesMut;
 use http::HeaderMap;
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use std::pin::pin;
-use std::sync::Arc;
-use tokio::io::AsyncWriteExt;
 
 use super::error::Failure;
 use super::extract;
 use crate::call::{Stored, Upload};
 use crate::pipeline::gateway::{Memory, Reserved};
+use crate::providers::spool::{SMALL, Spool};
 use crate::wire::multipart::{self, Scanner};
-
-/// Up to here a body is kept in memory, bytes.
-const SMALL: usize = 1 << 20;
-
-/// How much is written at once, bytes.
-const WRITTEN: usize = 256 << 10;
 
 /// How a body is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,52 +51,28 @@ pub async fn read(
     if declared.is_some_and(|declared| declared > limit) {
         return Err(too_large());
     }
-    let is_small = |length: u64| length <= SMALL as u64;
-    let share = declared.filter(|declared| is_small(*declared)).map_or(SMALL, |declared| declared as usize);
+    let share = declared.filter(|declared| *declared <= SMALL).map_or(SMALL as usize, |declared| declared as usize);
     let mut reserved = memory.reserve(share).ok_or(Failure::Overloaded)?;
     let mut body = pin!(body);
-    let mut held = BytesMut::new();
-    let mut file: Option<tokio::fs::File> = None;
-    let mut length = 0_u64;
+    let mut spool = Spool::new(declared);
     while let Some(frame) = extract::next(&mut body).await? {
         let Ok(chunk) = frame.into_data() else { continue };
-        length += chunk.len() as u64;
-        if length > limit {
+        if spool.length() + chunk.len() as u64 > limit {
             return Err(too_large());
         }
         if let Some(scanner) = &mut scanner {
             scanner.push(&chunk)?;
         }
-        match &mut file {
-            Some(file) => file.write_all(&chunk).await.map_err(not_stored)?,
-            None if is_small(length) && declared.is_none_or(is_small) => held.extend_from_slice(&chunk),
-            None => {
-                let mut opened = tokio::task::spawn_blocking(tempfile::tempfile)
-                    .await
-                    .map_err(|_| Failure::Panic)?
-                    .map(tokio::fs::File::from_std)
-                    .map_err(not_stored)?;
-                for part in [&std::mem::take(&mut held)[..], &chunk] {
-                    opened.write_all(part).await.map_err(not_stored)?;
-                }
-                opened.set_max_buf_size(WRITTEN);
-                file = Some(opened);
-            }
-        }
+        spool.push(&chunk).await.map_err(not_stored)?;
     }
     let form = scanner.map(Scanner::end).transpose()?;
-    let stored = match file {
-        None => Stored::Memory(held.freeze()),
-        Some(mut file) => {
-            file.flush().await.map_err(not_stored)?;
-            reserved = memory.reserve(0).ok_or(Failure::Overloaded)?;
-            Stored::Disk(Arc::new(file.into_std().await), length)
-        }
-    };
+    let stored = spool.end().await.map_err(not_stored)?;
+    if matches!(stored, Stored::Disk(..)) {
+        reserved = memory.reserve(0).ok_or(Failure::Overloaded)?;
+    }
     Ok((Upload { content_type, form, stored }, reserved))
 }
 
 fn not_stored(error: std::io::Error) -> Failure {
-    tracing::error!(%error, "an upload cannot be stored: is the folder for temporary files (TMPDIR) writable, and not full?");
     Failure::NotStored(error.kind())
 }

@@ -28,6 +28,7 @@ pub(super) fn of(error: &call::Error) -> String {
         | call::Error::Lacking(_)
         | call::Error::Unavailable(_)
         | call::Error::Saturated(_)
+        | call::Error::NotStored(_)
         | call::Error::Deadline(_)
         | call::Error::Draining => error.to_string(),
     }

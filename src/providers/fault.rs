@@ -7,6 +7,7 @@ use http::StatusCode;
 use super::Provider;
 use super::client::{Fields, SendError};
 use super::faults;
+use super::spec::Spec;
 use crate::call::{Fault, Upstream};
 use crate::wire::openai::errors::Complaint;
 
@@ -36,7 +37,7 @@ pub fn of_answer(provider: &Provider, status: StatusCode, fields: &Fields, mut s
     let exception = || fields.get("x-amzn-errortype")?.split([':', '#']).next().map(str::to_owned);
     said.code = said.code.or_else(exception);
     let told = said.status.filter(|_| status.is_success()).unwrap_or(status.as_u16());
-    let fault = classify(provider, told, &said);
+    let fault = classify(provider.spec, told, &said);
     let message = match &said.message {
         Some(message) => provider.redactor.error_text(message).into_owned(),
         None if status.is_redirection() => {
@@ -90,15 +91,16 @@ pub fn ours(provider: &Provider, fault: Fault, message: String) -> Box<Upstream>
     Upstream::new(provider.spec.id, provider.target.clone(), fault, message)
 }
 
-fn classify(provider: &Provider, status: u16, said: &Complaint) -> Fault {
+/// What a failure means at a provider with this row.
+pub fn classify(spec: &Spec, status: u16, said: &Complaint) -> Fault {
     // some servers put names of parameters between backticks
     let plain = |word: &String| word.to_ascii_lowercase().replace('`', "");
     let words = [&said.code, &said.kind, &said.message].into_iter().flatten().map(plain);
     let words = words.collect::<Vec<_>>().join("\n");
-    let rule =
-        provider.spec.faults.iter().find(|rule| {
-            (rule.status == 0 || rule.status == status) && words.contains(&rule.text.to_ascii_lowercase())
-        });
+    let rule = spec
+        .faults
+        .iter()
+        .find(|rule| (rule.status == 0 || rule.status == status) && words.contains(&rule.text.to_ascii_lowercase()));
     if let Some(rule) = rule {
         return rule.fault;
     }

@@ -1,8 +1,11 @@
-//! The fields of every request of a provider, once as values and once as they are sent.
+//! The fields of every request of a provider, once as values and once as they are sent, and those that are made for one.
 
 use http::header::{ACCEPT, HeaderMap, HeaderName, HeaderValue};
 
+use super::auth::Credential;
 use super::client::Lines;
+use super::{Provider, fault};
+use crate::call::Upstream;
 use crate::wire::Dialect;
 
 /// Tells the vendor our name for a request.
@@ -47,5 +50,26 @@ impl Ready {
             headers.insert(name, value);
         }
         Some(Lines::from(&headers))
+    }
+}
+
+impl Provider {
+    /// A credential that has to be fetched; the others are among the headers of every request.
+    pub(super) async fn token(&self) -> Result<Option<(HeaderName, HeaderValue)>, Box<Upstream>> {
+        match &self.credential {
+            Credential::Token(_) => {
+                let header = self.credential.header().await;
+                header.map_err(|error| fault::ours(self, error.fault(), error.to_string()))
+            }
+            Credential::Fixed(..) | Credential::Signed(_) | Credential::None => Ok(None),
+        }
+    }
+
+    /// Whether a refusal was for this machine's clock, which is corrected then.
+    pub(super) fn corrected(&self, failed: &Upstream) -> bool {
+        match &self.credential {
+            Credential::Signed(signer) => signer.corrected(failed.code.as_deref().unwrap_or_default(), &failed.message),
+            Credential::Fixed(..) | Credential::Token(_) | Credential::None => false,
+        }
     }
 }

@@ -13,6 +13,7 @@ pub mod fault;
 pub mod faults;
 pub mod forms;
 pub mod inbound;
+pub mod jobs;
 mod kept;
 pub mod keys;
 pub mod learned;
@@ -20,6 +21,7 @@ mod lines;
 pub mod lists;
 pub mod media;
 pub mod notes;
+mod pace;
 pub mod paths;
 mod pictures;
 pub mod predictions;
@@ -31,6 +33,7 @@ pub mod root;
 pub mod settings;
 mod setup;
 pub mod spec;
+pub mod spool;
 pub mod stage;
 pub mod stored;
 pub mod stream;
@@ -45,13 +48,14 @@ pub mod upgrade;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use http::header::{HOST, HeaderName, HeaderValue};
+use http::header::HOST;
 use http::{StatusCode, Uri};
 
 use self::auth::Credential;
 use self::client::{Client, Lines, Origin, Outgoing};
 use self::encode::Sent;
 use self::inbound::Response;
+use self::jobs::Office;
 use self::keys::Pool;
 use self::learned::Learned;
 use self::lines::{REQUEST_ID, Ready};
@@ -68,7 +72,7 @@ use self::stage::{Ask, Stage};
 use self::tape::Tape;
 use self::trace::Trace;
 use crate::call::redact::Redactor;
-use crate::call::{Call, Error, Op, Upstream};
+use crate::call::{Call, Error, Op};
 use crate::catalog::Catalog;
 use crate::catalog::known::Owner;
 use crate::config::Invalid;
@@ -96,6 +100,8 @@ pub struct Provider {
     course: Course,
     /// Where the files are that its answers name, if they name any.
     files: Option<Box<Files>>,
+    /// What it has for batches that are not OpenAI's.
+    office: Option<Box<Office>>,
     stage: Option<Arc<Stage>>,
     media: Arc<Media>,
     /// The host as it is asked for WebSockets, where it speaks HTTP/2 otherwise.
@@ -156,6 +162,7 @@ impl Provider {
                 total,
                 course: Course::Once,
                 files: None,
+                office: None,
                 catalog,
                 stage,
                 media,
@@ -168,6 +175,7 @@ impl Provider {
         let course = Course::of(spec, &base, client, (timeouts, protocol))?;
         let named = is_taped || settings.get("base_url").is_some();
         let files = Files::of(spec.files, named.then_some(&*place.base), client, timeouts);
+        let office = Office::of(spec, &settings, client, timeouts)?;
         let sockets = upgrade::host(client, &base, timeouts, protocol)?;
         let paths = Paths::of(spec, &place)?;
         let mut headers = root::headers(spec, &settings)?;
@@ -211,6 +219,7 @@ impl Provider {
             total,
             course,
             files,
+            office,
             catalog,
             stage,
             media,
@@ -281,6 +290,9 @@ impl Provider {
         if let Some(passage) = &call.passage {
             if passage.upgrades {
                 return Box::pin(upgrade::ask(self, ready, call, passage, model)).await;
+            }
+            if let Some(jobs) = self.spec.jobs.filter(|_| matches!(call.op, Op::File | Op::Batch)) {
+                return Box::pin(jobs::ask(self, jobs, ready, (call, passage), warnings)).await;
             }
             if let Some(kept) = kept::of(self.spec, call.op, passage) {
                 return Box::pin(kept::ask(self, kept, ready, (call, passage), model, warnings)).await;
@@ -371,25 +383,6 @@ impl Provider {
             }
         };
         Ok(receive::receive(self, call, response, back).await?)
-    }
-
-    /// A credential that has to be fetched; the others are among the headers of every request.
-    async fn token(&self) -> Result<Option<(HeaderName, HeaderValue)>, Box<Upstream>> {
-        match &self.credential {
-            Credential::Token(_) => {
-                let header = self.credential.header().await;
-                header.map_err(|error| fault::ours(self, error.fault(), error.to_string()))
-            }
-            Credential::Fixed(..) | Credential::Signed(_) | Credential::None => Ok(None),
-        }
-    }
-
-    /// Whether a refusal was for this machine's clock, which is corrected then.
-    fn corrected(&self, failed: &Upstream) -> bool {
-        match &self.credential {
-            Credential::Signed(signer) => signer.corrected(failed.code.as_deref().unwrap_or_default(), &failed.message),
-            Credential::Fixed(..) | Credential::Token(_) | Credential::None => false,
-        }
     }
 
     /// What a row's changes know and report.

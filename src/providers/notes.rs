@@ -18,7 +18,7 @@ pub enum Policy {
 }
 
 /// A request has no more warnings than this: the names in it are the caller's.
-const MOST_WARNINGS: usize = 32;
+pub const MOST_WARNINGS: usize = 32;
 
 /// What became of a parameter that is said in other words.
 const CONVERTED: &str = "converted";

@@ -67,6 +67,11 @@ impl Paths {
         format!("{}{path}{mark}{query}", own.path().trim_end_matches('/')).try_into().ok()
     }
 
+    /// A path of the provider's own, which no operation has: written as those of operations are. `None` if it is none.
+    pub fn at(&self, path: &str) -> Option<PathAndQuery> {
+        self.full(path).try_into().ok()
+    }
+
     fn full(&self, path: &str) -> String {
         let project = self.root.split_once("/projects/").and_then(|(_, rest)| rest.split('/').next());
         match project.filter(|_| path.contains(PROJECT)) {

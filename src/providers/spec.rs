@@ -1,13 +1,13 @@
 //! The words a provider's row is written in.
 
-use std::time::Duration;
-
 pub use super::lists::{Desk, Discover, Listing, Pages};
 pub use super::notes::{Notes, Policy};
+pub use super::pace::Pace;
 use super::settings::Settings;
 use crate::call::{Error, Fault, Op, Usage};
 use crate::config::{Env, Invalid};
 use crate::wire::extras::batches::Kept;
+pub use crate::wire::jobs::Jobs;
 pub use crate::wire::media::Kind;
 use crate::wire::multipart::Draft;
 pub use crate::wire::openai::stream::{Follow, Mend, Trail};
@@ -37,12 +37,14 @@ pub struct Spec {
     pub hosts: &'static [&'static str],
     /// What it keeps in forms of its own.
     pub kept: &'static [(Op, Kept)],
+    /// Whose batches it has, where they are not OpenAI's.
+    pub jobs: Option<Jobs>,
     /// Ends of the hosts that answers name for files, as `.example.com`: they are fetched there, without a credential.
     pub files: &'static [&'static str],
     /// Operations that are asked for in a form of their own.
     pub extras: &'static [(Op, Extra)],
-    /// Where one operation goes different ways, by the model as the row is asked for it, and by whether the answer is
-    /// streamed: other formats, other paths. What it says nothing about goes as `dialect` and `ops` say.
+    /// Where one operation goes different ways, by the model as the row is asked for it and whether it streams: other
+    /// formats, other paths. What it says nothing about goes as `dialect` and `ops` say.
     pub ways: Option<Ways>,
     /// The most inputs that a request for embeddings may have, by model: longer lists are asked for in parts.
     pub batch: Option<fn(&str) -> usize>,
@@ -54,8 +56,8 @@ pub struct Spec {
     pub model: fn(&str, Op, &Settings) -> Option<String>,
     /// The settings that name the models it serves, separated by commas, beside those it lists itself.
     pub lists: &'static [&'static str],
-    /// Changes of a chat request, in order, made only for this provider's copy of it. This, `lacks`, `ignores` and
-    /// `knows` are about chat; `completes` and `embeds` say all there is to say about the other operations.
+    /// Changes of a chat request, in order, for this provider's copy of it. This, `lacks`, `ignores` and `knows` are about
+    /// chat; `completes` and `embeds` say all there is to say about the other operations.
     pub edits: &'static [Edit],
     /// Changes of a native completions request.
     pub completes: &'static [Edit],
@@ -84,9 +86,8 @@ pub struct Spec {
     pub asks_usage: bool,
     /// Whether a whole answer can only be had as a stream, for this model and body: it is asked for one, and folded.
     pub streams_only: fn(&str, &Object) -> bool,
-    /// Whether thoughts may stand in front of a chat's answer as `<think>…</think>`, for this model and body, and whether
-    /// the prompt may have opened them: they become `reasoning_content`, and an answer that begins otherwise stays as it
-    /// is.
+    /// Whether thoughts may stand in front of a chat's answer as `<think>…</think>`, for this model and body, or the prompt
+    /// may have opened them: they become `reasoning_content`; an answer that begins otherwise stays as it is.
     pub thinks_aloud: fn(&str, &Object) -> Aloud,
     /// Changes of whole answers and of each event of a stream, in order.
     pub mends: &'static [Mend],
@@ -116,9 +117,10 @@ pub struct Way {
     /// The wire format.
     pub dialect: Dialect,
     /// The path below the root, with a query if it needs one; one that begins with `//` stands below the root's host, and
-    /// the root's query does not go along; one that begins with `..` stands beside the last segment of the root;
-    /// one that begins with one of [`Spec::hosts`] stands there, unless the target names a `base_url`: then at that host. `{model}` is filled in percent-encoded, `{path}` is the
-    /// model with its slashes left as they are, `{dotless}` the same with `_` for each dot, `{project}` is the project that the root names.
+    /// the root's query does not go along; one that begins with `..` stands beside the last segment of the root; one that
+    /// begins with one of [`Spec::hosts`] stands there, unless the target names a `base_url`: then at that host. `{model}`
+    /// is filled in percent-encoded, `{path}` is the model with its slashes left as they are, `{dotless}` the same with `_`
+    /// for each dot, `{project}` is the project that the root names.
     pub path: &'static str,
 }
 
@@ -268,41 +270,6 @@ pub enum Owns {
     PrefixesAndAny(&'static [&'static str]),
 }
 
-/// How long a provider may take, where the target says nothing (`providers.md`, appendix D).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Pace {
-    /// A hosted service.
-    Hosted,
-    /// One that loads models on demand or searches for minutes.
-    Slow,
-}
-
-impl Pace {
-    /// Time to the first byte of the answer.
-    pub fn first_byte(self) -> Duration {
-        Duration::from_secs(match self {
-            Pace::Hosted => 120,
-            Pace::Slow => 600,
-        })
-    }
-
-    /// Silence in the middle of an answer.
-    pub fn idle(self) -> Duration {
-        Duration::from_secs(match self {
-            Pace::Hosted => 60,
-            Pace::Slow => 300,
-        })
-    }
-
-    /// A whole answer that is not streamed.
-    pub fn total(self) -> Duration {
-        Duration::from_secs(match self {
-            Pace::Hosted => 600,
-            Pace::Slow => 1800,
-        })
-    }
-}
-
 impl Spec {
     /// A row with the defaults of a hosted provider that speaks OpenAI's dialect.
     pub const fn openai(id: &'static str, root: &'static str, vars: &'static [Var]) -> Self {
@@ -317,6 +284,7 @@ impl Spec {
             ops: &[(Op::Chat, "/chat/completions")],
             hosts: &[],
             kept: &[],
+            jobs: None,
             files: &[],
             extras: &[],
             ways: None,

@@ -52,6 +52,11 @@ fn read(stored: Stored, piece: Piece) -> Pieces {
     }
 }
 
+/// A stretch of what is stored, as it stands there.
+pub fn stretches(stored: &Stored, range: Range<u64>) -> Pieces {
+    read(stored.clone(), Piece::Kept(range))
+}
+
 fn within(bytes: &Bytes, range: &Range<u64>) -> Bytes {
     bytes.slice(range.start as usize..range.end as usize)
 }

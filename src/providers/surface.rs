@@ -265,7 +265,7 @@ fn made(reader: &Reader<'_>, body: Bytes, kind: &'static str) -> Long {
 }
 
 /// The headers of an answer that go along, and of them only those that hold no secret of ours.
-fn passed(provider: &Provider, fields: &Fields) -> HeaderMap {
+pub(super) fn passed(provider: &Provider, fields: &Fields) -> HeaderMap {
     let mut passed = HeaderMap::new();
     for (name, value) in &fields.map() {
         let known = PASSED.contains(name) || name.as_str().starts_with("x-ratelimit-");

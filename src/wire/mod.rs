@@ -6,6 +6,7 @@ pub mod bedrock;
 pub mod cohere;
 pub mod extras;
 pub mod gemini;
+pub mod jobs;
 pub mod media;
 pub mod money;
 pub mod multipart;

@@ -67,11 +67,15 @@ pub struct Learned {
 }
 
 impl Provider {
-    /// Take over what `old`, the same provider at the same place, has learned of its models and of keys that both have.
+    /// Take over what `old`, the same provider at the same place, has learned of its models and of keys that both have, and what it
+    /// holds.
     pub fn inherit(&mut self, old: &Provider) {
         self.learned = old.learned.clone();
         if let (Some(keys), Some(old)) = (&mut self.keys, &old.keys) {
             keys.inherit(old);
+        }
+        if let (Some(office), Some(old)) = (&mut self.office, &old.office) {
+            office.held = old.held.clone();
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::faults::on;
 use crate::call::{Fault, Op};
-use crate::providers::spec::{Auth, Discover, Listing, Owns, Pages, Spec, may};
+use crate::providers::spec::{Auth, Discover, Jobs, Listing, Owns, Pages, Spec, may};
 use crate::wire::Native;
 use crate::wire::anthropic::Hosting;
 
@@ -10,7 +10,8 @@ use crate::wire::anthropic::Hosting;
 pub(super) static ANTHROPIC: Spec = Spec {
     any_of: &["api_key", "auth_token"],
     auth: Auth::KeyOrToken("x-api-key"),
-    ops: &[(Op::Chat, "/messages")],
+    ops: &[(Op::Chat, "/messages"), (Op::File, "/files"), (Op::Batch, "/messages/batches")],
+    jobs: Some(Jobs::Anthropic),
     fixed_headers: &[("anthropic-version", "2023-06-01")],
     faults: &[
         on(400, "credit balance is too low", Fault::Billing),

@@ -1,0 +1,76 @@
+//! Who does it: one `match` over the vendors for each thing that can be asked for.
+
+use super::upload::{Input, Sheet};
+use super::{Batch, Desk, File, Jobs, Order, Page, anthropic};
+use crate::call::Error;
+use crate::providers::receive::Got;
+
+/// Keep an input whose lines are the vendor's own already.
+pub(super) async fn keep_input(desk: &mut Desk<'_>, jobs: Jobs, input: Input) -> Result<File, Error> {
+    match jobs {
+        Jobs::Anthropic => anthropic::keep_input(desk, input),
+    }
+}
+
+/// Keep any other file.
+pub(super) async fn keep_file(desk: &mut Desk<'_>, jobs: Jobs, sheet: Sheet<'_>) -> Result<File, Error> {
+    match jobs {
+        Jobs::Anthropic => anthropic::keep_file(desk, sheet).await,
+    }
+}
+
+/// A part of the files, and whether there are more behind it.
+pub(super) async fn files(desk: &mut Desk<'_>, jobs: Jobs, page: &Page) -> Result<(Vec<File>, bool), Error> {
+    match jobs {
+        Jobs::Anthropic => anthropic::files(desk, page).await,
+    }
+}
+
+/// What is known of a file.
+pub(super) async fn file(desk: &mut Desk<'_>, jobs: Jobs, id: &str) -> Result<File, Error> {
+    match jobs {
+        Jobs::Anthropic => anthropic::file(desk, id).await,
+    }
+}
+
+/// What is in a file, as it comes.
+pub(super) async fn content(desk: &mut Desk<'_>, jobs: Jobs, id: &str) -> Result<Got, Error> {
+    match jobs {
+        Jobs::Anthropic => anthropic::content(desk, id).await,
+    }
+}
+
+/// Delete a file.
+pub(super) async fn delete(desk: &mut Desk<'_>, jobs: Jobs, id: &str) -> Result<(), Error> {
+    match jobs {
+        Jobs::Anthropic => anthropic::delete(desk, id).await,
+    }
+}
+
+/// Make a batch.
+pub(super) async fn make(desk: &mut Desk<'_>, jobs: Jobs, order: Order) -> Result<Batch, Error> {
+    match jobs {
+        Jobs::Anthropic => anthropic::make(desk, order).await,
+    }
+}
+
+/// A part of the batches, and whether there are more behind it.
+pub(super) async fn batches(desk: &mut Desk<'_>, jobs: Jobs, page: &Page) -> Result<(Vec<Batch>, bool), Error> {
+    match jobs {
+        Jobs::Anthropic => anthropic::batches(desk, page).await,
+    }
+}
+
+/// How a batch is doing.
+pub(super) async fn batch(desk: &mut Desk<'_>, jobs: Jobs, id: &str) -> Result<Batch, Error> {
+    match jobs {
+        Jobs::Anthropic => anthropic::batch(desk, id).await,
+    }
+}
+
+/// End a batch before its time, and say how it is doing then.
+pub(super) async fn cancel(desk: &mut Desk<'_>, jobs: Jobs, id: &str) -> Result<Batch, Error> {
+    match jobs {
+        Jobs::Anthropic => anthropic::cancel(desk, id).await,
+    }
+}
