@@ -42,7 +42,8 @@ fn the_matrix_of_the_reference_comes_first() {
 #[test]
 fn surfaces_are_the_operations_of_the_row_and_completions_through_chat() {
     let surfaces = |id: &str| capabilities::surfaces(table::find(id).unwrap());
-    assert_eq!(surfaces("anthropic"), [(Op::Chat, true), (Op::Complete, false)]);
+    let (chat, kept) = ([(Op::Chat, true), (Op::Complete, false)], [(Op::File, true), (Op::Batch, true)]);
+    assert_eq!(surfaces("anthropic"), [chat, kept].concat());
     assert!(surfaces("openai").starts_with(&[(Op::Chat, true), (Op::Complete, true), (Op::Embed, true)]));
 }
 

@@ -10,4 +10,4 @@ mod plan;
 mod providers;
 mod refusals;
 mod serving;
-mod support;
+pub(crate) mod support;

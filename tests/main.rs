@@ -18,6 +18,7 @@ mod edge;
 mod embed;
 mod explain;
 mod faults;
+mod jobs;
 mod keys;
 mod media;
 mod native_anthropic;

@@ -33,12 +33,12 @@ async fn metric(gateway: &TestGateway, line: &str) -> Option<f64> {
 
 /// A form as clients send it.
 #[derive(Clone, Default)]
-struct Form(Vec<u8>);
+pub(crate) struct Form(Vec<u8>);
 
 impl Form {
     const BOUNDARY: &str = "----a-boundary-5d1f";
 
-    fn part(mut self, head: &str, content: &[u8]) -> Self {
+    pub(crate) fn part(mut self, head: &str, content: &[u8]) -> Self {
         let head = format!("--{}\r\nContent-Disposition: form-data; {head}\r\n\r\n", Self::BOUNDARY);
         self.0.extend_from_slice(head.as_bytes());
         self.0.extend_from_slice(content);
@@ -46,16 +46,16 @@ impl Form {
         self
     }
 
-    fn text(self, name: &str, text: &str) -> Self {
+    pub(crate) fn text(self, name: &str, text: &str) -> Self {
         self.part(&format!("name=\"{name}\""), text.as_bytes())
     }
 
-    fn file(self, name: &str, filename: &str, content: Vec<u8>) -> Self {
+    pub(crate) fn file(self, name: &str, filename: &str, content: Vec<u8>) -> Self {
         let head = format!("name=\"{name}\"; filename=\"{filename}\"\r\nContent-Type: application/octet-stream");
         self.part(&head, &content)
     }
 
-    fn on(self, request: reqwest::RequestBuilder) -> reqwest::RequestBuilder {
+    pub(crate) fn on(self, request: reqwest::RequestBuilder) -> reqwest::RequestBuilder {
         let kind = format!("multipart/form-data; boundary={}", Self::BOUNDARY);
         request.header("content-type", kind).body([self.0, format!("--{}--\r\n", Self::BOUNDARY).into_bytes()].concat())
     }

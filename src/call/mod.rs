@@ -11,7 +11,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use futures_util::stream::BoxStream;
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 
 pub use self::error::{Error, Fault, Lack, LeftAlone, Upstream};
 pub use self::outcome::{Outcome, OutcomeSlot, Price, Route, Tried};
@@ -56,6 +56,12 @@ impl Call {
         let (dialect, stream, wants_usage, passage) = (Dialect::OpenAi, false, false, None);
         let (key, headers) = (None, Vec::new());
         Self { op, dialect, body, model, stream, wants_usage, id, since, key, headers, passage }
+    }
+
+    /// Whether the same target may be asked again after such a failure: who has made a batch would make another one.
+    pub fn is_repeatable(&self, fault: Fault) -> bool {
+        let makes = self.op == Op::Batch && self.passage.as_ref().is_some_and(|passage| passage.method == Method::POST);
+        !makes || matches!(fault, Fault::RateLimited | Fault::Overloaded)
     }
 
     /// The target or provider that its caller names, where that is looked at: in all operations but chat.

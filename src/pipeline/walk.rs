@@ -284,7 +284,8 @@ pub async fn attempts(way: Way<'_, '_>, step: &Step<'_>, others: bool, route: &m
         if failed.fault == Fault::RateLimited && !too_large {
             vitals.rest(failed.retry_after.unwrap_or(REST).min(LONGEST_REST), now);
         }
-        match target.retry.pause(made, &failed, others, random::chance()) {
+        let pause = target.retry.pause(made, &failed, others, random::chance());
+        match pause.filter(|_| call.is_repeatable(failed.fault)) {
             // nobody waits for an attempt that its call has no time for
             Some(pause) if way.before.is_none_or(|before| now + pause < before) && vitals.budget.spend(now) => {
                 rest(pause, call, &failed).await;

@@ -10,41 +10,41 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 /// An empty folder to run in.
-pub(super) struct Place(TempDir);
+pub(crate) struct Place(TempDir);
 
 /// How a command ended.
-pub(super) struct Ended {
-    pub(super) code: i32,
-    pub(super) out: String,
-    pub(super) err: String,
+pub(crate) struct Ended {
+    pub(crate) code: i32,
+    pub(crate) out: String,
+    pub(crate) err: String,
 }
 
 impl Ended {
     /// What was printed, as JSON.
-    pub(super) fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.out).unwrap_or_else(|error| panic!("{error}: {}{}", self.out, self.err))
     }
 
     /// The same with whatever differs between two runs made equal.
-    pub(super) fn shown(&self) -> String {
+    pub(crate) fn shown(&self) -> String {
         format!("status {}\n-- stdout\n{}-- stderr\n{}", self.code, self.out, self.err)
     }
 }
 
 impl Place {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Place(tempfile::tempdir().unwrap())
     }
 
-    pub(super) fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         self.0.path()
     }
 
-    pub(super) fn write(&self, name: &str, text: &str) {
+    pub(crate) fn write(&self, name: &str, text: &str) {
         std::fs::write(self.path().join(name), text).unwrap();
     }
 
-    pub(super) fn read(&self, name: &str) -> String {
+    pub(crate) fn read(&self, name: &str) -> String {
         std::fs::read_to_string(self.path().join(name)).unwrap()
     }
 
@@ -55,14 +55,14 @@ impl Place {
     }
 
     /// Runs a command to its end.
-    pub(super) fn run(&self, args: &[&str], env: &[(&str, &str)]) -> Ended {
+    pub(crate) fn run(&self, args: &[&str], env: &[(&str, &str)]) -> Ended {
         let Output { status, stdout, stderr } = self.command(args, env).output().unwrap();
         let text = |bytes| String::from_utf8(bytes).unwrap();
         Ended { code: status.code().unwrap(), out: text(stdout), err: text(stderr) }
     }
 
     /// Starts a gateway on a free port, which looks for no models, and waits until it says that it has started.
-    pub(super) fn serve(&self, args: &[&str], env: &[(&str, &str)]) -> Gateway {
+    pub(crate) fn serve(&self, args: &[&str], env: &[(&str, &str)]) -> Gateway {
         let env: Vec<_> =
             [("PORT", "0"), ("FERRO_MODEL_DISCOVERY_INTERVAL", "0")].into_iter().chain(env.iter().copied()).collect();
         let mut child = self.command(args, &env).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
@@ -91,17 +91,17 @@ impl Place {
 }
 
 /// A gateway in a process of its own.
-pub(super) struct Gateway {
+pub(crate) struct Gateway {
     child: Child,
     lines: mpsc::Receiver<String>,
     said: mpsc::Receiver<String>,
-    pub(super) log: Vec<Value>,
-    pub(super) url: String,
+    pub(crate) log: Vec<Value>,
+    pub(crate) url: String,
 }
 
 impl Gateway {
     /// The first log line with a message that begins so and that has not been read yet.
-    pub(super) fn until(&mut self, message: &str) -> Value {
+    pub(crate) fn until(&mut self, message: &str) -> Value {
         loop {
             let Ok(line) = self.lines.recv_timeout(Duration::from_secs(20)) else {
                 let _gone = self.child.kill();
@@ -115,28 +115,32 @@ impl Gateway {
         }
     }
 
-    pub(super) fn port(&self) -> &str {
+    pub(crate) fn port(&self) -> &str {
         self.url.rsplit_once(':').unwrap().1
     }
 
-    pub(super) fn signal(&self, name: &str) {
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub(crate) fn signal(&self, name: &str) {
         assert!(Command::new("kill").args([name, &self.child.id().to_string()]).status().unwrap().success());
     }
 
     /// Stops it as a service manager does: exit status, and what it said on standard error.
-    pub(super) fn stop(mut self) -> (i32, String) {
+    pub(crate) fn stop(mut self) -> (i32, String) {
         self.signal("-TERM");
         self.end()
     }
 
     /// Waits for its end.
-    pub(super) fn end(&mut self) -> (i32, String) {
+    pub(crate) fn end(&mut self) -> (i32, String) {
         let said = self.said.recv_timeout(Duration::from_secs(20)).unwrap();
         (self.child.wait().unwrap().code().unwrap(), said)
     }
 
     /// Stops it and gives its standard error back, with its port as PORT.
-    pub(super) fn banner(self) -> String {
+    pub(crate) fn banner(self) -> String {
         let port = self.port().to_owned();
         self.stop().1.replace(&port, "PORT")
     }
@@ -149,6 +153,6 @@ impl Drop for Gateway {
     }
 }
 
-pub(super) fn http() -> reqwest::Client {
+pub(crate) fn http() -> reqwest::Client {
     reqwest::Client::builder().no_proxy().build().unwrap()
 }

@@ -21,10 +21,12 @@ pub const FRAME: Frame = Frame { begin: br#"{"requests":["#, between: b",\n", en
 /// The longest name of a request.
 const LONGEST_ID: usize = 64;
 
+/// The most that a name has behind its prefix. How long they are is not documented; those that are given out have 24.
+const LONGEST_NAME: usize = 128;
+
 /// One element of `requests`. Fails on names that the API does not take.
 pub fn line(out: &mut Vec<u8>, ask: &Ask<'_>) -> Result<(), String> {
     let Ask { custom_id, body, .. } = *ask;
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
     if custom_id.len() > LONGEST_ID || !custom_id.bytes().all(plain) {
         return Err(format!(
             "Anthropic takes no such `custom_id`: it must be 1 to {LONGEST_ID} letters, digits, `_` and `-` of ASCII"
@@ -36,6 +38,10 @@ pub fn line(out: &mut Vec<u8>, ask: &Ask<'_>) -> Result<(), String> {
     out.extend_from_slice(body);
     out.push(b'}');
     Ok(())
+}
+
+fn plain(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-')
 }
 
 /// Whether this may be the name of a batch.
@@ -50,7 +56,7 @@ pub fn is_file(name: &str) -> bool {
 
 fn named(name: &str, prefix: &str) -> bool {
     let rest = name.strip_prefix(prefix).unwrap_or_default();
-    (1..=128).contains(&rest.len()) && rest.bytes().all(|byte| byte.is_ascii_alphanumeric())
+    (1..=LONGEST_NAME).contains(&rest.len()) && rest.bytes().all(plain)
 }
 
 /// What a job has come to.
@@ -131,8 +137,10 @@ pub fn file(mut meta: Object) -> Result<File, Malformed> {
     let created = meta.get::<String>("created_at")?.as_deref().and_then(seconds);
     // what models have made can be read, what callers have sent can't
     let made = meta.get::<bool>("downloadable")?.unwrap_or_default();
+    let expires = meta.get::<String>("expires_at")?.as_deref().and_then(seconds);
     let file = File {
         id,
+        expires_at: expires,
         bytes: meta.get("size_bytes")?.unwrap_or_default(),
         created_at: created.unwrap_or_default(),
         filename: meta.get("filename")?.unwrap_or_default(),

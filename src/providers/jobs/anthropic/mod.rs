@@ -1,22 +1,25 @@
 //! Anthropic: batches over its Message Batches, files over its Files API. It has no place for the input of a batch, since
 //! what is uploaded there can't be read again: that is held here until its batch is made.
 
+mod list;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use http::Method;
 use http::header::{ACCEPT, HeaderName, HeaderValue};
 
+pub(super) use self::list::files;
 use super::errand::Errand;
 use super::held::{self, Found};
 use super::results::{self, Reading, Wanted};
 use super::upload::{BETA, Input, Sheet};
 use super::{Batch, Desk, File, Order, Page, invalid};
 use crate::call::{Error, Fault, Head};
+use crate::providers::auth::sigv4::hex;
 use crate::providers::receive::Got;
 use crate::providers::stream::Long;
 use crate::providers::{fault, stored, surface};
-use crate::wire::Dialect;
 use crate::wire::Object;
 use crate::wire::jobs::anthropic as wire;
 use crate::wire::jobs::id::{Kind, Name};
@@ -29,7 +32,7 @@ pub(super) fn keep_input(desk: &mut Desk<'_>, input: Input) -> Result<File, Erro
     getrandom::fill(&mut noise).map_err(|_| fault::ours(desk.provider, Fault::Server, "no randomness".to_owned()))?;
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs() as i64;
     let file = File {
-        id: Name::new(Kind::Input, ["held", &crate::providers::auth::sigv4::hex(&noise)]).encode(),
+        id: Name::new(Kind::Input, ["held", &hex(&noise)]).encode(),
         bytes: input.bytes,
         created_at: now,
         expires_at: Some(now + held::LIFE.as_secs() as i64),
@@ -68,125 +71,10 @@ pub(super) async fn keep_file(desk: &mut Desk<'_>, sheet: Sheet<'_>) -> Result<F
     wire::file(kept).map_err(|malformed| desk.nonsense(malformed))
 }
 
-/// What is held first, then what the Files API keeps, then the results of batches.
-pub(super) async fn files(desk: &mut Desk<'_>, page: &Page) -> Result<(Vec<File>, bool), Error> {
-    let purpose = page.purpose.as_deref();
-    let (mut files, mut after) = (Vec::new(), page.after.clone());
-    let mut part = match after.as_deref() {
-        None => Part::Held,
-        Some(id) if wire::is_file(id) => Part::Kept,
-        Some(id) => match Name::read(id) {
-            Some(Name { kind: Kind::Input, .. }) => Part::Held,
-            Some(Name { kind: Kind::Output | Kind::Errors, .. }) => Part::Results,
-            _ => return Err(desk.no_file(id)),
-        },
-    };
-    loop {
-        let left = page.limit.saturating_sub(files.len());
-        let is_wanted = purpose.is_none_or(|purpose| part.holds(purpose));
-        let (some, more) = match part {
-            _ if !is_wanted => (Vec::new(), false),
-            _ if left == 0 => return Ok((files, true)),
-            Part::Held => held_files(desk, left, after.as_deref())?,
-            Part::Kept => kept_files(desk, left, after.as_deref()).await?,
-            Part::Results => result_files(desk, left, after.as_deref()).await?,
-        };
-        files.extend(some.into_iter().filter(|file| purpose.is_none_or(|purpose| part.has(purpose, file))));
-        match part.next() {
-            Some(next) if !more => (part, after) = (next, None),
-            _ => return Ok((files, more)),
-        }
-    }
-}
-
-/// A part of what is listed as files.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Part {
-    Held,
-    Kept,
-    Results,
-}
-
-impl Part {
-    fn next(self) -> Option<Self> {
-        match self {
-            Part::Held => Some(Part::Kept),
-            Part::Kept => Some(Part::Results),
-            Part::Results => None,
-        }
-    }
-
-    /// Whether files for this may be there.
-    fn holds(self, purpose: &str) -> bool {
-        match self {
-            Part::Held => purpose == "batch",
-            Part::Kept => !matches!(purpose, "batch" | "batch_output"),
-            Part::Results => purpose == "batch_output",
-        }
-    }
-
-    /// Whether a file there is for this: the Files API can't tell one purpose of callers from another.
-    fn has(self, purpose: &str, file: &File) -> bool {
-        self != Part::Kept || (file.purpose == "assistants_output") == (purpose == "assistants_output")
-    }
-}
-
-fn held_files(desk: &Desk<'_>, limit: usize, after: Option<&str>) -> Result<(Vec<File>, bool), Error> {
-    let mut files = desk.office()?.held.files(Instant::now());
-    if let Some(at) = after.and_then(|after| files.iter().position(|file| file.id == after)) {
-        files.drain(..=at);
-    }
-    let more = files.len() > limit;
-    files.truncate(limit);
-    Ok((files, more))
-}
-
-async fn kept_files(desk: &Desk<'_>, limit: usize, after: Option<&str>) -> Result<(Vec<File>, bool), Error> {
-    let after = after.map(|after| format!("&after_id={after}")).unwrap_or_default();
-    let errand = Errand::new(Method::GET, format!("/files?limit={limit}{after}"));
-    let answer = desk.ask(files_api(desk, errand)).await?;
-    let read = || {
-        let files = answer.objects("data")?.into_iter().map(wire::file).collect::<Result<Vec<_>, _>>()?;
-        Ok((files, answer.get("has_more")?.unwrap_or_default()))
-    };
-    read().map_err(|malformed| desk.nonsense(malformed))
-}
-
-async fn result_files(desk: &Desk<'_>, limit: usize, after: Option<&str>) -> Result<(Vec<File>, bool), Error> {
-    let mut files = Vec::new();
-    let mut after = after.map(str::to_owned);
-    // of the batch that stands there its errors may be still to come
-    if let Some(Name { kind: Kind::Output, parts }) = after.as_deref().and_then(Name::read)
-        && let [name] = &parts[..]
-    {
-        let (name, batch) =
-            job(desk, Errand::new(Method::GET, format!("/messages/batches/{}", known(desk, name)?))).await?;
-        files.extend(
-            wire::results(&batch, &name).into_iter().filter(|file| file.id != after.as_deref().unwrap_or_default()),
-        );
-    }
-    loop {
-        let name = after.as_deref().and_then(Name::read).and_then(|name| name.parts.into_iter().next());
-        let (batches, mut more) = jobs(desk, limit, name.as_deref()).await?;
-        let last = batches.last().map(|(_, batch)| batch.id.clone());
-        let found = batches.iter().flat_map(|(name, batch)| wire::results(batch, name));
-        files.extend(found);
-        if files.len() > limit {
-            files.truncate(limit);
-            more = true;
-        }
-        // batches that have not ended have no files
-        match last.filter(|_| more && files.len() < limit) {
-            Some(last) => after = Some(last),
-            None => return Ok((files, more)),
-        }
-    }
-}
-
 /// What is known of a file.
 pub(super) async fn file(desk: &mut Desk<'_>, id: &str) -> Result<File, Error> {
     match Which::of(desk, id)? {
-        Which::Input => desk.office()?.held.file(id, Instant::now()).ok_or_else(|| gone(desk, id)),
+        Which::Input => desk.office()?.held.file(id, Instant::now()).ok_or_else(|| desk.no_file(id)),
         Which::Kept => {
             let kept = desk.ask(files_api(desk, Errand::new(Method::GET, format!("/files/{id}")))).await?;
             wire::file(kept).map_err(|malformed| desk.nonsense(malformed))
@@ -230,7 +118,6 @@ pub(super) async fn content(desk: &mut Desk<'_>, id: &str) -> Result<Got, Error>
         model: String::new(),
         created: batch.ended_at.unwrap_or(batch.created_at),
     };
-    debug_assert!(matches!(reading.dialect, Dialect::Native(_)));
     Ok(results::stream(desk.provider, answer.body, reading, wire::told))
 }
 
@@ -240,7 +127,7 @@ pub(super) async fn delete(desk: &mut Desk<'_>, id: &str) -> Result<(), Error> {
     match Which::of(desk, id)? {
         Which::Input => match desk.office()?.held.forget(id, Instant::now()) {
             true => Ok(()),
-            false => Err(gone(desk, id)),
+            false => Err(desk.no_file(id)),
         },
         Which::Kept => {
             desk.ask(files_api(desk, Errand::new(Method::DELETE, format!("/files/{id}")))).await?;
@@ -347,11 +234,6 @@ fn named(desk: &Desk<'_>, id: &str) -> Result<String, Error> {
 /// A name that can be one of a batch.
 fn known<'n>(desk: &Desk<'_>, name: &'n str) -> Result<&'n str, Error> {
     if wire::is_batch(name) { Ok(name) } else { Err(desk.no_file(name)) }
-}
-
-/// An input that is not held, or not any more.
-fn gone(desk: &Desk<'_>, id: &str) -> Error {
-    desk.no_file(id)
 }
 
 /// What a file's id names.
