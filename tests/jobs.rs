@@ -1,9 +1,12 @@
 //! Files and batches at vendors whose batches are not OpenAI's: the usual script of OpenAI's SDK, against each of them.
 
 mod anthropic;
+mod gemini;
+mod google;
 mod input;
 mod lists;
 mod sizes;
+mod vertex;
 
 use serde_json::{Value, json};
 

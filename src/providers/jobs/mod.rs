@@ -5,10 +5,14 @@
 
 pub mod anthropic;
 pub mod errand;
+pub mod gcs;
+pub mod gemini;
+pub mod google;
 pub mod held;
 pub mod results;
 pub mod upload;
 mod vendors;
+pub mod vertex;
 
 use std::sync::Arc;
 
@@ -56,10 +60,13 @@ impl Office {
     /// That of a row with these settings; `None` if it has no such batches. Fails on settings that are no good for them.
     pub fn of(
         spec: &Spec,
-        _settings: &Settings,
+        settings: &Settings,
         client: &Client,
         timeouts: Timeouts,
     ) -> Result<Option<Box<Self>>, Invalid> {
+        if spec.jobs == Some(Jobs::Vertex) {
+            gcs::settings(settings)?;
+        }
         Ok(match spec.jobs {
             None => None,
             Some(_) => Some(Box::new(Self { held: Arc::default(), client: client.clone(), timeouts })),
@@ -274,6 +281,12 @@ impl Desk<'_> {
 /// A member that is not what it must be.
 pub fn invalid(param: &str, message: impl Into<String>) -> Error {
     Error::Invalid { param: param.to_owned(), message: message.into() }
+}
+
+/// A purpose of a file that the vendor has no place for.
+fn for_batches_alone(desk: &Desk<'_>) -> Error {
+    let provider = desk.provider.spec.id;
+    invalid("purpose", format!("{provider} keeps files for batches alone: it must be `batch`"))
 }
 
 /// More than a vendor takes in one batch.

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use futures_util::StreamExt;
 
 use super::vendors::{keep_file, keep_input};
-use super::{Desk, Jobs, beyond, invalid};
+use super::{Desk, Jobs, beyond, for_batches_alone, invalid};
 use crate::call::{Body, Call, Error, Stored, Upload};
 use crate::providers::client::Outgoing;
 use crate::providers::encode::{self, Sent};
@@ -89,8 +89,7 @@ pub(super) async fn take(desk: &mut Desk<'_>, jobs: Jobs) -> Result<File, Error>
     let part = part.ok_or_else(|| invalid("file", "`file` is missing"))?;
     let (filename, content) = (part.filename.as_deref().unwrap_or("file"), part.content.clone());
     if purpose != "batch" && !jobs.keeps_files() {
-        let provider = desk.provider.spec.id;
-        return Err(invalid("purpose", format!("{provider} keeps files for batches alone: it must be `batch`")));
+        return Err(for_batches_alone(desk));
     }
     for field in form.parts().iter().filter(|part| !matches!(&*part.name, "file" | "purpose")) {
         desk.lost(&field.name)?;
@@ -176,6 +175,8 @@ struct First {
     number: u64,
     endpoint: Endpoint,
     model: String,
+    /// The same as the row calls it.
+    own: String,
 }
 
 impl Clerk<'_> {
@@ -193,6 +194,8 @@ impl Clerk<'_> {
             return Err(beyond(self.provider, self.jobs.limits()));
         }
         let model = self.model(&item).map_err(of)?;
+        let own = (self.provider.spec.model)(&model, item.endpoint.op(), &self.provider.settings);
+        let own = own.unwrap_or_else(|| model.clone());
         if let Some(first) = &self.first {
             if first.endpoint != item.endpoint {
                 let (path, other) = (item.endpoint.path(), first.endpoint.path());
@@ -201,9 +204,9 @@ impl Clerk<'_> {
                     first.number
                 )));
             }
-            if self.jobs.has_one_model() && first.model != model {
-                let (provider, other) = (self.provider.spec.id, shortened(&first.model));
-                let mine = shortened(&model);
+            if self.jobs.has_one_model() && first.own != own {
+                let (provider, other) = (self.provider.spec.id, shortened(&first.own));
+                let mine = shortened(&own);
                 return Err(of(format!(
                     "`model` is `{mine}`, and that of line {} is `{other}`: {provider} has one model a batch, so make two",
                     first.number
@@ -211,8 +214,8 @@ impl Clerk<'_> {
             }
         }
         let mut warnings = Vec::new();
-        let own = match self.own(item, &model, &mut warnings).await {
-            Ok(own) => own,
+        let made = match self.own(item, &model, &mut warnings).await {
+            Ok(made) => made,
             Err(Refused::Line(why)) => return Err(of(why)),
             Err(Refused::Call(error)) => return Err(told(error, of)),
         };
@@ -222,10 +225,10 @@ impl Clerk<'_> {
             }
         }
         match &self.first {
-            None => self.first = Some(First { number, endpoint: own.endpoint, model }),
+            None => self.first = Some(First { number, endpoint: made.endpoint, model, own }),
             Some(_) => self.spool.push(self.jobs.frame().between).await.map_err(not_stored)?,
         }
-        self.spool.push(&own.line).await.map_err(not_stored)?;
+        self.spool.push(&made.line).await.map_err(not_stored)?;
         if self.spool.length() > self.jobs.limits().bytes {
             return Err(beyond(self.provider, self.jobs.limits()));
         }

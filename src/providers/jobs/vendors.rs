@@ -1,7 +1,7 @@
 //! Who does it: one `match` over the vendors for each thing that can be asked for.
 
 use super::upload::{Input, Sheet};
-use super::{Batch, Desk, File, Jobs, Order, Page, anthropic};
+use super::{Batch, Desk, File, Jobs, Order, Page, anthropic, for_batches_alone, gemini, vertex};
 use crate::call::Error;
 use crate::providers::receive::Got;
 
@@ -9,6 +9,8 @@ use crate::providers::receive::Got;
 pub(super) async fn keep_input(desk: &mut Desk<'_>, jobs: Jobs, input: Input) -> Result<File, Error> {
     match jobs {
         Jobs::Anthropic => anthropic::keep_input(desk, input),
+        Jobs::Gemini => gemini::keep_input(desk, input).await,
+        Jobs::Vertex => vertex::keep_input(desk, input).await,
     }
 }
 
@@ -16,6 +18,8 @@ pub(super) async fn keep_input(desk: &mut Desk<'_>, jobs: Jobs, input: Input) ->
 pub(super) async fn keep_file(desk: &mut Desk<'_>, jobs: Jobs, sheet: Sheet<'_>) -> Result<File, Error> {
     match jobs {
         Jobs::Anthropic => anthropic::keep_file(desk, sheet).await,
+        Jobs::Gemini => gemini::keep_file(desk, sheet).await,
+        Jobs::Vertex => Err(for_batches_alone(desk)),
     }
 }
 
@@ -23,6 +27,8 @@ pub(super) async fn keep_file(desk: &mut Desk<'_>, jobs: Jobs, sheet: Sheet<'_>)
 pub(super) async fn files(desk: &mut Desk<'_>, jobs: Jobs, page: &Page) -> Result<(Vec<File>, bool), Error> {
     match jobs {
         Jobs::Anthropic => anthropic::files(desk, page).await,
+        Jobs::Gemini => gemini::files(desk, page).await,
+        Jobs::Vertex => vertex::files(desk, page).await,
     }
 }
 
@@ -30,6 +36,8 @@ pub(super) async fn files(desk: &mut Desk<'_>, jobs: Jobs, page: &Page) -> Resul
 pub(super) async fn file(desk: &mut Desk<'_>, jobs: Jobs, id: &str) -> Result<File, Error> {
     match jobs {
         Jobs::Anthropic => anthropic::file(desk, id).await,
+        Jobs::Gemini => gemini::file(desk, id).await,
+        Jobs::Vertex => vertex::file(desk, id).await,
     }
 }
 
@@ -37,6 +45,8 @@ pub(super) async fn file(desk: &mut Desk<'_>, jobs: Jobs, id: &str) -> Result<Fi
 pub(super) async fn content(desk: &mut Desk<'_>, jobs: Jobs, id: &str) -> Result<Got, Error> {
     match jobs {
         Jobs::Anthropic => anthropic::content(desk, id).await,
+        Jobs::Gemini => gemini::content(desk, id).await,
+        Jobs::Vertex => vertex::content(desk, id).await,
     }
 }
 
@@ -44,6 +54,8 @@ pub(super) async fn content(desk: &mut Desk<'_>, jobs: Jobs, id: &str) -> Result
 pub(super) async fn delete(desk: &mut Desk<'_>, jobs: Jobs, id: &str) -> Result<(), Error> {
     match jobs {
         Jobs::Anthropic => anthropic::delete(desk, id).await,
+        Jobs::Gemini => gemini::delete(desk, id).await,
+        Jobs::Vertex => vertex::delete(desk, id).await,
     }
 }
 
@@ -51,6 +63,8 @@ pub(super) async fn delete(desk: &mut Desk<'_>, jobs: Jobs, id: &str) -> Result<
 pub(super) async fn make(desk: &mut Desk<'_>, jobs: Jobs, order: Order) -> Result<Batch, Error> {
     match jobs {
         Jobs::Anthropic => anthropic::make(desk, order).await,
+        Jobs::Gemini => gemini::make(desk, order).await,
+        Jobs::Vertex => vertex::make(desk, order).await,
     }
 }
 
@@ -58,6 +72,8 @@ pub(super) async fn make(desk: &mut Desk<'_>, jobs: Jobs, order: Order) -> Resul
 pub(super) async fn batches(desk: &mut Desk<'_>, jobs: Jobs, page: &Page) -> Result<(Vec<Batch>, bool), Error> {
     match jobs {
         Jobs::Anthropic => anthropic::batches(desk, page).await,
+        Jobs::Gemini => gemini::batches(desk, page).await,
+        Jobs::Vertex => vertex::batches(desk, page).await,
     }
 }
 
@@ -65,6 +81,8 @@ pub(super) async fn batches(desk: &mut Desk<'_>, jobs: Jobs, page: &Page) -> Res
 pub(super) async fn batch(desk: &mut Desk<'_>, jobs: Jobs, id: &str) -> Result<Batch, Error> {
     match jobs {
         Jobs::Anthropic => anthropic::batch(desk, id).await,
+        Jobs::Gemini => gemini::batch(desk, id).await,
+        Jobs::Vertex => vertex::batch(desk, id).await,
     }
 }
 
@@ -72,5 +90,7 @@ pub(super) async fn batch(desk: &mut Desk<'_>, jobs: Jobs, id: &str) -> Result<B
 pub(super) async fn cancel(desk: &mut Desk<'_>, jobs: Jobs, id: &str) -> Result<Batch, Error> {
     match jobs {
         Jobs::Anthropic => anthropic::cancel(desk, id).await,
+        Jobs::Gemini => gemini::cancel(desk, id).await,
+        Jobs::Vertex => vertex::cancel(desk, id).await,
     }
 }

@@ -12,7 +12,7 @@ use crate::providers::settings::Settings;
 use crate::providers::spec::Edit;
 use crate::providers::spec::Edit::{Mentions, Messages, When};
 use crate::providers::spec::{
-    Auth, Desk, Discover, FaultRule, Listing, Owns, Pages, Place, Root, Spec, Way, may, need,
+    Auth, Desk, Discover, FaultRule, Jobs, Listing, Owns, Pages, Place, Root, Spec, Way, may, need,
 };
 use crate::wire::anthropic::Hosting;
 use crate::wire::extras::google;
@@ -66,7 +66,10 @@ pub(super) static GEMINI: Spec = Spec {
         (Op::Speech, "/models/{model}:generateContent"),
         (Op::Transcribe, "/models/{model}:generateContent"),
         (Op::Translate, "/models/{model}:generateContent"),
+        (Op::File, "/files"),
+        (Op::Batch, "/batches"),
     ],
+    jobs: Some(Jobs::Gemini),
     extras: &[
         (Op::Speech, Extra::GoogleSpeech),
         (Op::Transcribe, Extra::GoogleTranscript(Host::Api)),
@@ -293,7 +296,10 @@ pub(super) static VERTEX: Spec = Spec {
         (Op::Rerank, RANKING),
         (Op::Transcribe, "/publishers/google/models/{model}:generateContent"),
         (Op::Translate, "/publishers/google/models/{model}:generateContent"),
+        (Op::File, "/batchPredictionJobs"),
+        (Op::Batch, "/batchPredictionJobs"),
     ],
+    jobs: Some(Jobs::Vertex),
     hosts: &[DISCOVERY],
     extras: &[
         (Op::Speech, Extra::GoogleSpeech),
@@ -348,6 +354,8 @@ pub(super) static VERTEX: Spec = Spec {
             may("metadata_server", &[]),
             may("token_host", &[]),
             may("quota_project", &["GOOGLE_CLOUD_QUOTA_PROJECT"]),
+            may("batch_bucket", &["VERTEX_BATCH_BUCKET"]),
+            may("storage_endpoint", &["STORAGE_EMULATOR_HOST"]),
         ],
     )
 };

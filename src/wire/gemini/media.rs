@@ -9,6 +9,7 @@ use super::Host;
 use super::json::{Json, inside, invalid, text, unsupported};
 use super::model::Model;
 use crate::wire::Object;
+use crate::wire::jobs::gemini::shared;
 use crate::wire::native::Refused;
 
 /// Whom a part is for, and where it stands in the caller's body.
@@ -50,6 +51,16 @@ struct Media<'a> {
     bare: bool,
 }
 
+impl Media<'_> {
+    /// The same, by the vendor's own name if it has an id of a file that was uploaded here: the id says what it is, too.
+    fn kept(self, host: Host) -> Self {
+        match shared(&self.value).filter(|_| host == Host::Api && !self.bare) {
+            Some((name, mime)) => Self { value: Cow::Owned(name), mime: Some(Cow::Owned(mime)), ..self },
+            None => self,
+        }
+    }
+}
+
 /// Write a part of a user's or an assistant's message. Says how closely it is to be looked at, if the caller does.
 pub(super) fn part(part: &Object, place: Place<'_>, out: &mut Json) -> Result<Option<Detail>, Refused> {
     let kind = part.raw("type").and_then(text);
@@ -79,14 +90,14 @@ pub(super) fn part(part: &Object, place: Place<'_>, out: &mut Json) -> Result<Op
         Some("audio_url") => linked(part, "audio_url", "audio/mp3"),
         Some("document_url") => linked(part, "document_url", "application/pdf"),
         Some("input_audio") => audio(part),
-        Some("file" | "input_file") => file(part),
-        Some("image") => sourced(part, "image/jpeg"),
+        Some("file" | "input_file") => file(part, place.host),
+        Some("image") => sourced(part, "image/jpeg", place.host),
         Some("document") => match part.object("source")? {
             Some(source) if source.raw("type").and_then(text).as_deref() == Some("text") => {
                 write_text(source.raw("data").unwrap_or(b"null"), place, out)?;
                 return Ok(None);
             }
-            _ => sourced(part, "application/pdf"),
+            _ => sourced(part, "application/pdf", place.host),
         },
         _ => return unsupported(place.path("type")),
     };
@@ -143,7 +154,7 @@ fn audio(part: &Object) -> Option<Media<'_>> {
 }
 
 /// `{"file": {"file_data": …}}`, with a name that may say what it is, or the address of a file that is there already.
-fn file(part: &Object) -> Option<Media<'_>> {
+fn file(part: &Object, host: Host) -> Option<Media<'_>> {
     let raw = part.raw("file").unwrap_or_default();
     let member = |name: &str| text_in(raw, name).or_else(|| text(part.raw(name)?));
     let named = member("filename").and_then(|name| by_ending(&name)).map(Cow::Borrowed);
@@ -155,18 +166,18 @@ fn file(part: &Object) -> Option<Media<'_>> {
         }
         None => (member("file_id").or_else(|| member("file_url"))?, false),
     };
-    Some(Media { value, member: "file", mime, guess: "application/pdf", bare })
+    Some(Media { value, member: "file", mime, guess: "application/pdf", bare }.kept(host))
 }
 
 /// Anthropic's `{"source": {"type": "base64", "media_type": …, "data": …}}`, or with a `url`.
-fn sourced<'a>(part: &'a Object, guess: &'static str) -> Option<Media<'a>> {
+fn sourced<'a>(part: &'a Object, guess: &'static str, host: Host) -> Option<Media<'a>> {
     let raw = part.raw("source")?;
     let mime = text_in(raw, "media_type");
     let (value, bare) = match text_in(raw, "data") {
         Some(data) => (data, true),
         None => (text_in(raw, "url").or_else(|| text_in(raw, "file_id"))?, false),
     };
-    Some(Media { value, member: "source", mime, guess, bare })
+    Some(Media { value, member: "source", mime, guess, bare }.kept(host))
 }
 
 fn write_media(media: &Media<'_>, place: Place<'_>, out: &mut Json) -> Result<(), Refused> {
@@ -247,7 +258,7 @@ fn is_video_page(uri: &str) -> bool {
 }
 
 /// What the end of a name says about a file.
-fn by_ending(name: &str) -> Option<&'static str> {
+pub(in crate::wire) fn by_ending(name: &str) -> Option<&'static str> {
     let path = name.split(['?', '#']).next().unwrap_or_default();
     let (_, end) = path.rsplit('/').next()?.rsplit_once('.')?;
     Some(match end.to_ascii_lowercase().as_str() {

@@ -21,6 +21,8 @@ mod thinking;
 mod tools;
 mod usage;
 
+pub(in crate::wire) use self::media::by_ending;
+
 /// Who serves the model: the two differ in a few members.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Host {

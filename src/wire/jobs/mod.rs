@@ -4,9 +4,12 @@
 //! A vendor's file holds its line of input (`line`), its jobs as [`Batch`]es, and a line of its results as [`item::Told`].
 
 pub mod anthropic;
+pub mod gemini;
+pub mod google;
 pub mod id;
 pub mod item;
 pub mod lines;
+pub mod vertex;
 
 use bytes::Bytes;
 use serde::Serialize;
@@ -19,6 +22,10 @@ use super::Object;
 pub enum Jobs {
     /// Anthropic's: <https://platform.claude.com/docs/en/build-with-claude/batch-processing>.
     Anthropic,
+    /// The Gemini API's: <https://ai.google.dev/gemini-api/docs/batch-api>.
+    Gemini,
+    /// Vertex AI's: <https://cloud.google.com/vertex-ai/generative-ai/docs/multimodal/batch-prediction-gemini>.
+    Vertex,
 }
 
 /// What a vendor takes in one batch.
@@ -45,7 +52,8 @@ impl Jobs {
     /// What may be asked for in a batch.
     pub fn endpoints(self) -> &'static [Endpoint] {
         match self {
-            Jobs::Anthropic => &[Endpoint::Chat],
+            Jobs::Anthropic | Jobs::Vertex => &[Endpoint::Chat],
+            Jobs::Gemini => &[Endpoint::Chat, Endpoint::Embeddings],
         }
     }
 
@@ -53,13 +61,15 @@ impl Jobs {
     pub fn has_one_model(self) -> bool {
         match self {
             Jobs::Anthropic => false,
+            Jobs::Gemini | Jobs::Vertex => true,
         }
     }
 
     /// Whether it keeps files for anything but batches.
     pub fn keeps_files(self) -> bool {
         match self {
-            Jobs::Anthropic => true,
+            Jobs::Anthropic | Jobs::Gemini => true,
+            Jobs::Vertex => false,
         }
     }
 
@@ -67,6 +77,8 @@ impl Jobs {
     pub fn limits(self) -> Limits {
         match self {
             Jobs::Anthropic => anthropic::LIMITS,
+            Jobs::Gemini => gemini::LIMITS,
+            Jobs::Vertex => vertex::LIMITS,
         }
     }
 
@@ -74,6 +86,8 @@ impl Jobs {
     pub fn frame(self) -> Frame {
         match self {
             Jobs::Anthropic => anthropic::FRAME,
+            Jobs::Gemini => gemini::FRAME,
+            Jobs::Vertex => vertex::FRAME,
         }
     }
 
@@ -82,6 +96,8 @@ impl Jobs {
     pub fn line(self, out: &mut Vec<u8>, ask: &Ask<'_>) -> Result<(), String> {
         match self {
             Jobs::Anthropic => anthropic::line(out, ask),
+            Jobs::Gemini => gemini::line(out, ask),
+            Jobs::Vertex => vertex::line(out, ask),
         }
     }
 }
