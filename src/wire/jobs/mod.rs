@@ -6,6 +6,7 @@
 pub mod anthropic;
 pub mod gemini;
 pub mod google;
+pub mod avro;
 pub mod id;
 pub mod item;
 pub mod lines;
