@@ -6,7 +6,10 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use aws_lc_rs::digest::{SHA256, digest};
-use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningParams, SigningSettings, sign};
+use aws_sigv4::http_request::{
+    PayloadChecksumKind, PercentEncodingMode, SignableBody, SignableRequest, SigningParams, SigningSettings,
+    UriPathNormalizationMode, sign,
+};
 use aws_sigv4::sign::v4;
 use aws_smithy_runtime_api::client::identity::Identity;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
@@ -19,6 +22,20 @@ use crate::call::Fault;
 
 /// A clock that is off by less is not what a signature was refused for: AWS allows for five minutes.
 const TOLERANCE: i64 = 240;
+
+/// The service whose signatures are of another kind.
+const S3: &str = "s3";
+
+/// What of a body is signed.
+#[derive(Clone, Copy, Debug)]
+pub enum Payload<'a> {
+    /// All of it.
+    Whole(&'a [u8]),
+    /// This hash of it (SHA-256, in hexadecimal digits).
+    Hash(&'a str),
+    /// Nothing, which S3 takes: TLS guards the body then.
+    Unsigned,
+}
 
 /// Signs the requests of one target.
 pub struct Signer {
@@ -37,6 +54,12 @@ impl Signer {
         Self { keys, region, service, skew: AtomicI64::new(0), shown: AtomicI64::new(0) }
     }
 
+    /// With the same keys, for S3 in the same region.
+    pub fn for_s3(&self) -> Self {
+        let same = Self::new(self.keys.clone(), self.region.clone(), S3);
+        Self { skew: AtomicI64::new(self.skew.load(Ordering::Relaxed)), ..same }
+    }
+
     /// The headers that authorise a request: its content type and host must be among `headers`, its body final. Waits
     /// only if there are no good keys. Fails if none can be had.
     pub async fn sign(
@@ -46,14 +69,25 @@ impl Signer {
         headers: &HeaderMap,
         body: &[u8],
     ) -> Result<Vec<(HeaderName, HeaderValue)>, TokenError> {
+        self.sign_payload(method, path, headers, Payload::Whole(body)).await
+    }
+
+    /// The same for a body that need not be in memory.
+    pub async fn sign_payload(
+        &self,
+        method: &Method,
+        path: &PathAndQuery,
+        headers: &HeaderMap,
+        payload: Payload<'_>,
+    ) -> Result<Vec<(HeaderName, HeaderValue)>, TokenError> {
         let identity = self.keys.identity().await?;
         let skew = self.skew.load(Ordering::Relaxed);
         let now = SystemTime::now();
         let shift = Duration::from_secs(skew.unsigned_abs());
         let at = if skew < 0 { now.checked_sub(shift) } else { now.checked_add(shift) }.unwrap_or(now);
         // a model that is named by an ARN lives where that says
-        let region = region_of_arn(path.path()).unwrap_or(&self.region);
-        signed(&identity, at, (region, self.service), method, path, headers, body)
+        let region = region_of_arn(path.path()).filter(|_| self.service != S3).unwrap_or(&self.region);
+        signed(&identity, at, (region, self.service), method, path, headers, payload)
             .map_err(|why| TokenError::new("AWS", why, Fault::Server))
     }
 
@@ -95,10 +129,16 @@ fn signed(
     method: &Method,
     path: &PathAndQuery,
     headers: &HeaderMap,
-    body: &[u8],
+    payload: Payload<'_>,
 ) -> Result<Vec<(HeaderName, HeaderValue)>, String> {
     // the path goes out encoded once and is signed encoded twice, which is the default
-    let settings = SigningSettings::default();
+    let mut settings = SigningSettings::default();
+    if service == S3 {
+        // there it is signed as it goes out: https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-header-based-auth.html
+        settings.percent_encoding_mode = PercentEncodingMode::Single;
+        settings.uri_path_normalization_mode = UriPathNormalizationMode::Disabled;
+        settings.payload_checksum_kind = PayloadChecksumKind::XAmzSha256;
+    }
     let params = v4::SigningParams::builder()
         .identity(identity)
         .region(region)
@@ -110,7 +150,11 @@ fn signed(
     let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
     let signed_headers = [CONTENT_TYPE, HOST].map(|name| text(name.clone()).map(|value| (name, value)));
     let signed_headers = signed_headers.iter().flatten().map(|(name, value)| (name.as_str(), *value));
-    let body = SignableBody::Precomputed(hex(digest(&SHA256, body).as_ref()));
+    let body = match payload {
+        Payload::Whole(body) => SignableBody::Precomputed(hex(digest(&SHA256, body).as_ref())),
+        Payload::Hash(hash) => SignableBody::Precomputed(hash.to_owned()),
+        Payload::Unsigned => SignableBody::UnsignedPayload,
+    };
     let request = SignableRequest::new(method.as_str(), path.as_str(), signed_headers, body)
         .map_err(|error| error.to_string())?;
     let params = SigningParams::V4(params);
@@ -140,7 +184,7 @@ pub(super) fn once(
     headers: &HeaderMap,
     body: &[u8],
 ) -> Result<Vec<(HeaderName, HeaderValue)>, String> {
-    signed(identity, SystemTime::now(), scope, &Method::POST, path, headers, body)
+    signed(identity, SystemTime::now(), scope, &Method::POST, path, headers, Payload::Whole(body))
 }
 
 /// Seconds of Unix time.
@@ -164,8 +208,9 @@ mod tests {
         headers.insert(HOST, HeaderValue::from_static("bedrock-runtime.us-east-1.amazonaws.com"));
         let body = br#"{"messages":[{"role":"user","content":[{"text":"ping"}]}]}"#;
         let path = PathAndQuery::from_static(path);
-        let made = signed(&identity, at, ("us-east-1", "bedrock"), &Method::POST, &path, &headers, body)
-            .expect("as the test has it");
+        let made =
+            signed(&identity, at, ("us-east-1", "bedrock"), &Method::POST, &path, &headers, Payload::Whole(body))
+                .expect("as the test has it");
         let of = |name: &str| {
             made.iter().find(|(known, _)| known == name).map(|(_, value)| value.to_str().expect("as the test has it"))
         };

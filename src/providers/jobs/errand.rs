@@ -10,10 +10,12 @@ use http::{Method, StatusCode};
 use super::Desk;
 use crate::call::{Error, Fault, Upstream};
 use crate::providers::auth::Credential;
+use crate::providers::auth::sigv4::{Payload, Signer};
 use crate::providers::client::{Lines, Origin, Outgoing};
 use crate::providers::inbound::{Gathered, Response};
 use crate::providers::stage::Ask;
 use crate::providers::{Link, REQUEST_ID, fault};
+use crate::wire::jobs::s3;
 use crate::wire::openai::errors::{self, Complaint};
 use crate::wire::{Malformed, Object};
 
@@ -47,6 +49,19 @@ pub enum To {
     Host(Arc<Origin>),
     /// To another host, with no fields but the errand's own.
     Bare(Arc<Origin>),
+    /// The same, signed by this.
+    Signed(Arc<Origin>, Arc<Signer>, Seal),
+}
+
+/// What of an errand's body a signature covers.
+#[derive(Clone)]
+pub enum Seal {
+    /// All of it: it is in memory.
+    Body,
+    /// This hash of it (SHA-256, in hexadecimal digits).
+    Hash(Arc<str>),
+    /// Nothing.
+    Nothing,
 }
 
 impl Errand {
@@ -105,8 +120,15 @@ impl Desk<'_> {
     pub async fn open(&self, errand: Errand) -> Result<Response, Box<Upstream>> {
         match self.open_once(errand.clone()).await {
             // signed with a clock that was off
-            Err(failed) if self.provider.corrected(&failed) => self.open_once(errand).await,
+            Err(failed) if self.corrected(&errand.to, &failed) => self.open_once(errand).await,
             done => done,
+        }
+    }
+
+    fn corrected(&self, to: &To, failed: &Upstream) -> bool {
+        match to {
+            To::Signed(_, signer, _) => signer.corrected(failed.code.as_deref().unwrap_or_default(), &failed.message),
+            _ => self.provider.corrected(failed),
         }
     }
 
@@ -116,26 +138,36 @@ impl Desk<'_> {
         let Link::Net(root, _) = &provider.link else { return Err(nowhere()) };
         let (origin, path) = match &to {
             To::Root => (root, provider.paths.at(&path)),
-            To::Host(origin) | To::Bare(origin) => (origin, PathAndQuery::try_from(path).ok()),
+            To::Host(origin) | To::Bare(origin) | To::Signed(origin, ..) => (origin, PathAndQuery::try_from(path).ok()),
         };
         let path = path.ok_or_else(nowhere)?;
-        let mut headers = if matches!(to, To::Bare(_)) { HeaderMap::new() } else { self.ready.headers.clone() };
+        let is_bare = matches!(to, To::Bare(_) | To::Signed(..));
+        let mut headers = if is_bare { HeaderMap::new() } else { self.ready.headers.clone() };
         headers.remove(CONTENT_TYPE);
         headers.insert(HOST, origin.host().clone());
         headers.entry(ACCEPT).or_insert(HeaderValue::from_static("application/json"));
         for (name, value) in own {
             headers.insert(name, value);
         }
-        if !matches!(to, To::Bare(_)) {
+        if !is_bare {
             headers.extend(provider.token().await?);
             if let Ok(id) = HeaderValue::from_str(&self.call.id) {
                 headers.insert(REQUEST_ID, id);
             }
         }
-        if let (To::Root, Credential::Signed(signer)) = (&to, &provider.credential) {
-            // a signature covers the whole body
-            let Outgoing::Whole(body) = &body else { return Err(nowhere()) };
-            let signed = signer.sign(&method, &path, &headers, body).await;
+        let signer = match (&to, &provider.credential) {
+            (To::Signed(_, signer, _), _) | (To::Root, Credential::Signed(signer)) => Some(signer),
+            _ => None,
+        };
+        if let Some(signer) = signer {
+            let payload = match (&to, &body) {
+                (To::Signed(_, _, Seal::Hash(hash)), _) => Payload::Hash(hash),
+                (To::Signed(_, _, Seal::Nothing), _) => Payload::Unsigned,
+                (_, Outgoing::Whole(body)) => Payload::Whole(body),
+                // a signature covers the whole body
+                (_, Outgoing::Elsewhere { .. }) => return Err(nowhere()),
+            };
+            let signed = signer.sign_payload(&method, &path, &headers, payload).await;
             headers.extend(signed.map_err(|error| fault::ours(provider, error.fault(), error.to_string()))?);
         }
         let (ready, more) = (Lines::from(&headers), Lines::default());
@@ -149,7 +181,7 @@ impl Desk<'_> {
             }
         };
         let Response { status, fields, body } = answer.map_err(|error| fault::of_transport(provider, &error))?;
-        if let (Credential::Signed(signer), true) = (&provider.credential, status.is_client_error()) {
+        if let (Some(signer), true) = (signer, status.is_client_error()) {
             fields.get("date").into_iter().for_each(|date| signer.saw(date));
         }
         let nonsense = |message: String| fault::of_nonsense(provider, status, &fields, message);
@@ -163,7 +195,7 @@ impl Desk<'_> {
             return Ok(Response { status, fields, body });
         }
         let said = match body.gather(COMPLAINT, None).await {
-            Ok(Gathered::All(body) | Gathered::Beyond(body, _)) => errors::read(&body),
+            Ok(Gathered::All(body) | Gathered::Beyond(body, _)) => complaint(&body),
             Err(_) => Complaint::default(),
         };
         let mut failed = fault::of_answer(provider, status, &fields, said);
@@ -177,5 +209,13 @@ impl Desk<'_> {
     pub fn nonsense(&self, malformed: Malformed) -> Error {
         let message = format!("the answer can't be read: {}", malformed.why());
         fault::ours(self.provider, Fault::Server, message).into()
+    }
+}
+
+/// What an error body says, in JSON or in the XML of stores.
+fn complaint(body: &[u8]) -> Complaint {
+    match std::str::from_utf8(body).map(s3::refusal) {
+        Ok((Some(code), message)) => Complaint { code: Some(code), message, ..Complaint::default() },
+        _ => errors::read(body),
     }
 }

@@ -11,6 +11,7 @@ pub mod id;
 pub mod item;
 pub mod lines;
 pub mod vertex;
+pub mod s3;
 
 use bytes::Bytes;
 use serde::Serialize;
