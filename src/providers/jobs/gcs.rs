@@ -10,8 +10,7 @@ use http::uri::PathAndQuery;
 use http::{Method, Uri};
 
 use super::errand::{Errand, To};
-use super::google::escaped;
-use super::{Desk, invalid};
+use super::{Desk, escaped, invalid};
 use crate::call::{Error, Fault, Stored};
 use crate::config::Invalid;
 use crate::providers::auth::Credential;
@@ -175,9 +174,9 @@ impl Bucket {
         let (origin, mut headers) = match &self.to {
             To::Root => (desk.provider.origin().ok_or_else(nowhere)?.clone(), desk.ready.headers.clone()),
             To::Host(origin) => (origin.clone(), desk.ready.headers.clone()),
-            To::Bare(origin) => (origin.clone(), HeaderMap::new()),
+            To::Bare(origin) | To::Signed(origin, ..) => (origin.clone(), HeaderMap::new()),
         };
-        if !matches!(self.to, To::Bare(_)) {
+        if matches!(self.to, To::Root | To::Host(_)) {
             headers.extend(desk.provider.token().await?);
         }
         headers.insert(ACCEPT, any);

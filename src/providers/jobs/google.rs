@@ -3,7 +3,7 @@
 use http::Method;
 
 use super::errand::Errand;
-use super::{Desk, Page};
+use super::{Desk, Page, escaped};
 use crate::call::Error;
 use crate::wire::jobs::google::page;
 use crate::wire::{Malformed, Object};
@@ -13,18 +13,6 @@ const PAGES: usize = 100;
 
 /// What a page is asked to hold.
 const SIZE: usize = 100;
-
-/// Every byte that has a meaning in a query or a path, as an escape.
-pub fn escaped(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => out.push(char::from(byte)),
-            _ => out.push_str(&format!("%{byte:02X}")),
-        }
-    }
-    out
-}
 
 /// A part of a list, and whether there is more behind it. `read` makes of an item what is wanted of it, and `id` is that of
 /// one. Fails as every request does, and on answers that are no lists.

@@ -4,12 +4,15 @@
 //! Nothing is kept but inputs that a vendor has no place for (`held`): what a later request must know is in the ids.
 
 pub mod anthropic;
+pub mod bedrock;
+pub mod cohere;
 pub mod errand;
 pub mod gcs;
 pub mod gemini;
 pub mod google;
 pub mod held;
 pub mod results;
+pub mod s3;
 pub mod upload;
 mod vendors;
 pub mod vertex;
@@ -287,6 +290,17 @@ pub fn invalid(param: &str, message: impl Into<String>) -> Error {
 fn for_batches_alone(desk: &Desk<'_>) -> Error {
     let provider = desk.provider.spec.id;
     invalid("purpose", format!("{provider} keeps files for batches alone: it must be `batch`"))
+}
+
+/// Whether somebody says that there is no such thing.
+fn is_missing(error: &Error) -> bool {
+    matches!(error, Error::Upstream(upstream) if upstream.fault == Fault::Missing)
+}
+
+/// A text as part of a path or a query: every byte that could mean something there as an escape.
+fn escaped(text: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+    text.bytes().map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()
 }
 
 /// More than a vendor takes in one batch.

@@ -1,7 +1,7 @@
 //! Who does it: one `match` over the vendors for each thing that can be asked for.
 
 use super::upload::{Input, Sheet};
-use super::{Batch, Desk, File, Jobs, Order, Page, anthropic, for_batches_alone, gemini, vertex};
+use super::{Batch, Desk, File, Jobs, Order, Page, anthropic, bedrock, cohere, for_batches_alone, gemini, vertex};
 use crate::call::Error;
 use crate::providers::receive::Got;
 
@@ -11,6 +11,8 @@ pub(super) async fn keep_input(desk: &mut Desk<'_>, jobs: Jobs, input: Input) ->
         Jobs::Anthropic => anthropic::keep_input(desk, input),
         Jobs::Gemini => gemini::keep_input(desk, input).await,
         Jobs::Vertex => vertex::keep_input(desk, input).await,
+        Jobs::Bedrock => bedrock::keep_input(desk, input).await,
+        Jobs::Cohere => cohere::keep_input(desk, input).await,
     }
 }
 
@@ -19,7 +21,7 @@ pub(super) async fn keep_file(desk: &mut Desk<'_>, jobs: Jobs, sheet: Sheet<'_>)
     match jobs {
         Jobs::Anthropic => anthropic::keep_file(desk, sheet).await,
         Jobs::Gemini => gemini::keep_file(desk, sheet).await,
-        Jobs::Vertex => Err(for_batches_alone(desk)),
+        Jobs::Bedrock | Jobs::Cohere | Jobs::Vertex => Err(for_batches_alone(desk)),
     }
 }
 
@@ -29,6 +31,8 @@ pub(super) async fn files(desk: &mut Desk<'_>, jobs: Jobs, page: &Page) -> Resul
         Jobs::Anthropic => anthropic::files(desk, page).await,
         Jobs::Gemini => gemini::files(desk, page).await,
         Jobs::Vertex => vertex::files(desk, page).await,
+        Jobs::Bedrock => bedrock::files(desk, page).await,
+        Jobs::Cohere => cohere::files(desk, page).await,
     }
 }
 
@@ -38,6 +42,8 @@ pub(super) async fn file(desk: &mut Desk<'_>, jobs: Jobs, id: &str) -> Result<Fi
         Jobs::Anthropic => anthropic::file(desk, id).await,
         Jobs::Gemini => gemini::file(desk, id).await,
         Jobs::Vertex => vertex::file(desk, id).await,
+        Jobs::Bedrock => bedrock::file(desk, id).await,
+        Jobs::Cohere => cohere::file(desk, id).await,
     }
 }
 
@@ -47,6 +53,8 @@ pub(super) async fn content(desk: &mut Desk<'_>, jobs: Jobs, id: &str) -> Result
         Jobs::Anthropic => anthropic::content(desk, id).await,
         Jobs::Gemini => gemini::content(desk, id).await,
         Jobs::Vertex => vertex::content(desk, id).await,
+        Jobs::Bedrock => bedrock::content(desk, id).await,
+        Jobs::Cohere => cohere::content(desk, id).await,
     }
 }
 
@@ -56,6 +64,8 @@ pub(super) async fn delete(desk: &mut Desk<'_>, jobs: Jobs, id: &str) -> Result<
         Jobs::Anthropic => anthropic::delete(desk, id).await,
         Jobs::Gemini => gemini::delete(desk, id).await,
         Jobs::Vertex => vertex::delete(desk, id).await,
+        Jobs::Bedrock => bedrock::delete(desk, id).await,
+        Jobs::Cohere => cohere::delete(desk, id).await,
     }
 }
 
@@ -65,6 +75,8 @@ pub(super) async fn make(desk: &mut Desk<'_>, jobs: Jobs, order: Order) -> Resul
         Jobs::Anthropic => anthropic::make(desk, order).await,
         Jobs::Gemini => gemini::make(desk, order).await,
         Jobs::Vertex => vertex::make(desk, order).await,
+        Jobs::Bedrock => bedrock::make(desk, order).await,
+        Jobs::Cohere => cohere::make(desk, order).await,
     }
 }
 
@@ -74,6 +86,8 @@ pub(super) async fn batches(desk: &mut Desk<'_>, jobs: Jobs, page: &Page) -> Res
         Jobs::Anthropic => anthropic::batches(desk, page).await,
         Jobs::Gemini => gemini::batches(desk, page).await,
         Jobs::Vertex => vertex::batches(desk, page).await,
+        Jobs::Bedrock => bedrock::batches(desk, page).await,
+        Jobs::Cohere => cohere::batches(desk, page).await,
     }
 }
 
@@ -83,6 +97,8 @@ pub(super) async fn batch(desk: &mut Desk<'_>, jobs: Jobs, id: &str) -> Result<B
         Jobs::Anthropic => anthropic::batch(desk, id).await,
         Jobs::Gemini => gemini::batch(desk, id).await,
         Jobs::Vertex => vertex::batch(desk, id).await,
+        Jobs::Bedrock => bedrock::batch(desk, id).await,
+        Jobs::Cohere => cohere::batch(desk, id).await,
     }
 }
 
@@ -92,5 +108,7 @@ pub(super) async fn cancel(desk: &mut Desk<'_>, jobs: Jobs, id: &str) -> Result<
         Jobs::Anthropic => anthropic::cancel(desk, id).await,
         Jobs::Gemini => gemini::cancel(desk, id).await,
         Jobs::Vertex => vertex::cancel(desk, id).await,
+        Jobs::Bedrock => bedrock::cancel(desk, id).await,
+        Jobs::Cohere => cohere::cancel(desk, id).await,
     }
 }

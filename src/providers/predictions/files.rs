@@ -6,6 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::StreamExt;
 use futures_util::stream;
+use http::uri::PathAndQuery;
 use http::{Method, StatusCode};
 
 use super::FIRST_PAUSE;
@@ -42,6 +43,26 @@ pub(in crate::providers) struct File {
     pub(in crate::providers) body: Inbound,
 }
 
+/// A file that nobody has asked for yet.
+pub(in crate::providers) struct Source {
+    line: Line,
+    path: PathAndQuery,
+}
+
+impl Source {
+    /// What is in it, however much that is. Fails if it can't be had.
+    pub(in crate::providers) async fn open(&self) -> Result<Inbound, SendError> {
+        let said = self.line.open(Method::GET, &self.path, &Lines::default(), Bytes::new()).await?;
+        match said.status {
+            StatusCode::OK => Ok(said.body),
+            status => {
+                let cause = format!("the file that the answer names can't be had ({status})").into();
+                Err(SendError::Protocol { host: self.line.host(), cause })
+            }
+        }
+    }
+}
+
 impl Files {
     /// Those at hosts whose names end so, and at `own`. `None` if the row names no hosts.
     pub fn of(
@@ -54,6 +75,23 @@ impl Files {
         (!hosts.is_empty()).then(|| Box::new(files()))
     }
 
+    /// The file at this address, before it is asked for. Fails if it is at a host that is not expected.
+    pub(in crate::providers) fn source(
+        &self,
+        provider: &Provider,
+        call: &Call,
+        url: &str,
+    ) -> Result<Source, Box<Upstream>> {
+        let failed = |message: String| fault::ours(provider, Fault::Server, message);
+        let found = address::file(self.own.as_ref(), self.hosts, url);
+        let Some((host, path)) = found else {
+            return Err(failed("names a file at a host that is not one of its own, which is not asked".to_owned()));
+        };
+        let origin = self.client.origin(&host, self.timeouts, Protocol::Http1);
+        let origin = origin.map_err(|error| failed(error.to_string()))?;
+        Ok(Source { line: Line::stranger(origin, provider, call), path })
+    }
+
     /// The file at this address. Fails if it is at a host that is not expected, if it can't be had or is too long.
     pub(in crate::providers) async fn open(
         &self,
@@ -62,12 +100,7 @@ impl Files {
         url: &str,
     ) -> Result<File, Box<Upstream>> {
         let failed = |message: String| fault::ours(provider, Fault::Server, message);
-        let found = address::file(self.own.as_ref(), self.hosts, url);
-        let Some((host, path)) = found else {
-            return Err(failed("names a file at a host that is not one of its own, which is not asked".to_owned()));
-        };
-        let origin = self.client.origin(&host, self.timeouts, Protocol::Http1);
-        let line = Line::stranger(origin.map_err(|error| failed(error.to_string()))?, provider, call);
+        let Source { line, path } = self.source(provider, call, url)?;
         let (mut pause, mut attempt) = (FIRST_PAUSE, 1);
         loop {
             let asked = line.open(Method::GET, &path, &Lines::default(), Bytes::new()).await;

@@ -10,11 +10,13 @@ use crate::providers::auth::aws::region;
 use crate::providers::rework::bedrock::target_options;
 use crate::providers::settings::Settings;
 use crate::providers::spec::Edit::Body;
-use crate::providers::spec::{Auth, Desk, Discover, Listing, Owns, Pace, Pages, Place, Root, Spec, Way, may};
+use crate::providers::spec::{Auth, Desk, Discover, Jobs, Listing, Owns, Pace, Pages, Place, Root, Spec, Way, may};
+use crate::wire::jobs::s3::Store;
 use crate::wire::{Dialect, Native};
 
 /// <https://docs.aws.amazon.com/general/latest/gr/bedrock.html>
 fn bedrock(settings: &Settings) -> Result<Place, Invalid> {
+    batches(settings)?;
     if let Some(given) = given(settings, "") {
         return given;
     }
@@ -32,6 +34,33 @@ fn bedrock(settings: &Settings) -> Result<Place, Invalid> {
         (false, true) => "amazonaws.com.cn",
     };
     Ok(Place { base: format!("https://bedrock-runtime{fips}.{region}.{domain}"), query: None })
+}
+
+/// What batches need, judged where it is given: <https://docs.aws.amazon.com/bedrock/latest/userguide/batch-iam-sr.html>.
+fn batches(settings: &Settings) -> Result<(), Invalid> {
+    let given = |setting: &str| settings.get(setting).filter(|value| !value.is_empty());
+    let at = |setting: &str, why: String| Invalid::at(format!("options.{setting}"), why);
+    if let Some(bucket) = given("batch_bucket") {
+        Store::read(bucket).map_err(|why| at("batch_bucket", why.to_owned()))?;
+    }
+    if let Some(role) = given("batch_role") {
+        let parts: Vec<_> = role.splitn(6, ':').collect();
+        let [arn, partition, "iam", "", account, name] = parts[..] else {
+            return Err(at(
+                "batch_role",
+                "must be the ARN of a role, as arn:aws:iam::111122223333:role/Batch".to_owned(),
+            ));
+        };
+        let numbered = account.len() == 12 && account.bytes().all(|byte| byte.is_ascii_digit());
+        if arn != "arn" || !partition.starts_with("aws") || !numbered || !name.starts_with("role/") {
+            return Err(at(
+                "batch_role",
+                "must be the ARN of a role, as arn:aws:iam::111122223333:role/Batch".to_owned(),
+            ));
+        }
+    }
+    given("s3_endpoint").map(|endpoint| place("s3_endpoint", endpoint, "")).transpose()?;
+    Ok(())
 }
 
 /// Where a model is asked in its vendor's own words.
@@ -123,7 +152,10 @@ pub(super) static BEDROCK: Spec = Spec {
         (Op::Image, INVOKE),
         (Op::Rerank, INVOKE),
         (Op::Respond, RESPONSES),
+        (Op::File, JOBS),
+        (Op::Batch, JOBS),
     ],
+    jobs: Some(Jobs::Bedrock),
     ways: Some(streams),
     batch: Some(texts),
     fetches: Some(|_, _, _| true),
@@ -197,7 +229,8 @@ pub(super) static BEDROCK: Spec = Spec {
     pace: Pace::Slow,
     docs: "https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html",
     hint: "check AWS_BEARER_TOKEN_BEDROCK, or the AWS keys and their permissions bedrock:InvokeModel and \
-           bedrock:InvokeModelWithResponseStream; to list models, bedrock:List*",
+           bedrock:InvokeModelWithResponseStream; to list models, bedrock:List*; for batches, \
+           bedrock:*ModelInvocationJob*, iam:PassRole and s3:ListBucket, s3:GetObject, s3:PutObject, s3:DeleteObject",
     ..Spec::native(
         Native::Bedrock,
         "bedrock",
@@ -233,9 +266,15 @@ pub(super) static BEDROCK: Spec = Spec {
             may("base_model", &[]),
             may("guardrail", &[]),
             may("guardrail_version", &[]),
+            may("batch_bucket", &["BEDROCK_BATCH_BUCKET"]),
+            may("batch_role", &["BEDROCK_BATCH_ROLE_ARN"]),
+            may("s3_endpoint", &["AWS_ENDPOINT_URL_S3"]),
         ],
     )
 };
+
+/// Batches are jobs of the control plane, and their files are at S3.
+const JOBS: &str = "/model-invocation-job";
 
 /// OpenAI's Responses API on the runtime's own host:
 /// <https://docs.aws.amazon.com/bedrock/latest/userguide/inference-responses-api.html>.

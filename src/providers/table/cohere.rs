@@ -3,7 +3,7 @@
 use super::faults::on;
 use crate::call::{Fault, Op};
 use crate::providers::rework::sound;
-use crate::providers::spec::{Discover, FormEdit, Listing, Owns, Pages, Spec, may, need};
+use crate::providers::spec::{Discover, FormEdit, Jobs, Listing, Owns, Pages, Spec, may, need};
 use crate::wire::Native;
 
 /// <https://docs.cohere.com/reference/about>, <https://docs.cohere.com/reference/errors>,
@@ -15,7 +15,11 @@ pub(super) static COHERE: Spec = Spec {
         (Op::Embed, "/v2/embed"),
         (Op::Transcribe, "/v2/audio/transcriptions"),
         (Op::Rerank, "/v2/rerank"),
+        (Op::File, "/v1/datasets"),
+        (Op::Batch, "/v2/batches"),
     ],
+    jobs: Some(Jobs::Cohere),
+    files: &[".storage.googleapis.com"],
     forms: &[(
         Op::Transcribe,
         &[

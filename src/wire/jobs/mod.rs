@@ -4,14 +4,16 @@
 //! A vendor's file holds its line of input (`line`), its jobs as [`Batch`]es, and a line of its results as [`item::Told`].
 
 pub mod anthropic;
+pub mod avro;
+pub mod bedrock;
+pub mod cohere;
 pub mod gemini;
 pub mod google;
-pub mod avro;
 pub mod id;
 pub mod item;
 pub mod lines;
-pub mod vertex;
 pub mod s3;
+pub mod vertex;
 
 use bytes::Bytes;
 use serde::Serialize;
@@ -28,6 +30,10 @@ pub enum Jobs {
     Gemini,
     /// Vertex AI's: <https://cloud.google.com/vertex-ai/generative-ai/docs/multimodal/batch-prediction-gemini>.
     Vertex,
+    /// Bedrock's: <https://docs.aws.amazon.com/bedrock/latest/userguide/batch-inference.html>.
+    Bedrock,
+    /// Cohere's: <https://docs.cohere.com/reference/create-batch>.
+    Cohere,
 }
 
 /// What a vendor takes in one batch.
@@ -55,7 +61,7 @@ impl Jobs {
     pub fn endpoints(self) -> &'static [Endpoint] {
         match self {
             Jobs::Anthropic | Jobs::Vertex => &[Endpoint::Chat],
-            Jobs::Gemini => &[Endpoint::Chat, Endpoint::Embeddings],
+            Jobs::Bedrock | Jobs::Cohere | Jobs::Gemini => &[Endpoint::Chat, Endpoint::Embeddings],
         }
     }
 
@@ -63,7 +69,7 @@ impl Jobs {
     pub fn has_one_model(self) -> bool {
         match self {
             Jobs::Anthropic => false,
-            Jobs::Gemini | Jobs::Vertex => true,
+            Jobs::Bedrock | Jobs::Cohere | Jobs::Gemini | Jobs::Vertex => true,
         }
     }
 
@@ -71,7 +77,7 @@ impl Jobs {
     pub fn keeps_files(self) -> bool {
         match self {
             Jobs::Anthropic | Jobs::Gemini => true,
-            Jobs::Vertex => false,
+            Jobs::Bedrock | Jobs::Cohere | Jobs::Vertex => false,
         }
     }
 
@@ -81,6 +87,8 @@ impl Jobs {
             Jobs::Anthropic => anthropic::LIMITS,
             Jobs::Gemini => gemini::LIMITS,
             Jobs::Vertex => vertex::LIMITS,
+            Jobs::Bedrock => bedrock::LIMITS,
+            Jobs::Cohere => cohere::LIMITS,
         }
     }
 
@@ -90,6 +98,8 @@ impl Jobs {
             Jobs::Anthropic => anthropic::FRAME,
             Jobs::Gemini => gemini::FRAME,
             Jobs::Vertex => vertex::FRAME,
+            Jobs::Bedrock => bedrock::FRAME,
+            Jobs::Cohere => cohere::FRAME,
         }
     }
 
@@ -100,6 +110,8 @@ impl Jobs {
             Jobs::Anthropic => anthropic::line(out, ask),
             Jobs::Gemini => gemini::line(out, ask),
             Jobs::Vertex => vertex::line(out, ask),
+            Jobs::Bedrock => bedrock::line(out, ask),
+            Jobs::Cohere => cohere::line(out, ask),
         }
     }
 }
