@@ -7,7 +7,8 @@
 //! Every other operation has its fixture in `conformance/<row>/surfaces.json`, as `surfaces` reads it.
 //!
 //! What others judge is in `tests/clients`: chats of all rows (`test_rows`, `test_<vendor>`), embeddings where a row has
-//! them, every other operation of `openai` (`test_surfaces`), images and speech of `gemini`, rankings of `cohere`. Forms
+//! them, every other operation of `openai` (`test_surfaces`), images and speech of `gemini`, rankings of `cohere`, files and batches
+//! of `anthropic` (`test_batches`). Forms
 //! of images, sound and rankings that only their vendors have are held by these fixtures alone: `bedrock`, `cloudflare`,
 //! `deepinfra`, `fireworks`, `hugging-face`, `mistral`, `novita`, `nvidia-nim`, `openrouter`, `qwen`, `replicate`, `together`, `xai`.
 

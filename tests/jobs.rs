@@ -3,6 +3,7 @@
 mod anthropic;
 mod gemini;
 mod google;
+mod held;
 mod input;
 mod lists;
 mod sizes;

@@ -264,14 +264,19 @@ impl Clerk<'_> {
         }
         let (op, model) = (endpoint.op(), Arc::<str>::from(model));
         let call = Call::new(op, Body::Json(body), model.clone(), self.call.id.clone(), self.call.since);
-        let mut call = Call { key: self.call.key.clone(), ..call };
+        let call = Call { key: self.call.key.clone(), ..call };
         if batch::split(provider.spec, &call, &model)?.is_some() {
             return Err(said("it has more inputs than one request may have: make several of it"));
         }
-        if let Some(wanted) = provider.wants(&call, &model) {
-            call = provider.fetched(&call, wanted).await?.call;
-        }
-        let Sent { body, back, model: other, headers, .. } = encode::encode(provider, &call, &model, warnings)?;
+        let fetched;
+        let call = match provider.wants(&call, &model) {
+            None => &call,
+            Some(wanted) => {
+                fetched = provider.fetched(&call, wanted).await?;
+                &fetched.call
+            }
+        };
+        let Sent { body, back, model: other, headers, .. } = encode::encode(provider, call, &model, warnings)?;
         let Outgoing::Whole(body) = body else { return Err(said("it can't be asked for in a batch")) };
         if back.fold {
             return Err(said("this model answers in streams alone, which can't be had in a batch"));

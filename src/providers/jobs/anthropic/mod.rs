@@ -44,7 +44,7 @@ pub(super) fn keep_input(desk: &mut Desk<'_>, input: Input) -> Result<File, Erro
     if held.keep(file.clone(), input, Instant::now()).is_err() {
         let message =
             "the gateway holds as many inputs of batches as it may: make their batches or delete them, or wait";
-        return Err(fault::ours(desk.provider, Fault::Overloaded, message.to_owned()).into());
+        return Err(invalid("file", message));
     }
     let held = Arc::downgrade(held);
     tokio::spawn(async move {
