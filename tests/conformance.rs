@@ -139,7 +139,17 @@ fn replies(reply: &Reply) -> Value {
 
 fn headers(seen: &Seen) -> Value {
     let named = seen.headers.iter().filter(|(name, _)| !OURS.contains(&name.as_str()));
-    named.map(|(name, value)| (name.to_string(), json!(value.to_str().unwrap()))).collect::<Map<_, _>>().into()
+    named
+        .map(|(name, value)| (name.to_string(), json!(unsigned(value.to_str().unwrap()))))
+        .collect::<Map<_, _>>()
+        .into()
+}
+
+/// A signature of AWS, of which only region and service are the same at all times; anything else as it is.
+fn unsigned(value: &str) -> String {
+    let scope = value.strip_prefix("AWS4-HMAC-SHA256 Credential=").and_then(|rest| rest.split_once("/aws4_request"));
+    let parts = scope.map(|(scope, _)| scope.splitn(3, '/').collect::<Vec<_>>());
+    parts.map_or_else(|| value.to_owned(), |parts| format!("AWS4-HMAC-SHA256 {} {}", parts[0], parts[2]))
 }
 
 /// The top-level members of a body that are not those of another.

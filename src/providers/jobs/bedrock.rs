@@ -269,7 +269,8 @@ async fn job(desk: &Desk<'_>, bucket: &Bucket, name: &str) -> Result<Option<Job>
 }
 
 fn ours(desk: &Desk<'_>, bucket: &Bucket, job: Object) -> Result<Option<Job>, Error> {
-    wire::batch(job, &bucket.store).map_err(|malformed| desk.nonsense(malformed))
+    let job = wire::batch(job, &bucket.store).map_err(|malformed| desk.nonsense(malformed))?;
+    Ok(job.map(|job| Job { batch: desk.redacted(job.batch), ..job }))
 }
 
 /// The job whose results these are.

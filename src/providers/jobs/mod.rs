@@ -292,6 +292,16 @@ fn for_batches_alone(desk: &Desk<'_>) -> Error {
     invalid("purpose", format!("{provider} keeps files for batches alone: it must be `batch`"))
 }
 
+impl Desk<'_> {
+    /// A batch whose vendor's own words hold no secrets.
+    fn redacted(&self, mut batch: Batch) -> Batch {
+        for (_, message) in &mut batch.errors {
+            *message = self.provider.redactor.error_text(message).into_owned();
+        }
+        batch
+    }
+}
+
 /// Whether somebody says that there is no such thing.
 fn is_missing(error: &Error) -> bool {
     matches!(error, Error::Upstream(upstream) if upstream.fault == Fault::Missing)

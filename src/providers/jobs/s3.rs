@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use aws_lc_rs::digest::{Context, SHA256};
 use futures_util::StreamExt;
-use http::header::{ACCEPT, HeaderValue};
+use http::header::{ACCEPT, HeaderValue, RANGE};
 use http::{Method, Uri};
 
 use super::errand::{Errand, Seal, To};
@@ -96,13 +96,17 @@ impl Bucket {
         Ok(())
     }
 
-    /// How long an object is, bytes, and when it was written, seconds of Unix time.
+    /// How long an object is, bytes, and when it was written, seconds of Unix time. Its first byte is asked for: the answer
+    /// to HEAD does not say what is wrong.
     pub async fn about(&self, desk: &Desk<'_>, below: &str) -> Result<(u64, i64), Error> {
         let path = self.path(desk, below)?;
-        let answer = desk.open(self.errand(Method::HEAD, &path, Seal::Body)).await?;
-        let written = answer.fields.get("last-modified").and_then(|date| jiff::fmt::rfc2822::parse(date).ok());
+        let first = HeaderValue::from_static("bytes=0-0");
+        let answer = desk.open(self.errand(Method::GET, &path, Seal::Body).with(RANGE, first)).await?;
+        let field = |name: &str| answer.fields.get(name);
+        let whole = field("content-range").and_then(|range| range.rsplit_once('/')?.1.parse().ok());
+        let written = field("last-modified").and_then(|date| jiff::fmt::rfc2822::parse(date).ok());
         let written = written.map_or(0, |date| date.timestamp().as_second());
-        Ok((answer.fields.content_length().unwrap_or_default(), written))
+        Ok((whole.or(answer.fields.content_length()).unwrap_or_default(), written))
     }
 
     /// What is in an object, as it comes.

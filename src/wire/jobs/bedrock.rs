@@ -244,8 +244,11 @@ pub fn batch(mut job: Object, store: &Store) -> Result<Option<Job>, Malformed> {
         },
         ..Batch::default()
     };
-    for said in ["clientRequestToken", "roleArn", "inputDataConfig", "outputDataConfig", "modelId", "message", "status"]
-    {
+    // what names the operator's account is nothing for callers
+    for own in ["jobArn", "roleArn", "vpcConfig", "clientRequestToken", "inputDataConfig", "outputDataConfig"] {
+        job.remove(own);
+    }
+    for said in ["modelId", "message", "status", "submitTime", "jobExpirationTime", "endTime"] {
         job.remove(said);
     }
     Ok(Some(Job { name: id, batch: Batch { more: job, ..batch }, results, summary }))

@@ -258,9 +258,15 @@ pub fn batch(mut job: Object) -> Result<(String, Option<String>, Batch), Malform
         usage: used.map(|(input, output)| Consumed { input, output, ..Consumed::default() }),
         ..Batch::default()
     };
-    let own = ["id", "input_dataset_id", "output_dataset_id", "input_tokens", "output_tokens", "model", "status"];
-    for said in own.into_iter().chain(["num_records", "num_successful_records", "num_failed_records", "created_at"]) {
+    // what names the operator's account is nothing for callers
+    for own in ["creator_id", "org_id", "input_dataset_id", "output_dataset_id"] {
+        job.remove(own);
+    }
+    for said in ["id", "status", "status_reason", "model", "created_at", "input_tokens", "output_tokens"] {
         job.remove(said);
+    }
+    for count in ["num_records", "num_successful_records", "num_failed_records"] {
+        job.remove(count);
     }
     Ok((id, output, Batch { more: job, ..batch }))
 }
