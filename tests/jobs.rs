@@ -1,6 +1,8 @@
 //! Files and batches at vendors whose batches are not OpenAI's: the usual script of OpenAI's SDK, against each of them.
 
 mod anthropic;
+mod bedrock;
+mod cohere;
 mod gemini;
 mod google;
 mod held;
