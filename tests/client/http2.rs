@@ -122,10 +122,11 @@ async fn a_request_arrives_as_it_was_meant_and_so_does_its_answer() {
     assert!(ask(&origin).await.unwrap().starts_with("1 "));
 }
 
-#[tokio::test]
-async fn two_hundred_requests_at_a_time_share_a_connection() {
-    let all = Arc::new(tokio::sync::Barrier::new(200));
-    let (address, _) = upstream(200, move |n, _| {
+/// What so many requests that are all made before any is answered say of the connection they came on, if one takes no
+/// more than `streams`.
+async fn at_once(streams: u32, requests: usize) -> Vec<String> {
+    let all = Arc::new(tokio::sync::Barrier::new(requests));
+    let (address, _) = upstream(streams, move |n, _| {
         let all = all.clone();
         async move {
             all.wait().await;
@@ -134,28 +135,20 @@ async fn two_hundred_requests_at_a_time_share_a_connection() {
     })
     .await;
     let origin = to(address, QUICK);
-    let asked = (0..200).map(|_| ask(&origin));
-    for answer in futures_util::future::join_all(asked).await {
-        assert_eq!(answer.unwrap(), "0");
-    }
+    let answers = futures_util::future::join_all((0..requests).map(|_| ask(&origin))).await;
+    let mut numbers: Vec<_> = answers.into_iter().map(Result::unwrap).collect();
+    numbers.sort();
+    numbers
+}
+
+#[tokio::test]
+async fn two_hundred_requests_at_a_time_share_a_connection() {
+    assert_eq!(at_once(200, 200).await, ["0"; 200]);
 }
 
 #[tokio::test]
 async fn a_connection_that_is_full_gets_a_second_beside_it() {
-    let all = Arc::new(tokio::sync::Barrier::new(6));
-    let (address, _) = upstream(2, move |n, _| {
-        let all = all.clone();
-        async move {
-            all.wait().await;
-            says_whole(n.to_string())
-        }
-    })
-    .await;
-    let origin = to(address, QUICK);
-    let answers = futures_util::future::join_all((0..6).map(|_| ask(&origin))).await;
-    let mut numbers: Vec<_> = answers.into_iter().map(Result::unwrap).collect();
-    numbers.sort();
-    assert_eq!(numbers, ["0", "0", "1", "1", "2", "2"]);
+    assert_eq!(at_once(2, 6).await, ["0", "0", "1", "1", "2", "2"]);
 }
 
 #[tokio::test]

@@ -11,11 +11,11 @@ use super::google::blocked;
 use super::heard::{Consumed, Format, Heard, Input, Output, Segment};
 use super::hearing::Recording;
 use super::read;
-use crate::wire::gemini::Host;
+use crate::wire::gemini::{Host, stream};
 use crate::wire::multipart::{Form, Piece};
 use crate::wire::native::json::Json;
 use crate::wire::native::{Back, Loss, Posted, Refused, Terms, Translated, invalid};
-use crate::wire::openai::errors::{self, Complaint};
+use crate::wire::openai::errors::Complaint;
 use crate::wire::openai::stream::Broken;
 use crate::wire::{Malformed, Object, sse};
 
@@ -296,20 +296,7 @@ impl Decoder {
     }
 
     fn frame(&mut self, frame: &Bytes, out: &mut BytesMut) -> Result<(), Broken> {
-        let Some(data) = sse::data(frame) else {
-            // a failure can come as the JSON it would have been without a stream
-            let bare = frame.trim_ascii();
-            return match bare.first() {
-                Some(b'{' | b'[') => Err(Broken::Said(errors::read(bare))),
-                _ => Ok(()),
-            };
-        };
-        let data = data.slice_ref(data.trim_ascii());
-        match data.first() {
-            None => return Ok(()),
-            Some(b'[') => return Err(Broken::Said(errors::read(&data))),
-            Some(_) => {}
-        }
+        let Some(data) = stream::said(frame)? else { return Ok(()) };
         let answer = read(data)?;
         let delta = said(&answer)?;
         if !delta.is_empty() {

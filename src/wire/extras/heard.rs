@@ -58,48 +58,48 @@ pub struct Wanted {
 
 /// What was heard.
 #[derive(Default)]
-pub(super) struct Heard {
-    pub(super) text: String,
-    pub(super) language: Option<String>,
+pub(in crate::wire) struct Heard {
+    pub(in crate::wire) text: String,
+    pub(in crate::wire) language: Option<String>,
     /// Of the recording, seconds.
-    pub(super) duration: Option<f64>,
-    pub(super) segments: Vec<Segment>,
-    pub(super) words: Vec<Word>,
-    pub(super) usage: Option<Consumed>,
+    pub(in crate::wire) duration: Option<f64>,
+    pub(in crate::wire) segments: Vec<Segment>,
+    pub(in crate::wire) words: Vec<Word>,
+    pub(in crate::wire) usage: Option<Consumed>,
 }
 
 /// A stretch of speech, times in seconds.
 #[derive(Default, Serialize)]
-pub(super) struct Segment {
+pub(in crate::wire) struct Segment {
     /// Its place among the segments, set when they are all there.
-    pub(super) id: usize,
-    pub(super) start: f64,
-    pub(super) end: f64,
-    pub(super) text: String,
+    pub(in crate::wire) id: usize,
+    pub(in crate::wire) start: f64,
+    pub(in crate::wire) end: f64,
+    pub(in crate::wire) text: String,
     #[serde(skip)]
-    pub(super) speaker: Option<String>,
+    pub(in crate::wire) speaker: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) temperature: Option<f64>,
+    pub(in crate::wire) temperature: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) avg_logprob: Option<f64>,
+    pub(in crate::wire) avg_logprob: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) compression_ratio: Option<f64>,
+    pub(in crate::wire) compression_ratio: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) no_speech_prob: Option<f64>,
+    pub(in crate::wire) no_speech_prob: Option<f64>,
 }
 
 /// A word, times in seconds.
 #[derive(Serialize)]
-pub(super) struct Word {
-    pub(super) word: String,
-    pub(super) start: f64,
-    pub(super) end: f64,
+pub(in crate::wire) struct Word {
+    pub(in crate::wire) word: String,
+    pub(in crate::wire) start: f64,
+    pub(in crate::wire) end: f64,
 }
 
 /// What it took.
 #[derive(Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
-pub(super) enum Consumed {
+pub(in crate::wire) enum Consumed {
     Tokens {
         input_tokens: u64,
         input_token_details: Input,
@@ -115,17 +115,17 @@ pub(super) enum Consumed {
 
 /// Of the tokens that were sent.
 #[derive(Serialize)]
-pub(super) struct Input {
-    pub(super) text_tokens: u64,
-    pub(super) audio_tokens: u64,
+pub(in crate::wire) struct Input {
+    pub(in crate::wire) text_tokens: u64,
+    pub(in crate::wire) audio_tokens: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) cached_tokens: Option<u64>,
+    pub(in crate::wire) cached_tokens: Option<u64>,
 }
 
 /// Of the tokens that came.
 #[derive(Serialize)]
-pub(super) struct Output {
-    pub(super) reasoning_tokens: u64,
+pub(in crate::wire) struct Output {
+    pub(in crate::wire) reasoning_tokens: u64,
 }
 
 #[derive(Serialize)]
@@ -165,6 +165,11 @@ struct Told<'a, S> {
 }
 
 impl Heard {
+    /// The answer with all there is, for vendors that are told nothing of its form.
+    pub(in crate::wire) fn all(self) -> Translated {
+        self.answer(Wanted { format: Format::Verbose, segments: true, ..Wanted::default() })
+    }
+
     /// The answer in JSON: for forms that are none, with all that they are made of.
     pub(super) fn answer(mut self, wanted: Wanted) -> Translated {
         self.segments.iter_mut().enumerate().for_each(|(at, segment)| segment.id = at);

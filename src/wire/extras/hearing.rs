@@ -5,6 +5,7 @@
 use std::ops::Range;
 
 use super::heard::{Format, Wanted};
+use super::recordings::streams_text;
 use crate::wire::Op;
 use crate::wire::multipart::{Form, Part};
 use crate::wire::native::{Back, Loss, Refused, Terms, invalid};
@@ -33,10 +34,7 @@ impl<'a> Recording<'a> {
                 invalid("response_format", "must be json, text, srt, vtt, verbose_json or diarized_json")
             })?,
         };
-        if terms.stream && !matches!(format, Format::Json | Format::Text) {
-            let message = "a streamed transcript is text: leave out `stream`, or ask for json";
-            return Err(invalid("response_format", message));
-        }
+        streams_text(text(form, "response_format").unwrap_or("json"), terms.stream)?;
         let mut wanted = Wanted { format, translated: terms.op == Op::Translate, ..Wanted::default() };
         let granular = |part: &&Part| part.name.trim_end_matches("[]") == "timestamp_granularities";
         for part in form.parts().iter().filter(granular) {

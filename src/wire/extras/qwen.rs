@@ -4,6 +4,7 @@ use bytes::Bytes;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
+use super::heard::{Consumed, Heard};
 use super::recordings::{Inlaid, losses, recording, streams_text};
 use super::{made, read, request, text};
 use crate::wire::multipart::Form;
@@ -152,22 +153,6 @@ pub fn hear(form: &Form, terms: &Terms<'_>) -> Result<Inlaid, Refused> {
 
 /// What was said, in which language, and how long it took.
 pub fn heard(body: Bytes, _: &Back) -> Translated {
-    #[derive(Serialize)]
-    struct Duration {
-        r#type: &'static str,
-        seconds: f64,
-    }
-    #[derive(Serialize)]
-    struct Heard {
-        text: String,
-        task: &'static str,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        language: Option<String>,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        duration: Option<f64>,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        usage: Option<Duration>,
-    }
     let answer = read(body)?;
     let choices = output(&answer)?.objects("choices").map_err(Broken::Malformed)?;
     let message = choices.first().map(|choice| choice.object("message")).transpose().map_err(Broken::Malformed)?;
@@ -178,8 +163,8 @@ pub fn heard(body: Bytes, _: &Back) -> Translated {
     let language = notes.iter().find_map(|note| note.get("language").ok().flatten());
     let usage = answer.object("usage").map_err(Broken::Malformed)?;
     let duration: Option<f64> = usage.and_then(|usage| usage.get("seconds").ok().flatten());
-    let usage = duration.map(|seconds| Duration { r#type: "duration", seconds });
-    made(&Heard { text, task: "transcribe", language, duration, usage })
+    let usage = duration.map(|seconds| Consumed::Duration { seconds });
+    Heard { text, language, duration, usage, ..Heard::default() }.all()
 }
 
 /// What an answer holds. Fails with what is said in its place.

@@ -14,6 +14,27 @@ use crate::wire::openai::errors;
 use crate::wire::openai::stream::{Broken, DONE};
 use crate::wire::sse;
 
+/// What a frame of Google's says, if it says anything. Fails where it is a failure in a form that is no frame.
+pub fn said(frame: &Bytes) -> Result<Option<Bytes>, Broken> {
+    let Some(data) = sse::data(frame) else {
+        // a failure can end the stream as the piece of an array that it would have been without `alt=sse`
+        let bare = frame.trim_ascii();
+        let bare = match bare.strip_prefix(b",") {
+            Some(next) => next.strip_suffix(b"]").unwrap_or(next).trim_ascii(),
+            None => bare,
+        };
+        return match bare.first() {
+            Some(b'{' | b'[') => Err(Broken::Said(errors::read(bare))),
+            _ => Ok(None),
+        };
+    };
+    match data.trim_ascii() {
+        b"" | b"[DONE]" => Ok(None),
+        list @ [b'[', ..] => Err(Broken::Said(errors::read(list))),
+        _ => Ok(Some(data)),
+    }
+}
+
 /// The most candidates of an answer.
 const MOST: usize = 64;
 
@@ -86,25 +107,8 @@ impl Decoder {
     }
 
     fn frame(&mut self, frame: &Bytes, out: &mut BytesMut) -> Result<(), Broken> {
-        let Some(data) = sse::data(frame) else {
-            // a failure can end the stream as the piece of an array that it would have been without `alt=sse`
-            let bare = frame.trim_ascii();
-            let bare = match bare.strip_prefix(b",") {
-                Some(next) => next.strip_suffix(b"]").unwrap_or(next).trim_ascii(),
-                None => bare,
-            };
-            return match bare.first() {
-                Some(b'{' | b'[') => Err(Broken::Said(errors::read(bare))),
-                _ => Ok(()),
-            };
-        };
+        let Some(data) = said(frame)? else { return Ok(()) };
         let data = data.trim_ascii();
-        if data.is_empty() || data == b"[DONE]" {
-            return Ok(());
-        }
-        if data.starts_with(b"[") {
-            return Err(Broken::Said(errors::read(data)));
-        }
         let read: Answer<'_> = serde_json::from_slice(data).map_err(malformed)?;
         if read.error.is_some() {
             return Err(Broken::Said(errors::read(data)));

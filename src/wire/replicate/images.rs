@@ -1,15 +1,13 @@
 //! Images as predictions: <https://replicate.com/docs/topics/predictions>. What a model takes follows from its schema.
 
-use bytes::Bytes;
-use serde::Serialize;
-use serde_json::value::RawValue;
-
 use super::answer::Prediction;
 use super::model::Inputs;
+use super::params::{Sheet, asked};
+use crate::wire::Object;
 use crate::wire::extras::images::{Image, images, nearest, only_one, size};
+use crate::wire::extras::text;
 use crate::wire::native::{Back, Loss, Refused, Request, Terms, Translated};
 use crate::wire::openai::stream::Broken;
-use crate::wire::{Malformed, Object};
 
 /// Shapes that most models know.
 const SHAPES: &[&str] = &["1:1", "16:9", "21:9", "3:2", "2:3", "4:5", "5:4", "3:4", "4:3", "9:16", "9:21"];
@@ -22,46 +20,40 @@ pub fn request(
     inputs: Option<&Inputs>,
     version: Option<&str>,
 ) -> Result<Request, Refused> {
-    #[derive(Serialize)]
-    struct Body<'a> {
-        #[serde(skip_serializing_if = "Option::is_none")]
-        version: Option<&'a str>,
-        input: Box<RawValue>,
-    }
     let takes = |name: &str| inputs.is_none_or(|inputs| inputs.get(name).is_some());
     let named = |name: &str| inputs.is_some_and(|inputs| inputs.get(name).is_some());
-    let mut input = Object::default();
+    let mut sheet = Sheet::with_capacity(ask.size());
     let mut losses = Vec::new();
-    input.set_text("prompt", &super::super::extras::text(ask, "prompt")?);
+    let mut lose = |param: &str| losses.push(Loss { param: param.to_owned(), action: "dropped" });
+    text(ask, "prompt")?;
+    sheet.put("prompt", ask.raw("prompt").unwrap_or_default());
     if let Some(size) = size(ask)? {
         if named("width") && named("height") {
-            input.set("width", &size.0);
-            input.set("height", &size.1);
+            sheet.put("width", size.0.to_string().as_bytes());
+            sheet.put("height", size.1.to_string().as_bytes());
         } else if takes("aspect_ratio") {
-            input.set("aspect_ratio", &nearest(size, SHAPES));
+            sheet.put("aspect_ratio", format!("\"{}\"", nearest(size, SHAPES)).as_bytes());
         } else {
-            losses.push(Loss { param: "size".to_owned(), action: "dropped" });
+            lose("size");
         }
     }
     match ask.get::<u64>("n")? {
-        Some(n) if n > 1 && named("num_outputs") => input.set("num_outputs", &n),
+        Some(n) if n > 1 && named("num_outputs") => sheet.put("num_outputs", n.to_string().as_bytes()),
         _ => only_one(ask)?,
     }
     for name in ["seed", "negative_prompt", "output_format", "guidance_scale", "num_inference_steps"] {
         let Some(value) = ask.raw(name).filter(|value| *value != b"null") else { continue };
         match takes(name) {
-            true => input.set_raw(name, Bytes::copy_from_slice(value)),
-            false => losses.push(Loss { param: name.to_owned(), action: "dropped" }),
+            true => sheet.put(name, value),
+            false => lose(name),
         }
     }
     for (name, value) in ask.members() {
         if matches!(name, "quality" | "style" | "background" | "moderation" | "stream") && value != b"null" {
-            losses.push(Loss { param: name.to_owned(), action: "dropped" });
+            lose(name);
         }
     }
-    let input = serde_json::from_slice(&input.encode()).map_err(Malformed::from)?;
-    let body = serde_json::to_vec(&Body { version, input }).expect("texts and JSON are always JSON").into();
-    Ok(Request { body, headers: Vec::new(), losses, back: Back::new(terms) })
+    Ok(asked(&sheet, version, losses, Back::new(terms)))
 }
 
 /// The images of a prediction that has ended: its output is one address or several.

@@ -1,13 +1,13 @@
 //! Transcripts as predictions: what a model takes follows from its description, and what it answers from its kind: a text,
 //! pieces of one, or an object with segments of several spellings.
 
-use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::answer::Prediction;
 use super::model::{Inputs, Kind};
 use super::params::{Sheet, asked, put};
-use crate::wire::extras::{made, recordings};
+use crate::wire::extras::heard::{Heard, Segment};
+use crate::wire::extras::recordings;
 use crate::wire::multipart::Form;
 use crate::wire::native::{Back, Refused, Request, Terms, Translated, invalid};
 use crate::wire::openai::stream::Broken;
@@ -70,27 +70,8 @@ pub fn request(
     Ok(asked(&sheet, version, losses, Back::new(terms)))
 }
 
-#[derive(Serialize)]
-struct Segment {
-    id: usize,
-    start: f64,
-    end: f64,
-    text: String,
-}
-
 /// The transcript of a prediction that has ended. Fails on an output that has no text.
 pub fn of(prediction: &Prediction, _: &Back) -> Translated {
-    #[derive(Serialize)]
-    struct Heard {
-        text: String,
-        task: &'static str,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        language: Option<String>,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        duration: Option<f64>,
-        #[serde(skip_serializing_if = "Vec::is_empty")]
-        segments: Vec<Segment>,
-    }
     prediction.ended()?;
     let output = prediction.object();
     let said = |names: &[&str]| -> Option<String> {
@@ -99,7 +80,7 @@ pub fn of(prediction: &Prediction, _: &Back) -> Translated {
     };
     let listed = |name: &&str| output.as_ref()?.objects(name).ok().filter(|items| !items.is_empty());
     let segments = ["segments", "chunks"].iter().find_map(listed).or_else(|| prediction.list()).unwrap_or_default();
-    let segments: Vec<Segment> = segments.iter().enumerate().filter_map(segment).collect();
+    let segments: Vec<Segment> = segments.iter().filter_map(segment).collect();
     let whole = || segments.iter().map(|segment| segment.text.trim()).collect::<Vec<_>>().join(" ");
     let text = match (said(&["text", "transcription", "transcript"]), &output) {
         (Some(text), _) => text,
@@ -111,15 +92,15 @@ pub fn of(prediction: &Prediction, _: &Back) -> Translated {
     };
     let language = said(&["language", "detected_language"]);
     let duration = output.as_ref().and_then(|output| output.get("duration").ok().flatten());
-    made(&Heard { text, task: "transcribe", language, duration, segments })
+    Heard { text, language, duration, segments, ..Heard::default() }.all()
 }
 
 /// A segment, with its times in two members or in a list of both.
-fn segment((id, item): (usize, &Object)) -> Option<Segment> {
+fn segment(item: &Object) -> Option<Segment> {
     let time = |name: &str| item.get::<f64>(name).ok().flatten();
     let pair = item.get::<Vec<Option<f64>>>("timestamp").ok().flatten().unwrap_or_default();
     let listed = |at: usize| pair.get(at).copied().flatten();
     let start = time("start").or(listed(0))?;
     let end = time("end").or(listed(1)).unwrap_or(start);
-    Some(Segment { id, start, end, text: item.get("text").ok().flatten()? })
+    Some(Segment { start, end, text: item.get("text").ok().flatten()?, ..Segment::default() })
 }
