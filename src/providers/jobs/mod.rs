@@ -70,10 +70,8 @@ impl Office {
         if spec.jobs == Some(Jobs::Vertex) {
             gcs::settings(settings)?;
         }
-        Ok(match spec.jobs {
-            None => None,
-            Some(_) => Some(Box::new(Self { held: Arc::default(), client: client.clone(), timeouts })),
-        })
+        let office = || Box::new(Self { held: Arc::default(), client: client.clone(), timeouts });
+        Ok(spec.jobs.map(|_| office()))
     }
 }
 

@@ -96,8 +96,8 @@ fn a_job_is_a_batch() {
     assert_eq!((*status, *ended_at, model.as_deref()), (Status::Completed, Some(1_768_482_000), Some(CLAUDE)));
     assert_eq!(*counts, Counts { total: 100, completed: 98, failed: 2 });
     assert_eq!(Name::of::<1>(&job.batch.id, Kind::Batch), Some(["ab12cd34ef56".to_owned()]));
-    assert_eq!(Name::of(&job.batch.output_file_id.unwrap(), Kind::Output), Some([job.results.clone()]));
-    assert_eq!(Name::of(&job.batch.error_file_id.unwrap(), Kind::Errors), Some([job.results]));
+    assert_eq!(Name::of(&job.batch.output_file_id.expect("it has ended"), Kind::Output), Some([job.results.clone()]));
+    assert_eq!(Name::of(&job.batch.error_file_id.expect("it has ended"), Kind::Errors), Some([job.results]));
     assert_eq!(Name::of(&job.batch.input_file_id, Kind::Input), Some([input().key(7)]));
 }
 

@@ -110,8 +110,8 @@ fn a_job_is_a_batch() {
     assert_eq!(done.counts, Counts { total: 3, completed: 2, failed: 1 });
     assert_eq!(done.usage, Some(Consumed { input: 30, output: 20, ..Consumed::default() }));
     assert_eq!((done.status, done.ended_at), (Status::Completed, Some(1_768_482_000)));
-    assert_eq!(Name::of(&done.output_file_id.unwrap(), Kind::Output), Some(["b-1".to_owned()]));
-    assert_eq!(Name::of(&done.error_file_id.unwrap(), Kind::Errors), Some(["b-1".to_owned()]));
+    assert_eq!(Name::of(&done.output_file_id.expect("it has ended"), Kind::Output), Some(["b-1".to_owned()]));
+    assert_eq!(Name::of(&done.error_file_id.expect("it has ended"), Kind::Errors), Some(["b-1".to_owned()]));
     assert_eq!(Name::of(&done.input_file_id, Kind::Input), Some(["in-1".to_owned()]));
     assert!(done.errors.is_empty());
     let failed = job("BATCH_STATUS_FAILED", 0, 0);
