@@ -260,10 +260,8 @@ async fn results_go_with_the_answers_and_forged_ids_reach_nothing() {
     let seen = asked(&upstream.seen());
     assert_eq!(seen[2..], [format!("GET {path}"), format!("DELETE {path}")]);
 
-    let forged = |text: &str| {
-        let coded = ferrogw::wire::jobs::id::Name::new(ferrogw::wire::jobs::id::Kind::Output, [text]).encode();
-        coded
-    };
+    let forged =
+        |text: &str| ferrogw::wire::jobs::id::Name::new(ferrogw::wire::jobs::id::Kind::Output, [text]).encode();
     for id in [
         forged("../models"),
         forged("msgbatch_../x"),
