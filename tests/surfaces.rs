@@ -60,3 +60,24 @@ impl Form {
         request.header("content-type", kind).body([self.0, format!("--{}--\r\n", Self::BOUNDARY).into_bytes()].concat())
     }
 }
+
+/// What base64 stands for.
+fn decoded(text: &str) -> Vec<u8> {
+    let digit = |byte: u8| match byte {
+        b'A'..=b'Z' => byte - b'A',
+        b'a'..=b'z' => byte - b'a' + 26,
+        b'0'..=b'9' => byte - b'0' + 52,
+        b'+' => 62,
+        b'/' => 63,
+        _ => 0,
+    };
+    let groups = text.as_bytes().chunks(4);
+    let mut out: Vec<u8> = groups
+        .flat_map(|group| {
+            let word = group.iter().fold(0_u32, |word, byte| word << 6 | u32::from(digit(*byte)));
+            word.to_be_bytes()[1..].to_vec()
+        })
+        .collect();
+    out.truncate(out.len() - text.bytes().rev().take_while(|byte| *byte == b'=').count());
+    out
+}

@@ -1,15 +1,17 @@
-//! Recordings on their way back: sound that an answer only names, and transcripts that are told as events although they
-//! came whole.
+//! Recordings on their way back: sound that an answer only names, and speech and transcripts that are told as events
+//! although they came as they are.
 
 use bytes::Bytes;
+use futures_util::stream::{self, StreamExt};
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue};
 
+use super::Provider;
 use super::inbound::Inbound;
 use super::predictions::files::{File, LONGEST};
 use super::receive::{self, Got, Reader};
 use super::stream::{Long, Source};
 use crate::call::{Call, Head, Upstream};
-use crate::wire::extras::recordings;
+use crate::wire::extras::{base64, recordings};
 use crate::wire::{Object, sse};
 
 /// Sound that an answer names by its address. Fails if it can't be fetched, or is none.
@@ -62,4 +64,44 @@ pub(super) async fn told(reader: &Reader<'_>, answer: &Object) -> Result<Got, Bo
     }
     let chunks = [sse::frame(&delta.encode()), sse::frame(&done.encode())];
     receive::open(reader.provider, Source::typed(), Inbound::Local(chunks.into())).await
+}
+
+/// What of a sound is told in one event, bytes: whole groups of three, so that nothing but the end is padded.
+const PIECE: usize = 48 << 10;
+
+/// Whether speech is wanted as events: <https://platform.openai.com/docs/api-reference/audio/createSpeech>.
+pub(super) fn in_events(call: &Call) -> bool {
+    let format = call.body.json().and_then(|body| body.get::<String>("stream_format").ok().flatten());
+    format.as_deref() == Some("sse")
+}
+
+/// Speech that comes as sound, as the events of a stream: what arrives as it arrives, and its end.
+pub(super) async fn spoken(provider: &Provider, long: Long) -> Result<Got, Box<Upstream>> {
+    let (first, rest, counted) = long.parts();
+    let pieces = stream::unfold((first, Some(rest)), |(mut held, mut rest)| async move {
+        let piece = match held.take() {
+            Some(held) => Ok(held),
+            None => match rest.as_mut()?.next().await {
+                Some(next) => next,
+                // told once, behind everything else
+                None => return Some((Ok(sse::frame(br#"{"type":"speech.audio.done"}"#)), (None, None))),
+            },
+        };
+        let frame = piece.map(|mut piece| {
+            let sound = piece.split_to(piece.len().min(PIECE));
+            held = Some(piece).filter(|more| !more.is_empty());
+            if sound.is_empty() { sound } else { delta(&sound) }
+        });
+        Some((frame, (held, rest)))
+    });
+    let told = receive::open(provider, Source::typed(), Inbound::Made(pieces.boxed())).await?;
+    let Got::Flow(flow) = told else { return Ok(told) };
+    Ok(Got::Flow(Box::new(flow.counting(counted))))
+}
+
+fn delta(sound: &[u8]) -> Bytes {
+    let mut delta = Object::default();
+    delta.set_text("type", "speech.audio.delta");
+    delta.set_text("audio", &base64(sound));
+    sse::frame(&delta.encode())
 }

@@ -139,6 +139,8 @@ pub struct Flow {
     first: Option<Bytes>,
     /// The least speed, if one is demanded.
     tempo: Option<Box<Tempo>>,
+    /// What is known to be consumed, whatever the provider says.
+    counted: Option<Box<Usage>>,
 }
 
 /// What an error needs to know of its provider.
@@ -151,7 +153,12 @@ pub(super) struct Name {
 impl Flow {
     /// A stream whose beginning has been judged.
     pub fn new(provider: &Provider, source: Source, body: Inbound, first: Bytes) -> Self {
-        Self { provider: Name::of(provider), source, body: Some(body), first: Some(first), tempo: None }
+        Self { provider: Name::of(provider), source, body: Some(body), first: Some(first), tempo: None, counted: None }
+    }
+
+    /// With what is known to be consumed, whatever the provider says.
+    pub fn counting(self, counted: Option<Usage>) -> Self {
+        Self { counted: counted.map(Box::new), ..self }
     }
 
     /// Demand a least speed from now on.
@@ -171,7 +178,11 @@ impl Flow {
 
     /// The tokens, as far as the provider has told them.
     pub fn usage(&self) -> Option<Usage> {
-        heard!(&self.source.events, events => events.usage())
+        let told = heard!(&self.source.events, events => events.usage());
+        match &self.counted {
+            None => told,
+            Some(counted) => units::both(told, Some(**counted)),
+        }
     }
 
     /// How many events with content came.
@@ -339,6 +350,11 @@ impl Long {
     /// With what is known to be consumed, whatever the provider says.
     pub fn counting(self, counted: Option<Usage>) -> Self {
         Self { counted, ..self }
+    }
+
+    /// What has arrived of it, what is still to come, and what is known to be consumed.
+    pub fn parts(self) -> (Option<Bytes>, Inbound, Option<Usage>) {
+        (self.first, self.body, self.counted)
     }
 
     /// The usage, if it stood at the end of the body, and what else is known.

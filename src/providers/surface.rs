@@ -151,6 +151,17 @@ fn outgoing(upload: &Upload, pieces: Vec<Piece>) -> Outgoing {
 
 /// Judge a good answer to one of these operations. Fails on what is none.
 pub async fn receive(reader: Reader<'_>, call: &Call, body: Inbound) -> Result<Got, Box<Upstream>> {
+    let provider = reader.provider;
+    match judged(reader, call, body).await? {
+        Got::Long(long) if call.op == Op::Speech && recorded::in_events(call) => {
+            recorded::spoken(provider, *long).await
+        }
+        Got::Flow(flow) if call.op == Op::Speech => Ok(Got::Flow(Box::new(flow.counting(units::asked(call))))),
+        got => Ok(got),
+    }
+}
+
+async fn judged(reader: Reader<'_>, call: &Call, body: Inbound) -> Result<Got, Box<Upstream>> {
     let Reader { provider, status, fields, .. } = reader;
     let kind = receive::media_type(fields);
     if call.op.is_passed() {

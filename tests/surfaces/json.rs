@@ -1,8 +1,8 @@
 //! Operations that take a JSON object: images, speech, rerank, moderations.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::{gateway, metric};
+use super::{decoded, gateway, metric};
 use crate::support::{Say, TestGateway, Upstream, target};
 
 #[tokio::test]
@@ -75,6 +75,41 @@ async fn speech_in_events_passes_as_it_came() {
     let reply =
         gateway.post("/v1/audio/speech", r#"{"model":"m","input":"x","voice":"alloy","stream_format":"sse"}"#).await;
     assert_eq!((reply.status, reply.body), (200, events.concat()));
+}
+
+/// The sound in the events of a stream of speech, and the types of those.
+fn told(body: &str) -> (Vec<u8>, Vec<String>) {
+    let events = body.lines().filter_map(|line| line.strip_prefix("data: "));
+    let events: Vec<Value> = events.map(|data| serde_json::from_str(data).unwrap()).collect();
+    let sound = events.iter().filter_map(|event| event["audio"].as_str()).flat_map(decoded).collect();
+    (sound, events.iter().map(|event| event["type"].as_str().unwrap().to_owned()).collect())
+}
+
+#[tokio::test]
+async fn speech_that_comes_as_sound_is_told_in_events_where_those_are_wanted() {
+    let ask = r#"{"model":"m","input":"High tide","voice":"v","stream_format":"sse"}"#;
+    let sound: Vec<u8> = (0..100_001_u32).map(|at| (at % 251) as u8).collect();
+    let groq = Upstream::says([Say::pieces("audio/wav", sound.chunks(40_000).map(<[u8]>::to_vec))]).await;
+    let qwen = Upstream::says([]).await;
+    let spoken = json!({"output": {"audio": {"url": format!("{}/a.wav", qwen.url)}}, "usage": {"characters": 9}});
+    qwen.tell([Say::json(200, &spoken.to_string())]);
+    qwen.tell([Say::bytes(200, sound.clone()).header("content-type", "audio/wav")]);
+    for (provider, upstream) in [("groq", &groq), ("qwen", &qwen)] {
+        let prices = format!(
+            "catalog: {{ overrides: [{{ provider: {provider}, model: m, price: {{ input_per_character: 0.5 }} }}] }}\n"
+        );
+        let gateway = gateway(&[(provider, upstream)], &prices).await;
+        let reply = gateway.post("/v1/audio/speech", ask).await;
+        assert_eq!((reply.status, reply.header("content-type")), (200, "text/event-stream"), "{provider}");
+        assert_eq!(reply.header("x-ferro-warnings"), "", "{provider}");
+        let (heard, mut types) = told(&reply.body);
+        assert!(heard == sound, "{provider}");
+        assert_eq!(types.pop().as_deref(), Some("speech.audio.done"));
+        assert!(types.len() > 2 && types.iter().all(|kind| kind == "speech.audio.delta"), "{provider} {types:?}");
+        assert_eq!(upstream.seen()[0].json().get("stream_format"), None, "{provider}");
+        let cost = format!(r#"gateway_request_cost_usd_total{{model="m",provider="{provider}",target="t0"}}"#);
+        assert_eq!(metric(&gateway, &cost).await, Some(4.5), "{provider}");
+    }
 }
 
 #[tokio::test]

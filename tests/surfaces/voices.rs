@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Form, gateway, metric};
+use super::{Form, decoded, gateway, metric};
 use crate::support::{Reply, Say, TestGateway, Upstream, target};
 
 const SPEECH: &str = "/v1/audio/speech";
@@ -187,25 +187,4 @@ async fn a_task_is_asked_about_until_it_ends_and_no_longer_than_an_answer_may_ta
     let gateway = super::gateway(&[("novita", &upstream)], "").await;
     let reply = gateway.post("/v1/images/generations", ask).await;
     assert_eq!((reply.status, upstream.seen().len()), (502, 1), "{}", reply.body);
-}
-
-/// What base64 stands for.
-fn decoded(text: &str) -> Vec<u8> {
-    let digit = |byte: u8| match byte {
-        b'A'..=b'Z' => byte - b'A',
-        b'a'..=b'z' => byte - b'a' + 26,
-        b'0'..=b'9' => byte - b'0' + 52,
-        b'+' => 62,
-        b'/' => 63,
-        _ => 0,
-    };
-    let groups = text.as_bytes().chunks(4);
-    let mut out: Vec<u8> = groups
-        .flat_map(|group| {
-            let word = group.iter().fold(0_u32, |word, byte| word << 6 | u32::from(digit(*byte)));
-            word.to_be_bytes()[1..].to_vec()
-        })
-        .collect();
-    out.truncate(out.len() - text.bytes().rev().take_while(|byte| *byte == b'=').count());
-    out
 }

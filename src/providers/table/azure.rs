@@ -6,7 +6,7 @@ use super::usual::{
     BATCH, CHAT, COMPLETE, EMBED, FILE, IMAGE, IMAGE_EDIT, PASS, REALTIME, RESPOND, SPEECH, STORED, TRANSCRIBE,
     TRANSLATE,
 };
-use super::{NO_HINTS, given, place, thinks_aloud};
+use super::{NO_EVENTS, NO_HINTS, given, place, thinks_aloud, tts_1};
 use crate::call::{Fault, Op};
 use crate::config::Invalid;
 use crate::providers::rework::{generations, images};
@@ -98,7 +98,10 @@ pub(super) static OPENAI: Spec = Spec {
     ways: Some(openai_ways),
     model: deployment,
     lists: &["deployment"],
-    others: &[(Op::Image, &[When(generations::draws, &[Body(images::always_base64)])])],
+    others: &[
+        (Op::Image, &[When(generations::draws, &[Body(images::always_base64)])]),
+        (Op::Speech, &[When(tts_1, &[NO_EVENTS])]),
+    ],
     edits: &[Body(generations::azure), When(generations::searches, &[Lacks(SEARCHERS_LACK)])],
     faults: &[
         on(400, "ResponsibleAIPolicyViolation", Fault::ContentPolicy),

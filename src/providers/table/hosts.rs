@@ -4,7 +4,7 @@ use super::faults::on;
 use super::usual::{
     BATCH, CHAT, COMPLETE, EMBED, FILE, IMAGE, PASS, RERANK, RESPOND, SPEECH, STORED, TRANSCRIBE, TRANSLATE,
 };
-use super::{FLAT_BUT_USER, MAX_TOKENS, NO_HINTS, NO_MARKS, NO_THOUGHTS, ROLES, gpt_oss, thinks_aloud};
+use super::{FLAT_BUT_USER, MAX_TOKENS, NO_EVENTS, NO_HINTS, NO_MARKS, NO_THOUGHTS, ROLES, gpt_oss, thinks_aloud};
 use crate::call::{Error, Fault, Op};
 use crate::providers::rework::{choices, effort, embeddings, images, logprobs, params, rankings, sound};
 use crate::providers::settings::Settings;
@@ -31,6 +31,7 @@ pub(super) static DEEPINFRA: Spec = Spec {
         PASS,
     ],
     extras: &[(Op::Rerank, Extra::DeepinfraRerank)],
+    others: &[(Op::Speech, &[NO_EVENTS])],
     edits: &[ROLES, FLAT_BUT_USER, NO_THOUGHTS, NO_MARKS, MAX_TOKENS, NO_HINTS],
     embeds: &[Body(embeddings::text_only)],
     floats_only: true,
@@ -186,7 +187,10 @@ pub(super) static TOGETHER: Spec = Spec {
     aliases: &["together_ai", "togetherai"],
     ops: &[CHAT, COMPLETE, EMBED, IMAGE, SPEECH, TRANSCRIBE, TRANSLATE, RERANK, FILE, BATCH, PASS],
     kept: &[(Op::File, Kept::TogetherFiles), (Op::Batch, Kept::TogetherBatches)],
-    others: &[(Op::Image, &[Body(images::width_and_height)]), (Op::Speech, &[Lacks(&["speed", "instructions"])])],
+    others: &[
+        (Op::Image, &[Body(images::width_and_height)]),
+        (Op::Speech, &[NO_EVENTS, Lacks(&["speed", "instructions"])]),
+    ],
     forms: &[
         (Op::Transcribe, &[FormEdit::Check(sound::json_only)]),
         (Op::Translate, &[FormEdit::Check(sound::json_only)]),

@@ -91,6 +91,14 @@ const NO_MARKS: Edit =
 /// Hints about caching are not known there; nothing but speed is lost.
 const NO_HINTS: Edit = Edit::Drop(&["prompt_cache_key", "prompt_cache_retention", "prompt_cache_options"]);
 
+/// Speech comes as sound there: events are made of it here, if any are wanted.
+const NO_EVENTS: Edit = Edit::Drop(&["stream_format"]);
+
+/// OpenAI's models that tell no events: <https://platform.openai.com/docs/api-reference/audio/createSpeech>.
+fn tts_1(model: &str) -> bool {
+    matches!(model, "tts-1" | "tts-1-hd")
+}
+
 /// The limit is `max_tokens`.
 const MAX_TOKENS: Edit = Edit::Body(params::max_tokens);
 

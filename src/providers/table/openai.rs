@@ -5,6 +5,7 @@ use super::usual::{
     BATCH, CHAT, COMPLETE, EMBED, FILE, IMAGE, IMAGE_EDIT, IMAGE_VARIATION, MODERATE, PASS, REALTIME, RESPOND, SPEECH,
     STORED, TRANSCRIBE, TRANSLATE,
 };
+use super::{NO_EVENTS, tts_1};
 use crate::call::{Fault, Op};
 use crate::providers::rework::{generations, images};
 use crate::providers::spec::Edit::{Body, Lacks, When};
@@ -68,7 +69,10 @@ pub(super) static OPENAI: Spec = Spec {
         PASS,
     ],
     headers: &[("openai-organization", "organization"), ("openai-project", "project")],
-    others: &[(Op::Image, &[When(generations::draws, &[Body(images::always_base64)])])],
+    others: &[
+        (Op::Image, &[When(generations::draws, &[Body(images::always_base64)])]),
+        (Op::Speech, &[When(tts_1, &[NO_EVENTS])]),
+    ],
     edits: &[
         When(generations::thinks, &[Body(generations::openai)]),
         When(generations::searches, &[Lacks(SEARCHERS_LACK)]),

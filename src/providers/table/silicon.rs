@@ -3,8 +3,8 @@
 use super::faults::on;
 use super::usual::{BATCH, CHAT, COMPLETE, EMBED, FILE, PASS, RESPOND, SPEECH, TRANSCRIBE, TRANSLATE};
 use super::{
-    FLAT, FLAT_BUT_USER, MAX_COMPLETION_TOKENS, MAX_TOKENS, NO_HINTS, NO_MARKS, NO_NULL, NO_THOUGHTS, ROLES, THOUGHTS,
-    gpt_oss, thinks_aloud,
+    FLAT, FLAT_BUT_USER, MAX_COMPLETION_TOKENS, MAX_TOKENS, NO_EVENTS, NO_HINTS, NO_MARKS, NO_NULL, NO_THOUGHTS, ROLES,
+    THOUGHTS, gpt_oss, thinks_aloud,
 };
 use crate::call::{Fault, Op};
 use crate::providers::rework::{choices, effort, embeddings, is, messages, replay, schema, sound, usage};
@@ -64,6 +64,7 @@ fn groq_plain(model: &str) -> bool {
 /// <https://console.groq.com/docs/openai>, <https://console.groq.com/docs/reasoning>, <https://console.groq.com/docs/errors>
 pub(super) static GROQ: Spec = Spec {
     ops: &[CHAT, RESPOND, SPEECH, TRANSCRIBE, TRANSLATE, FILE, BATCH, PASS],
+    others: &[(Op::Speech, &[NO_EVENTS])],
     forms: &[
         (Op::Transcribe, &[FormEdit::Check(sound::no_subtitles)]),
         (Op::Translate, &[FormEdit::Check(sound::no_subtitles)]),

@@ -167,7 +167,10 @@ impl Extra {
 /// A request that was translated member by member: what is in `known` was carried over, all else is lost.
 fn request(ask: &Object, terms: &Terms<'_>, body: &impl Serialize, known: &[&str]) -> Request {
     let lost = ask.members().filter(|(name, value)| {
-        !known.contains(name) && !matches!(*name, "model" | "user" | "response_format") && *value != b"null"
+        !known.contains(name)
+            // events are made of what comes, if need be
+            && !matches!(*name, "model" | "user" | "response_format" | "stream_format")
+            && *value != b"null"
     });
     let losses = lost.map(|(name, _)| Loss { param: name.to_owned(), action: "dropped" }).collect();
     let body = serde_json::to_vec(body).expect("texts, numbers and JSON are always JSON").into();

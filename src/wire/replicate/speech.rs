@@ -40,12 +40,11 @@ pub fn request(
     let own = find(TEXTS).ok_or_else(|| invalid("model", "this model takes no text that could be spoken"))?;
     for (name, value) in ask.members().filter(|(_, value)| *value != b"null") {
         let to = match name {
-            "model" | "user" | "provider_options" => continue,
+            "model" | "user" | "provider_options" | "stream_format" => continue,
             "input" => Some(own.clone()),
             "voice" => find(VOICES),
             "response_format" => inputs.and_then(|_| find(FORMATS)),
             "instructions" => inputs.and_then(|_| find(MANNERS)).filter(|to| *to != own),
-            "stream_format" => None,
             "speed" => find(&["speed"]),
             _ => inputs.is_none_or(|inputs| inputs.get(name).is_some()).then(|| name.to_owned()),
         };
