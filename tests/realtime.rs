@@ -137,6 +137,44 @@ async fn what_is_said_passes_both_ways_and_is_metered() {
 }
 
 #[tokio::test]
+async fn responses_are_made_over_a_websocket_where_the_vendor_has_one() {
+    let mut vendor = Vendor::plain().await;
+    let targets = target("t0", "fireworks", &vendor, "") + &target("t1", "openai", &vendor, "");
+    let gateway = gateway(&targets, "responses_target: t1\n").await;
+    for header in ["", "X-Provider: t1\r\n"] {
+        let client = ask(&gateway.url, "/v1/responses", &format!("X-Request-ID: talk\r\n{header}")).await;
+        let mut far = vendor.asked().await;
+        assert_eq!(far.line(), "GET /v1/responses HTTP/1.1");
+        assert_eq!(far.headers()["authorization"], "Bearer sk-test-t1-0123456789");
+        far.agree("").await;
+        let mut near = answer(client).await;
+        assert_eq!(near.line(), "HTTP/1.1 101 Switching Protocols", "{}", near.head);
+        assert!(!near.headers().contains_key("allow"), "{}", near.head);
+        let create = r#"{"type":"response.create","model":"m","input":"High tide?","store":false}"#;
+        near.masked(0x81, create.as_bytes()).await;
+        assert_eq!(far.said().await, create);
+        let done = r#"{"type":"response.completed","sequence_number":4,"response":{"id":"resp_1","usage":{"input_tokens":36,"output_tokens":87}}}"#;
+        far.text(done).await;
+        assert_eq!(near.said().await, done);
+        near.masked(0x88, &1000_u16.to_be_bytes()).await;
+        assert_eq!(far.next().await, Some((0x88, 1000_u16.to_be_bytes().to_vec())));
+        far.write(&peer::frame(0x88, &1000_u16.to_be_bytes(), None)).await;
+        drop(far);
+        assert_eq!(near.next().await, Some((0x88, 1000_u16.to_be_bytes().to_vec())));
+        assert_eq!(near.next().await, None);
+        recalled(&gateway, "talk").await;
+    }
+    let metrics = gateway.get("/metrics").await.body;
+    for line in [
+        r#"gateway_surface_requests_total{status="success",surface="stored_responses"} 2"#,
+        r#"gateway_tokens_input_total{model="none",provider="openai",target="t1"} 72"#,
+        "gateway_requests_in_flight 0",
+    ] {
+        assert!(metrics.contains(line), "{line}\n{metrics}");
+    }
+}
+
+#[tokio::test]
 async fn every_row_that_has_it_is_asked_where_its_vendor_has_it() {
     let expected = [
         ("azure-foundry", "/openai/v1/realtime?model=m", "api-key"),

@@ -20,16 +20,18 @@ use axum::routing::{any, get, post};
 
 use self::error::Failure;
 use crate::pipeline::Gateway;
+use crate::wire::Op;
 use crate::wire::op::{SURFACES, Shape};
 
 /// Every route, without the edge around it. Paths arrive normalised: no trailing slash, no `/openai/v1`.
 pub fn router(gateway: Arc<Gateway>) -> Router {
     let mut router = Router::new().route("/v1/chat/completions", post(api::chat));
-    for surface in SURFACES.iter().filter(|surface| surface.op != crate::wire::Op::Chat) {
+    for surface in SURFACES.iter().filter(|surface| surface.op != Op::Chat) {
         let op = surface.op;
         let handler = move |State(gateway): State<Arc<Gateway>>, request: Request| api::serve(op, gateway, request);
         let path = format!("/v1{}", surface.path);
         router = match surface.shape {
+            Shape::Json if op == Op::Respond => router.route(&path, post(handler).get(api::converse)),
             Shape::Json | Shape::Form => router.route(&path, post(handler)),
             Shape::Kept | Shape::Socket => {
                 router.route(&path, any(handler)).route(&format!("{path}/{{*below}}"), any(handler))

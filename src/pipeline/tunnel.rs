@@ -44,8 +44,8 @@ pub(super) fn answer(
 ) -> Box<call::Tunnel> {
     let (head, passed) = (tunnel.head.clone(), Arc::<AtomicU64>::default());
     let carrying = Carrying {
-        down: Way::new(Some(realtime::DONE)),
-        up: Way::new(None),
+        down: Way::new(realtime::ENDS),
+        up: Way::new(&[]),
         usage: None,
         tunnel,
         hold,

@@ -86,6 +86,8 @@ pub struct Spec {
     pub asks_usage: bool,
     /// Whether a whole answer can only be had as a stream, for this model and body: it is asked for one, and folded.
     pub streams_only: fn(&str, &Object) -> bool,
+    /// Whether it speaks the Responses API over WebSockets, too.
+    pub talks: bool,
     /// Whether thoughts may stand in front of a chat's answer as `<think>…</think>`, for this model and body, or the prompt
     /// may have opened them: they become `reasoning_content`; an answer that begins otherwise stays as it is.
     pub thinks_aloud: fn(&str, &Object) -> Aloud,
@@ -307,6 +309,7 @@ impl Spec {
             asks_usage: true,
             streams_only: |_, _| false,
             reply_after_tool: false,
+            talks: false,
             thinks_aloud: |_, _| Aloud::No,
             mends: &[],
             follows: &[],

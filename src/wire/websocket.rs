@@ -6,8 +6,8 @@ const BEGINNING: usize = 256;
 /// Longer messages are not heard, bytes.
 const LONGEST: usize = 1 << 20;
 
-/// A text message whose beginning has this is heard; `None`: no message is.
-pub type Wanted = Option<&'static [u8]>;
+/// A text message whose beginning has one of these is heard.
+pub type Wanted = &'static [&'static [u8]];
 
 /// Follows the frames of one direction. Bytes that are no frames are followed somewhere, and never refused: who receives
 /// them does that.
@@ -101,7 +101,7 @@ impl Frames {
             // a continuation
             0 => true,
             1 => {
-                let readable = self.wanted.is_some() && !packed && !masked;
+                let readable = !self.wanted.is_empty() && !packed && !masked;
                 self.message = if readable { Message::Arriving(Vec::new(), false) } else { Message::Unheard };
                 true
             }
@@ -149,7 +149,7 @@ impl Message {
 
 fn is_wanted(text: &[u8], wanted: Wanted) -> bool {
     let beginning = &text[..text.len().min(BEGINNING)];
-    wanted.is_some_and(|wanted| memchr::memmem::find(beginning, wanted).is_some())
+    wanted.iter().any(|wanted| memchr::memmem::find(beginning, wanted).is_some())
 }
 
 /// A frame that closes a conversation, with a code (RFC 6455, 7.4.1) and a reason of at most 123 bytes. A client's frames
@@ -189,7 +189,7 @@ mod tests {
     }
 
     fn heard(bytes: &[u8], size: usize) -> (Vec<Vec<u8>>, bool, bool) {
-        let (mut frames, mut all) = (Frames::new(Some(b"done")), Vec::new());
+        let (mut frames, mut all) = (Frames::new(&[b"done"]), Vec::new());
         for piece in bytes.chunks(size) {
             frames.push(piece, |message| all.push(message));
         }
@@ -224,7 +224,7 @@ mod tests {
         let long = [&b"done"[..], &vec![b'x'; LONGEST]].concat();
         let sent = [frame(0x81, &long), close(1001, "away", false)].concat();
         assert_eq!(heard(&sent, 4096), (Vec::new(), true, true));
-        let mut frames = Frames::new(None);
+        let mut frames = Frames::new(&[]);
         frames.push(&close(1001, &"y".repeat(200), true), |_| unreachable!());
         assert!(frames.closes() && frames.is_between());
     }

@@ -107,6 +107,13 @@ async fn where_there_is_none_the_caller_is_told_to_send_a_request() {
         assert_eq!(near.body().await["error"]["code"], "websocket_not_supported");
         assert_eq!(near.next().await, None);
     }
+    // nor at who speaks the Responses API in requests alone, whatever says where it should be
+    let silent = super::gateway(&target("t0", "fireworks", &vendor, ""), "responses_target: t0\n").await;
+    for headers in ["", "X-Provider: t0\r\n"] {
+        let near = answer(ask(&silent.url, "/v1/responses", headers).await).await;
+        assert_eq!(near.line(), "HTTP/1.1 426 Upgrade Required");
+    }
+    assert_eq!(refused(&gateway, "/v1/responses", "X-Provider: nobody\r\n").await.1, "provider_not_found");
     let plain = gateway.get("/v1/responses").await;
     assert_eq!((plain.status, plain.header("allow"), plain.code().as_str()), (405, "POST", "method_not_supported"));
 }

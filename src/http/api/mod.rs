@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
-use http::header::CONTENT_TYPE;
+use http::header::{ALLOW, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use tower::Service;
 
@@ -59,11 +59,35 @@ pub async fn chat_of(caller: Caller, gateway: Arc<Gateway>, request: Request) ->
     answer::respond(answered, &snapshot.rules, from, Op::Chat)
 }
 
+/// `GET /v1/responses`: a WebSocket at whom `X-Provider` names or the configuration has for responses, if there is one.
+/// Clients that are told there is none (426) send requests instead.
+pub async fn converse(State(gateway): State<Arc<Gateway>>, request: Request) -> Response {
+    if !websocket::is_asked(&request) {
+        let mut refused = Failure::MethodNotAllowed.into_response();
+        refused.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
+        return refused;
+    }
+    let rules = &gateway.snapshot().rules;
+    let name = request.headers().get(X_PROVIDER).and_then(|name| name.to_str().ok()).filter(|name| !name.is_empty());
+    let talks = match name {
+        // whom nobody knows is told so by all operations alike
+        Some(name) => {
+            rules.targets.iter().find(|target| target.is_called(name)).is_none_or(|one| one.provider.spec.talks)
+        }
+        None => rules.responses_target.as_ref().is_some_and(|target| target.provider.spec.talks),
+    };
+    if !(talks && websocket::can_open(&request)) {
+        return Failure::NoWebSocket.into_response();
+    }
+    serve(Op::Stored, gateway, request).await
+}
+
 /// Any other operation.
 pub async fn serve(op: Op, gateway: Arc<Gateway>, mut request: Request) -> Response {
     let snapshot = gateway.snapshot();
     let caller = caller(&mut request);
-    let upgrades = matches!(op, Op::Realtime | Op::Pass) && websocket::can_open(&request);
+    let converses = op == Op::Stored && request.uri().path() == "/v1/responses";
+    let upgrades = (converses || matches!(op, Op::Realtime | Op::Pass)) && websocket::can_open(&request);
     if op == Op::Realtime && !upgrades && *request.method() == Method::GET && request.uri().path() == "/v1/realtime" {
         return Failure::OnlyWebSocket.into_response();
     }

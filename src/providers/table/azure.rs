@@ -95,6 +95,8 @@ pub(super) static OPENAI: Spec = Spec {
         CHAT, COMPLETE, EMBED, RESPOND, STORED, IMAGE, IMAGE_EDIT, SPEECH, TRANSCRIBE, TRANSLATE, FILE, BATCH,
         REALTIME, PASS,
     ],
+    // <https://learn.microsoft.com/en-us/azure/foundry/openai/how-to/websockets>
+    talks: true,
     ways: Some(openai_ways),
     model: deployment,
     lists: &["deployment"],
@@ -205,6 +207,7 @@ pub(super) static FOUNDRY: Spec = Spec {
         REALTIME,
         PASS,
     ],
+    talks: true,
     ways: Some(foundry_way),
     fixed_headers: &[("extra-parameters", "drop")],
     edits: &[Body(generations::azure), NO_HINTS],

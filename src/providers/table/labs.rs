@@ -300,6 +300,8 @@ pub(super) static XAI: Spec = Spec {
         REALTIME,
         PASS,
     ],
+    // <https://docs.x.ai/developers/advanced-api-usage/websocket-mode>
+    talks: true,
     extras: &[(Op::Speech, Extra::XaiSpeech)],
     others: &[(Op::Image, &[Body(images::aspect_ratio)]), (Op::ImageEdit, &[Body(images::aspect_ratio)])],
     forms: &[

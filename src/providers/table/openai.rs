@@ -68,6 +68,7 @@ pub(super) static OPENAI: Spec = Spec {
         REALTIME,
         PASS,
     ],
+    talks: true,
     headers: &[("openai-organization", "organization"), ("openai-project", "project")],
     others: &[
         (Op::Image, &[When(generations::draws, &[Body(images::always_base64)])]),

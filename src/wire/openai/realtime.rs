@@ -1,17 +1,19 @@
-//! The Realtime API: what the responses of a conversation consumed.
+//! Conversations over WebSockets, in the events of the Realtime API or of the Responses API: what their responses consumed.
 
 use bytes::Bytes;
 
 use super::usage;
 use crate::wire::{Object, Usage};
 
-/// What stands near the beginning of the event that tells a response's usage.
-pub const DONE: &[u8] = b"response.done";
+/// What stands near the beginning of the events that tell a response's usage: of the Realtime API, and of the Responses
+/// API, <https://developers.openai.com/api/docs/guides/websocket-mode>.
+pub const ENDS: &[&[u8]] = &[b"response.done", b"response.completed", b"response.incomplete", b"response.failed"];
 
 /// The usage that an event tells; `None` for all but the end of a response.
 pub fn used(event: Vec<u8>) -> Option<Usage> {
     let event = Object::parse(Bytes::from(event)).ok()?;
-    if event.raw("type")? != b"\"response.done\"" {
+    let kind: String = event.get("type").ok()??;
+    if !ENDS.contains(&kind.as_bytes()) {
         return None;
     }
     usage::read(&event.object("response").ok()??)
@@ -53,5 +55,11 @@ mod tests {
         assert_eq!(used(br#"{"type":"response.created","response":{"usage":{"input_tokens":1}}}"#.to_vec()), None);
         assert_eq!(used(br#"{"type":"response.done","response":{"usage":null}}"#.to_vec()), None);
         assert_eq!(used(b"response.done".to_vec()), None);
+        // https://developers.openai.com/api/reference/resources/responses/websocket-events
+        let event = r#"{"type":"response.completed","sequence_number":9,"response":{"id":"r","output":[],"usage":{
+            "input_tokens":36,"input_tokens_details":{"cached_tokens":8},"output_tokens":87,
+            "output_tokens_details":{"reasoning_tokens":5},"total_tokens":123}}}"#;
+        let expected = Usage { prompt: 36, completion: 87, cached: 8, reasoning: 5, ..Usage::default() };
+        assert_eq!(used(event.as_bytes().to_vec()), Some(expected));
     }
 }
