@@ -73,8 +73,15 @@ pub enum Error {
     #[error("the gateway cannot store the upload: {0}")]
     NotStored(std::io::ErrorKind),
     /// The gateway's own deadline passed.
-    #[error("the gateway's request_timeout of {0:?} passed")]
-    Deadline(Duration),
+    #[error("the gateway's request_timeout of {limit:?} passed{}", late(.hung.as_deref(), *.others))]
+    Deadline {
+        /// The time that a call may take.
+        limit: Duration,
+        /// The target that had not answered by then, if one was being asked.
+        hung: Option<Arc<str>>,
+        /// Whether there were others, for whom no time was left.
+        others: bool,
+    },
     /// The process is about to end, and the stream has been open for as long as that could wait.
     #[error("the gateway is shutting down")]
     Draining,
@@ -134,6 +141,19 @@ impl fmt::Display for LeftAlone {
                 }
             }
         }
+    }
+}
+
+/// Whom a call waited for when its time was over, and what would let it ask the others.
+fn late(hung: Option<&str>, others: bool) -> String {
+    match (hung, others) {
+        (Some(target), true) => format!(
+            ": the target `{target}` had not answered, and no time was left to ask another; a shorter \
+             `timeouts.first_byte` there leaves some"
+        ),
+        (Some(target), false) => format!(": the target `{target}` had not answered"),
+        (None, true) => " before another target could be asked".to_owned(),
+        (None, false) => String::new(),
     }
 }
 
@@ -339,7 +359,7 @@ impl Error {
             Error::Unavailable(_) => "upstream_unavailable",
             Error::Saturated(_) => "provider_saturated",
             Error::NotStored(_) => "upload_not_stored",
-            Error::Deadline(_) => "gateway_timeout",
+            Error::Deadline { .. } => "gateway_timeout",
             Error::Draining => "shutting_down",
             Error::Upstream(upstream) => upstream.fault.code(),
         }

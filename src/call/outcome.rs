@@ -49,6 +49,13 @@ pub struct Tried {
     pub took: Duration,
 }
 
+impl Tried {
+    /// Whether something was sent.
+    pub fn was_asked(&self) -> bool {
+        !matches!(self.code, "circuit_open" | "saturated" | "unsupported_content" | "media_not_fetched")
+    }
+}
+
 /// The one record of a finished call.
 #[derive(Clone, Debug)]
 pub struct Outcome {

@@ -15,6 +15,7 @@ mod mask;
 mod media;
 mod nearest;
 mod node;
+mod patience;
 mod period;
 mod problem;
 mod resilience;

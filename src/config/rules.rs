@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet};
 use super::faults;
 use super::media;
 use super::nearest;
+use super::patience;
 use super::problem::Problem;
 use super::resilience::Concurrency;
 use super::schema::Config;
@@ -52,6 +53,7 @@ pub(super) fn check(config: &Config) -> Findings {
     }
     names(config, &mut found);
     strategies::check(config, &mut found);
+    patience::check(config, &mut found);
     for (index, target) in config.targets.iter().enumerate() {
         self::target(target, &item_path("targets", index), &mut found);
     }

@@ -200,7 +200,7 @@ impl Failure {
                     call::Error::Lacking(Lack::Direction(_)) => (S::BAD_REQUEST, INVALID),
                     call::Error::Lacking(_) => (S::NOT_IMPLEMENTED, INVALID),
                     call::Error::NotStored(_) => (S::SERVICE_UNAVAILABLE, SERVER),
-                    call::Error::Deadline(_) => (S::GATEWAY_TIMEOUT, UPSTREAM),
+                    call::Error::Deadline { .. } => (S::GATEWAY_TIMEOUT, UPSTREAM),
                     call::Error::Unavailable(_) => (S::SERVICE_UNAVAILABLE, UPSTREAM),
                     call::Error::Saturated(_) => (S::TOO_MANY_REQUESTS, "rate_limit_error"),
                     call::Error::Draining => (S::SERVICE_UNAVAILABLE, SERVER),

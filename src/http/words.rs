@@ -29,7 +29,7 @@ pub(super) fn of(error: &call::Error) -> String {
         | call::Error::Unavailable(_)
         | call::Error::Saturated(_)
         | call::Error::NotStored(_)
-        | call::Error::Deadline(_)
+        | call::Error::Deadline { .. }
         | call::Error::Draining => error.to_string(),
     }
 }

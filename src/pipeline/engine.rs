@@ -185,7 +185,7 @@ async fn run(rules: Arc<Rules>, metrics: Arc<Metrics>, mut call: Call) -> Walked
                 let walked = tokio::time::timeout_at(before.into(), walk.as_mut()).await;
                 walked.unwrap_or_else(|_| {
                     late.store(true, Ordering::Relaxed);
-                    Err(Error::Deadline(limit))
+                    Err(Error::Deadline { limit, hung: None, others: false })
                 })
             }
         }
@@ -195,6 +195,24 @@ async fn run(rules: Arc<Rules>, metrics: Arc<Metrics>, mut call: Call) -> Walked
             rules.routing.served(&plan, &route);
             Ok((got, route, hold))
         }
+        Err(Error::Deadline { limit, hung: None, others: false }) => {
+            Err(Failed { error: overdue(limit, &plan, &route), route })
+        }
         Err(error) => Err(Failed { error, route }),
     }
+}
+
+/// What a call ends with that was stopped where it was when its time was over.
+fn overdue(limit: Duration, plan: &Plan<'_>, route: &Route) -> Error {
+    let asked = route.tried.iter().filter(|one| one.was_asked()).count();
+    let first = plan.steps().next();
+    // two that are asked side by side say where they are when they are done
+    let hedged = first.as_ref().is_some_and(|step| step.route.hedge.is_some()) && route.tried.is_empty();
+    let hung = match route.attempts {
+        0 => first.filter(|_| hedged).map(|step| step.candidate.target.name.clone()),
+        attempts => (attempts as usize > asked).then(|| route.target.clone()),
+    };
+    let is_new = |name: &Arc<str>| Some(name) != hung.as_ref() && !route.tried.iter().any(|one| one.target == *name);
+    let others = plan.steps().any(|step| !step.pick.spare && is_new(&step.candidate.target.name));
+    Error::Deadline { limit, others: others && !(hedged && route.attempts == 0), hung }
 }

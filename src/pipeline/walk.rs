@@ -121,7 +121,11 @@ impl Met {
 
     /// What the call ends with when its time is over before anybody else is asked.
     fn late(self, limit: Duration) -> Error {
-        self.saturated.map_or(Error::Deadline(limit), Error::Saturated)
+        let silent = self.failed.and_then(|failed| match *failed {
+            Error::Upstream(failed) if failed.fault == Fault::Timeout => Some(failed.target),
+            _ => None,
+        });
+        self.saturated.map_or(Error::Deadline { limit, hung: silent, others: true }, Error::Saturated)
     }
 
     /// What the call ends with when nobody is left.

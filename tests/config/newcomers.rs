@@ -201,3 +201,44 @@ fn what_asks_nobody_and_what_is_not_read_in_a_group_are_warnings() {
     let one = format!("{fallback}routes: [{{ name: r, match: {{ model: m }}, targets: [a, b] }}]");
     assert_eq!(words(yaml(&one)), "", "somebody is left");
 }
+
+#[test]
+fn a_limit_of_requests_that_leaves_no_time_for_a_failover_is_a_warning() {
+    let warns = |text: &str| Some(words(yaml(text))).filter(|said| said.contains("no_time_for_failover"));
+    let config = |strategy: &str, first: &str, more: &str| {
+        let targets = format!("targets: [{{ virtual_key: a, provider: openai{first} }}, {{ virtual_key: openai }}]");
+        format!("strategy: {strategy}\n{targets}\n{more}")
+    };
+    let limit = "request_timeout: 30s\n";
+    let short = ", timeouts: { first_byte: 10s }";
+    let said = warns(&config("{ mode: fallback }", "", limit)).unwrap();
+    for words in [
+        "request_timeout: leaves no time to ask another target where `a` hangs: it may be silent for 2m or more, the default",
+        "a `hedge`",
+    ] {
+        assert!(said.contains(words), "{said}");
+    }
+    assert!(warns(&config("{ mode: fallback }", ", timeouts: { first_byte: 30s }", limit)).is_some());
+    assert!(
+        warns(&config("{ mode: loadbalance }", short, limit)).unwrap().contains("`openai`"),
+        "any may be the first"
+    );
+    let routed = "routes: [{ name: r, match: { model: '*' }, targets: [g], request_timeout: 5s }]\n\
+                  groups: [{ name: g, targets: [a, openai] }]\n";
+    assert!(warns(&config("{ mode: single }", "", routed)).unwrap().contains("routes[0].request_timeout: leaves no time"));
+    for fine in [
+        config("{ mode: single }", "", limit),
+        config("{ mode: fallback }", short, limit),
+        config("{ mode: fallback }", "", "request_timeout: 3m\n"),
+        config("{ mode: fallback, hedge: { after: 1s } }", "", limit),
+        config("{ mode: fallback }", "", "request_timeout: 30s\nfailover_on: [429]\n"),
+        config("{ mode: fallback }", ", weight: 0", limit),
+        config("{ mode: conditional, conditions: [{ key: model, value: m, target_key: a }] }", "", limit),
+    ] {
+        assert_eq!(warns(&fine), None, "{fine}");
+    }
+    // groups that go in a circle are refused, and looked into once
+    let circle = "groups: [{ name: g, targets: [h, a] }, { name: h, targets: [g, h] }]\n\
+                  routes: [{ name: r, match: { model: '*' }, targets: [g] }]\n";
+    says(&config("{ mode: fallback }", "", &format!("{limit}{circle}")), &["goes in a circle"]);
+}

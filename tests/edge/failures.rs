@@ -29,6 +29,11 @@ fn left_alone(targets: &[(&str, u64)]) -> Error {
     Error::Unavailable(all)
 }
 
+/// A call that is out of time.
+fn late(hung: Option<&str>, others: bool) -> Error {
+    Error::Deadline { limit: Duration::from_secs(30), hung: hung.map(Into::into), others }
+}
+
 /// One of each.
 fn all() -> Vec<Failure> {
     let call = |error: Error| Failure::Call(error);
@@ -72,7 +77,10 @@ fn all() -> Vec<Failure> {
         call(Error::NoTarget("gpt-9".into())),
         call(Error::NoTarget("ä".repeat(200).into())),
         call(Error::NoSurface { model: "gpt-9".into(), provider: "openai", surface: "rerank" }),
-        call(Error::Deadline(Duration::from_secs(30))),
+        call(late(None, false)),
+        call(late(None, true)),
+        call(late(Some("openai-eu"), false)),
+        call(late(Some("openai-eu"), true)),
         call(left_alone(&[("openai", 1_001)])),
         call(left_alone(&[("openai", 0)])),
         call(left_alone(&[("a", 9_000), ("b", 2_000), ("c", 0), ("d", 4_000), ("e", 60_000), ("f", 61_000)])),

@@ -135,8 +135,39 @@ async fn a_route_has_its_own_time_and_its_own_reasons_to_move_on() {
     let ask = async |way| gateway.send(Way::Chat.request(&gateway).header("x-way", way)).await;
     let late = ask("short").await;
     assert_eq!((late.status, late.code().as_str()), (504, "gateway_timeout"));
+    assert!(late.body.contains("passed: the target `t0` had not answered\""), "{}", late.body);
     assert_eq!(ask("stubborn").await.status, 502);
     assert_eq!(up.seen().len(), 0);
+}
+
+#[tokio::test]
+async fn a_call_out_of_time_says_who_has_hung_and_whether_others_were_left() {
+    let hung = || async { Upstream::says([Say::text("a").hang()]).await };
+    let (slow, other, broken) = (hung().await, hung().await, Upstream::says([Say::json(500, "")]).await);
+    let limit = "request_timeout: 250ms\n";
+    let says = async |strategy: &str, targets: &[(&Upstream, &str)], words: &str| {
+        let gateway = gateway(strategy, targets, limit).await;
+        for way in [Way::Chat, Way::Stream] {
+            let reply = way.ask(&gateway).await;
+            assert_eq!((reply.status, reply.code().as_str()), (504, "gateway_timeout"), "{strategy}");
+            let expected = format!("the gateway's request_timeout of 250ms passed{words}");
+            assert!(reply.body.contains(&expected), "{strategy}: {}", reply.body);
+        }
+    };
+    let order = "{ mode: fallback }";
+    let left =
+        ": the target `t0` had not answered, and no time was left to ask another; a shorter `timeouts.first_byte`";
+    says(order, &[(&slow, ""), (&other, "")], left).await;
+    says(order, &[(&broken, ""), (&slow, "")], ": the target `t1` had not answered\"").await;
+    says(
+        "{ mode: fallback, hedge: { after: 10ms, max_percent: 100 } }",
+        &[(&slow, ""), (&other, "")],
+        ": the target `t0`",
+    )
+    .await;
+    let narrow = "    concurrency: { max_concurrency: 1 }\n";
+    says(order, &[(&broken, narrow), (&slow, ""), (&other, "")], ": the target `t1` had not answered, and no time")
+        .await;
 }
 
 #[tokio::test]
