@@ -300,4 +300,8 @@ async fn a_route_with_nobody_in_service_says_whose_weight_it_is() {
     let words = |target| reason(&said, target, "drained")["words"].as_str().unwrap().to_owned();
     assert!(words("b").ends_with("the weight of `g` is 0") && words("off").ends_with("its weight is 0"), "{said}");
     assert_eq!(said["error"]["code"], "model_not_found");
+    let reply = gateway.chat().await;
+    assert_eq!((reply.status, reply.code().as_str()), (404, "model_not_found"));
+    assert!(reply.body.contains("though another does: its route or rule names who is asked"), "{}", reply.body);
+    assert!(gateway.post("/v1/chat/completions", ASK.replace("\"m\"", "\"n\"")).await.body.contains("GET /v1/models"));
 }

@@ -50,6 +50,9 @@ pub enum Error {
     /// Nothing serves the model.
     #[error("no target serves the model `{0}`")]
     NoTarget(Arc<str>),
+    /// Nothing that the request may go to serves the model, and something else does.
+    #[error("no target that this request may go to serves the model `{0}`, though another does")]
+    NotHere(Arc<str>),
     /// The model is served, but not by anybody who has this operation.
     #[error("{provider} serves the model `{model}`, and has no {surface}")]
     NoSurface {
@@ -354,7 +357,7 @@ impl Error {
             Error::Unsupported { .. } => "unsupported_parameter",
             Error::UnsupportedContent { .. } | Error::Beyond(_) => "unsupported_content",
             Error::Media { .. } => "media_not_fetched",
-            Error::NoTarget(_) | Error::NoSurface { .. } => "model_not_found",
+            Error::NoTarget(_) | Error::NotHere(_) | Error::NoSurface { .. } => "model_not_found",
             Error::Lacking(lack) => lack.code(),
             Error::Unavailable(_) => "upstream_unavailable",
             Error::Saturated(_) => "provider_saturated",

@@ -71,6 +71,7 @@ fn strategy(strategy: &Value) -> String {
         let to = word(&strategy["rules"][usize::try_from(rule).unwrap_or_default()]["target_key"]);
         format!(", rule {rule} names {}", if to.is_empty() { "nobody in service" } else { &to })
     });
+    let members = if members.is_empty() { "nobody in service" } else { &members };
     format!("{} of {members}{rule}", word(&strategy["mode"]))
 }
 

@@ -195,6 +195,7 @@ impl Failure {
                     | call::Error::Beyond(_)
                     | call::Error::Media { .. } => (S::BAD_REQUEST, INVALID),
                     call::Error::NoTarget(_)
+                    | call::Error::NotHere(_)
                     | call::Error::NoSurface { .. }
                     | call::Error::Lacking(Lack::Provider(_)) => (S::NOT_FOUND, INVALID),
                     call::Error::Lacking(Lack::Direction(_)) => (S::BAD_REQUEST, INVALID),
@@ -280,7 +281,9 @@ impl Failure {
                 | call::Error::Media { param, .. },
             ) => Some(param),
             Failure::Call(call::Error::Beyond(beyond)) => Some(&beyond.param),
-            Failure::Call(call::Error::NoTarget(_) | call::Error::NoSurface { .. }) => Some("model"),
+            Failure::Call(call::Error::NoTarget(_) | call::Error::NotHere(_) | call::Error::NoSurface { .. }) => {
+                Some("model")
+            }
             _ => self.upstream()?.param.as_deref(),
         }
     }

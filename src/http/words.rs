@@ -14,6 +14,11 @@ pub(super) fn of(error: &call::Error) -> String {
         call::Error::NoTarget(model) => {
             format!("no target serves the model `{}`; GET /v1/models lists those that are served", shortened(model))
         }
+        call::Error::NotHere(model) => format!(
+            "no target that this request may go to serves the model `{}`, though another does: its route or rule names \
+             who is asked; POST /v1/route/explain tells why",
+            shortened(model)
+        ),
         call::Error::NoSurface { model, provider, surface } => format!(
             "no target serves the model `{}` for {surface}: {provider} does without; GET /v1/capabilities tells who has it",
             shortened(model)

@@ -16,7 +16,7 @@ use super::hold::Hold;
 use super::walk::{Failed, Way, walk};
 use crate::call::{Call, Error, Lack, Op, Route};
 use crate::providers::receive::Got;
-use crate::routing::candidates::Candidates;
+use crate::routing::candidates::{Candidates, Claim};
 use crate::routing::{Facts, Moment, Plan, random};
 use crate::telemetry::Metrics;
 
@@ -106,8 +106,15 @@ pub(super) fn nobody(rules: &Rules, call: &Call, models: &[Arc<str>]) -> Error {
     match chats(rules, call, models).filter(|_| call.op != Op::Chat) {
         Some(provider) if call.op == Op::Respond => Error::Lacking(Lack::Responses(provider)),
         Some(provider) => Error::NoSurface { model: call.model.clone(), provider, surface: call.op.name() },
+        None if models.iter().any(|model| is_served(rules, call.op, model)) => Error::NotHere(call.model.clone()),
         None => Error::NoTarget(call.model.clone()),
     }
+}
+
+/// Whether a target is known to serve a model, be it one that the request may not go to.
+fn is_served(rules: &Rules, op: Op, model: &Arc<str>) -> bool {
+    let mut claims = rules.targets.iter().filter_map(|target| target.claim(op, model));
+    claims.any(|(claim, _)| claim != Claim::Any)
 }
 
 /// Who serves these models, in order.

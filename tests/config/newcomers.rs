@@ -225,7 +225,9 @@ fn a_limit_of_requests_that_leaves_no_time_for_a_failover_is_a_warning() {
     );
     let routed = "routes: [{ name: r, match: { model: '*' }, targets: [g], request_timeout: 5s }]\n\
                   groups: [{ name: g, targets: [a, openai] }]\n";
-    assert!(warns(&config("{ mode: single }", "", routed)).unwrap().contains("routes[0].request_timeout: leaves no time"));
+    assert!(
+        warns(&config("{ mode: single }", "", routed)).unwrap().contains("routes[0].request_timeout: leaves no time")
+    );
     for fine in [
         config("{ mode: single }", "", limit),
         config("{ mode: fallback }", short, limit),

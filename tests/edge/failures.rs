@@ -76,6 +76,7 @@ fn all() -> Vec<Failure> {
         call(Error::UnsupportedContent { param: "messages[1].content[0]".into(), provider: "groq" }),
         call(Error::NoTarget("gpt-9".into())),
         call(Error::NoTarget("ä".repeat(200).into())),
+        call(Error::NotHere("gpt-9".into())),
         call(Error::NoSurface { model: "gpt-9".into(), provider: "openai", surface: "rerank" }),
         call(late(None, false)),
         call(late(None, true)),
