@@ -203,12 +203,12 @@ pub async fn make(desk: &mut Desk<'_>, order: Order) -> Result<Batch, Error> {
     let made = desk.ask(Errand::new(Method::POST, format!("/models/{model}:{verb}")).json(body)).await?;
     let batch = gemini::batch(&made).map_err(|malformed| desk.nonsense(malformed))?;
     // what the vendor does not repeat is known here
-    Ok(Batch { endpoint: order.endpoint, input_file_id: order.input, model: Some(model), ..batch })
+    Ok(desk.redacted(Batch { endpoint: order.endpoint, input_file_id: order.input, model: Some(model), ..batch }))
 }
 
 /// A part of the batches, and whether there are more.
 pub async fn batches(desk: &Desk<'_>, page: &Page) -> Result<(Vec<Batch>, bool), Error> {
-    let read = |item: Object| gemini::batch(&item).into_iter().collect();
+    let read = |item: Object| gemini::batch(&item).into_iter().map(|batch| desk.redacted(batch)).collect();
     listed(desk, ("/batches", "operations"), page, read, |batch: &Batch| &batch.id).await
 }
 
@@ -224,7 +224,8 @@ fn batch_name(desk: &Desk<'_>, id: &str) -> Result<String, Error> {
 
 async fn told(desk: &Desk<'_>, name: &str) -> Result<Batch, Error> {
     let operation = desk.ask(Errand::new(Method::GET, format!("/{name}"))).await?;
-    gemini::batch(&operation).map_err(|malformed| desk.nonsense(malformed))
+    let batch = gemini::batch(&operation).map_err(|malformed| desk.nonsense(malformed))?;
+    Ok(desk.redacted(batch))
 }
 
 /// End a batch before its time. One that goes on still is being cancelled.

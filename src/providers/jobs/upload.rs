@@ -292,6 +292,10 @@ impl Clerk<'_> {
             let names = value.to_str().unwrap_or_default().split(',').map(str::trim);
             self.betas.extend(names.filter(|name| !name.is_empty()).map(str::to_owned));
         }
+        // a line has no headers
+        for (name, _) in headers.iter().filter(|(name, _)| name != BETA) {
+            provider.notes(&model, false, warnings).lost_field(name.as_str())?;
+        }
         let model = other.as_deref().unwrap_or(&model);
         let mut line = Vec::with_capacity(body.len() + custom_id.len() + 64);
         let ask = Ask { custom_id: &custom_id, endpoint, model, dialect, body: &body };

@@ -7,7 +7,7 @@ use super::gcs::{Bucket, noise};
 use super::gemini::{ONE, cancelling};
 use super::google::listed;
 use super::results::{self, Reading, Wanted};
-use super::upload::Input;
+use super::upload::{BETA, Input};
 use super::{Desk, Order, Page, invalid};
 use crate::call::{Error, Op};
 use crate::providers::receive::Got;
@@ -32,8 +32,11 @@ fn of_project(desk: &Desk<'_>) -> Result<(), Error> {
 }
 
 /// Keep the input of a batch: an object in the bucket.
-pub async fn keep_input(desk: &Desk<'_>, input: Input) -> Result<File, Error> {
+pub async fn keep_input(desk: &mut Desk<'_>, input: Input) -> Result<File, Error> {
     of_project(desk)?;
+    if !input.betas.is_empty() {
+        desk.lost(BETA)?;
+    }
     let bucket = Bucket::of(desk)?;
     let provider = desk.provider;
     let own = (provider.spec.model)(&input.model, Op::Chat, &provider.settings);
@@ -218,7 +221,7 @@ pub async fn make(desk: &mut Desk<'_>, order: Order) -> Result<Batch, Error> {
     let body = vertex::make(&bucket.store, &input, &model, name);
     let job = desk.ask(Errand::new(Method::POST, JOBS).json(body)).await?;
     let batch = vertex::batch(&bucket.store, &job).map_err(|malformed| desk.nonsense(malformed))?;
-    Ok(Batch { input_file_id: order.input, ..batch })
+    Ok(desk.redacted(Batch { input_file_id: order.input, ..batch }))
 }
 
 /// A part of the batches, and whether there are more.
@@ -228,7 +231,8 @@ pub async fn batches(desk: &Desk<'_>, page: &Page) -> Result<(Vec<Batch>, bool),
     // of the project's jobs those whose lines are in the bucket
     let read = |job: Object| {
         let batch = vertex::batch(&bucket.store, &job).ok();
-        batch.filter(|batch| !batch.input_file_id.is_empty()).into_iter().collect()
+        let ours = batch.filter(|batch| !batch.input_file_id.is_empty());
+        ours.map(|batch| desk.redacted(batch)).into_iter().collect()
     };
     listed(desk, (JOBS, "batchPredictionJobs"), page, read, |batch: &Batch| &batch.id).await
 }
@@ -252,7 +256,7 @@ async fn told(desk: &Desk<'_>, store: &Store, number: &str) -> Result<(Object, B
     if batch.input_file_id.is_empty() {
         return Err(desk.no_batch(&batch.id));
     }
-    Ok((job, batch))
+    Ok((job, desk.redacted(batch)))
 }
 
 /// End a batch before its time. One that goes on still is being cancelled.
