@@ -61,7 +61,7 @@ fn done(model: &str) -> Value {
 /// The results of a job as the store lists them, and things beside them.
 fn parts() -> Value {
     let part = |name: &str| json!({"name": format!("{FOLDER}/{name}"), "size": "100"});
-    json!({"items": [part("predictions_2.jsonl"), part("incremental.txt"), part("predictions_1.jsonl")]})
+    json!({"items": [part("predictions_2.jsonl"), part("incremental.txt"), part("prediction.errors_stats-00000-of-00001"), part("predictions_1.jsonl")]})
 }
 
 /// The parts of what was uploaded: what is told of it, and its lines.
@@ -173,6 +173,13 @@ async fn openais_usual_script_runs() {
     let failed = json!({"custom_id": "bad", "response": {"status_code": 400, "request_id": "", "body": {"error": error}},
         "error": null});
     assert_eq!(failures, [failed]);
+
+    upstream.forget();
+    upstream.tell([say(&done(GEMINI)), say(&parts()), Say::bytes(200, first.into()), Say::json(503, "{}")]);
+    let path = format!("{}/v1/files/{}/content", gateway.url, batch["output_file_id"].as_str().unwrap());
+    let broken = gateway.http.get(path).send().await.unwrap();
+    assert_eq!(broken.status(), 200);
+    assert!(broken.text().await.is_err(), "a part that is missing breaks the file off");
 }
 
 #[tokio::test]

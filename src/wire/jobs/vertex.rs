@@ -177,7 +177,7 @@ pub fn results(store: &Store, job: &Object) -> Option<String> {
 pub fn part(object: &Object) -> Option<(String, u64)> {
     let name = text(object, "name")?;
     let own = name.rsplit('/').next().unwrap_or_default();
-    let holds = own.starts_with("prediction") && own.ends_with(LINES) && !own.contains("error");
+    let holds = own.starts_with("prediction") && !own.contains("error");
     holds.then(|| (name, count(object, "size").unwrap_or_default()))
 }
 
@@ -260,7 +260,7 @@ struct Line<'a> {
     #[serde(borrow)]
     custom_id: Option<Cow<'a, str>>,
     #[serde(borrow)]
-    status: Option<Cow<'a, str>>,
+    status: Option<&'a RawValue>,
     #[serde(borrow)]
     response: Option<&'a RawValue>,
 }
@@ -270,18 +270,19 @@ pub fn told(line: &Bytes) -> Result<Told, Malformed> {
     let read: Line<'_> = serde_json::from_slice(line)?;
     let custom_id = read.custom_id.ok_or_else(|| Malformed::new("it has no custom_id"))?;
     let custom_id = custom_id.strip_prefix(MARK).unwrap_or(&custom_id).to_owned();
-    let said = read.status.filter(|status| !status.is_empty());
+    let said = read.status.map(RawValue::get).filter(|status| !matches!(*status, r#""""# | "null" | "{}"));
     let response = read.response.filter(|response| !matches!(response.get(), "null" | "{}"));
     let outcome = match (said, response) {
         (None, Some(response)) => Ok(line.slice_ref(response.get().as_bytes())),
-        (Some(said), _) => Err(status_failure(&said)),
+        (Some(said), _) => Err(refusal(said)),
         (None, None) => Err(Failure::unasked("no_answer", "The vendor tells neither an answer nor a failure.")),
     };
     Ok(Told { custom_id, outcome })
 }
 
-/// `Bad Request: {"error": {…}}`, or anything else.
-fn status_failure(said: &str) -> Failure {
+/// `"Bad Request: {\"error\": {…}}"`, or anything else.
+fn refusal(status: &str) -> Failure {
+    let said: Cow<'_, str> = serde_json::from_str::<String>(status).map_or(Cow::Borrowed(status), Cow::Owned);
     let within = said.find('{').and_then(|at| failure(&said[at..]));
-    within.unwrap_or_else(|| Failure { status: Some(500), message: said.to_owned(), ..Failure::default() })
+    within.unwrap_or_else(|| Failure { status: Some(500), message: said.into_owned(), ..Failure::default() })
 }
