@@ -315,7 +315,8 @@ fn escaped(text: &str) -> String {
 fn beyond(provider: &Provider, limits: Limits) -> Error {
     let Limits { bytes, lines } = limits;
     let (id, mib) = (provider.spec.id, bytes >> 20);
-    invalid("file", format!("{id} takes no more than {lines} lines and {mib} MiB in one batch: make several of it"))
+    let lines = if lines == u64::MAX { String::new() } else { format!("{lines} lines and ") };
+    invalid("file", format!("{id} takes no more than {lines}{mib} MiB in one batch: make several of it"))
 }
 
 #[cfg(test)]

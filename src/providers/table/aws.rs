@@ -59,7 +59,7 @@ fn batches(settings: &Settings) -> Result<(), Invalid> {
             ));
         }
     }
-    given("s3_endpoint").map(|endpoint| place("s3_endpoint", endpoint, "")).transpose()?;
+    given("s3_endpoint").map(|endpoint| place("options.s3_endpoint", endpoint, "")).transpose()?;
     Ok(())
 }
 
