@@ -1,4 +1,5 @@
-"""The Realtime API through the openai SDK for Python: its own client, and a vendor made with the `websockets` package."""
+"""The Realtime API, and the Responses API over a WebSocket, through the openai SDK for Python: its own client, and a vendor
+made with the `websockets` package."""
 
 from __future__ import annotations
 
@@ -39,7 +40,25 @@ class Vendor:
     def choose(self, _, offered):
         return "realtime" if "realtime" in offered else None
 
+    async def respond(self, connection) -> None:
+        async for message in connection:
+            asked = json.loads(message)
+            usage = {
+                "input_tokens": 36,
+                "input_tokens_details": {"cached_tokens": 0},
+                "output_tokens": 87,
+                "output_tokens_details": {"reasoning_tokens": 0},
+                "total_tokens": 123,
+            }
+            response = {"object": "response", "id": "resp_1", "created_at": 1, "model": asked["model"], "output": []}
+            for number, (kind, more) in enumerate({"created": {}, "completed": {"usage": usage}}.items()):
+                event = {"type": f"response.{kind}", "sequence_number": number, "response": response | more}
+                await connection.send(json.dumps(event))
+        self.closed.append(connection.close_code)
+
     async def talk(self, connection) -> None:
+        if connection.request.path == "/v1/responses":
+            return await self.respond(connection)
         await connection.send(json.dumps({"type": "session.created", "event_id": "e0", "session": {"type": "realtime"}}))
         async for message in connection:
             event = json.loads(message)
@@ -101,6 +120,28 @@ async def test_a_conversation_goes_both_ways(vendor, served):
     assert vendor.closed == [1000]
     metrics = harness.fetch(f"{served.origin}/metrics", harness.MASTER_KEY)[1].decode()
     assert 'gateway_tokens_input_total{model="gpt-realtime",provider="openai",target="openai"} 20' in metrics
+
+
+async def test_responses_are_made_over_one_connection(vendor, gateway):
+    config = {"targets": [harness.openai_target(vendor.url, models=["gpt-5"])], "responses_target": "openai"}
+    served = gateway(config, ENV)
+    async with AsyncOpenAI(base_url=served.base_url, api_key=harness.MASTER_KEY) as client:
+        async with client.responses.connect() as connection:
+            for turn in ("High tide?", "And low?"):
+                await connection.response.create(model="gpt-5", input=turn, store=False)
+                created, done = await connection.recv(), await connection.recv()
+                assert (created.type, done.type, done.response.usage.total_tokens) == (
+                    "response.created",
+                    "response.completed",
+                    123,
+                )
+    ((path, headers),) = vendor.came
+    assert (path, headers["authorization"]) == ("/v1/responses", f"Bearer {harness.UPSTREAM_KEY}")
+    async with asyncio.timeout(10):
+        while not vendor.closed:
+            await asyncio.sleep(0.01)
+    metrics = harness.fetch(f"{served.origin}/metrics", harness.MASTER_KEY)[1].decode()
+    assert 'gateway_tokens_input_total{model="none",provider="openai",target="openai"} 72' in metrics
 
 
 async def test_the_blocking_client_talks_too(vendor, served):
