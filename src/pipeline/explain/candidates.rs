@@ -32,7 +32,7 @@ impl View<'_> {
         let (spec, op) = (target.provider.spec, self.facts.call.op);
         let reason = if spec.serves(op) {
             let how = match (target.has_told(), target.models.is_empty() && target.wildcards.is_empty()) {
-                _ if target.any => "it takes any name but those that begin with another's",
+                _ if target.any => "it takes any name but those that are another's",
                 (true, _) => "its provider does not list it",
                 (false, true) => "its name is not one of its vendor's",
                 (false, false) => "it is not among its `models`",
