@@ -9,6 +9,7 @@ mod held;
 mod input;
 mod lists;
 mod sizes;
+mod trouble;
 mod vertex;
 
 use serde_json::{Value, json};

@@ -7,7 +7,7 @@ use crate::support::{Say, TestGateway, Upstream};
 
 const KEY: &str = "AIza-of-the-test-0123456789";
 
-async fn gateway(upstream: &Upstream) -> TestGateway {
+pub(super) async fn gateway(upstream: &Upstream) -> TestGateway {
     let yaml = format!(
         "batch_target: gemini\ntargets:\n  - virtual_key: gemini\n    base_url: {}/v1beta\n    api_key: {KEY}\n    retry: {{ attempts: 1 }}\n",
         upstream.url
@@ -33,7 +33,7 @@ fn kept(name: &str, display: &str) -> Say {
 }
 
 /// A batch as the vendor tells it.
-fn operation(state: &str, stats: Value) -> Value {
+pub(super) fn operation(state: &str, stats: Value) -> Value {
     json!({"name": "batches/b7", "metadata": {
         "@type": "type.googleapis.com/google.ai.generativelanguage.v1main.GenerateContentBatch",
         "model": "models/gemini-3-flash", "displayName": "ferrogw", "inputConfig": {"fileName": "files/in-1"},
@@ -41,7 +41,7 @@ fn operation(state: &str, stats: Value) -> Value {
         "name": "batches/b7"}})
 }
 
-fn done() -> Value {
+pub(super) fn done() -> Value {
     let stats = json!({"requestCount": "3", "successfulRequestCount": "2", "failedRequestCount": "1"});
     let mut done = operation("BATCH_STATE_SUCCEEDED", stats);
     done["metadata"]["endTime"] = json!("2026-11-20T11:05:00Z");
@@ -51,7 +51,7 @@ fn done() -> Value {
     done
 }
 
-fn say(value: &Value) -> Say {
+pub(super) fn say(value: &Value) -> Say {
     Say::json(200, &value.to_string())
 }
 

@@ -11,10 +11,10 @@ use serde_json::{Value, json};
 use super::google::{chat, delete, id, input, lines, make, upload};
 use crate::support::{Say, Seen, TestGateway, Upstream};
 
-const INPUT: &str = "0123456789abcdef0123456789abcdef";
+pub(super) const INPUT: &str = "0123456789abcdef0123456789abcdef";
 const ROOT: &str = "/v1/projects/p-1/locations/europe-west4";
 
-async fn gateway(upstream: &Upstream, options: Value, env: &[(&str, &str)]) -> TestGateway {
+pub(super) async fn gateway(upstream: &Upstream, options: Value, env: &[(&str, &str)]) -> TestGateway {
     let mut all = json!({"project_id": "p-1", "region": "europe-west4", "batch_bucket": "gs://tides/blue/"});
     all.as_object_mut().unwrap().extend(options.as_object().unwrap().clone());
     let yaml = format!(
@@ -30,26 +30,26 @@ fn say(value: &Value) -> Say {
 }
 
 /// An input as the store tells it.
-fn object(model: &str) -> Value {
+pub(super) fn object(model: &str) -> Value {
     json!({"kind": "storage#object", "name": format!("blue/ferrogw-batches/{INPUT}.jsonl"), "bucket": "tides", "size": "312",
         "timeCreated": "2026-11-20T10:00:00.250Z", "metadata": {"model": model, "filename": "in.jsonl"}})
 }
 
-const GEMINI: &str = "publishers/google/models/gemini-3-flash";
+pub(super) const GEMINI: &str = "publishers/google/models/gemini-3-flash";
 const CLAUDE: &str = "publishers/anthropic/models/claude-sonnet-5";
 
 /// A job as it is told.
-fn job(state: &str, model: &str) -> Value {
+pub(super) fn job(state: &str, model: &str) -> Value {
     json!({"name": "projects/7/locations/europe-west4/batchPredictionJobs/42", "displayName": "ferrogw", "model": model,
         "inputConfig": {"instancesFormat": "jsonl", "gcsSource": {"uris": [format!("gs://tides/blue/ferrogw-batches/{INPUT}.jsonl")]}},
         "outputConfig": {"predictionsFormat": "jsonl", "gcsDestination": {"outputUriPrefix": format!("gs://tides/blue/ferrogw-batches/{INPUT}")}},
         "state": state, "createTime": "2026-11-20T11:00:00.5Z", "updateTime": "2026-11-20T11:00:01Z"})
 }
 
-const FOLDER: &str =
+pub(super) const FOLDER: &str =
     "blue/ferrogw-batches/0123456789abcdef0123456789abcdef/prediction-model-2026-11-20T11:00:00.500000Z";
 
-fn done(model: &str) -> Value {
+pub(super) fn done(model: &str) -> Value {
     let mut done = job("JOB_STATE_SUCCEEDED", model);
     done["startTime"] = json!("2026-11-20T11:01:00Z");
     done["endTime"] = json!("2026-11-20T11:05:00Z");

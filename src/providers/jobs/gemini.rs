@@ -8,7 +8,7 @@ use super::errand::Errand;
 use super::google::listed;
 use super::results::{self, Reading, Wanted};
 use super::upload::{Input, Sheet};
-use super::{Desk, Order, Page, invalid};
+use super::{Desk, Order, Page, invalid, is_missing};
 use crate::call::{Error, Fault};
 use crate::providers::client::Outgoing;
 use crate::providers::fault;
@@ -142,10 +142,7 @@ pub async fn content(desk: &Desk<'_>, id: &str) -> Result<Got, Error> {
         }
     };
     // results are called as their batch is, which knows what was asked for
-    let batch = match name.strip_prefix("files/batch-") {
-        Some(own) => told(desk, &format!("batches/{own}")).await.ok(),
-        None => None,
-    };
+    let batch = batch_of(desk, &name).await?;
     let (endpoint, model, created) = match &batch {
         Some(batch) => (batch.endpoint, batch.model.clone(), batch.ended_at.unwrap_or(batch.created_at)),
         None => (Endpoint::Chat, None, 0),
@@ -171,9 +168,7 @@ pub async fn content(desk: &Desk<'_>, id: &str) -> Result<Got, Error> {
 /// else.
 pub async fn delete(desk: &Desk<'_>, id: &str) -> Result<(), Error> {
     let (kind, name) = named(desk, id)?;
-    if let (Kind::Errors, Some(own)) = (kind, name.strip_prefix("files/batch-"))
-        && told(desk, &format!("batches/{own}")).await.is_ok_and(|batch| batch.output_file_id.is_some())
-    {
+    if kind == Kind::Errors && batch_of(desk, &name).await?.is_some_and(|batch| batch.output_file_id.is_some()) {
         return Err(invalid("file_id", ONE));
     }
     desk.open(Errand::new(Method::DELETE, format!("/{name}"))).await?;
@@ -226,6 +221,15 @@ async fn told(desk: &Desk<'_>, name: &str) -> Result<Batch, Error> {
     let operation = desk.ask(Errand::new(Method::GET, format!("/{name}"))).await?;
     let batch = gemini::batch(&operation).map_err(|malformed| desk.nonsense(malformed))?;
     Ok(desk.redacted(batch))
+}
+
+/// The batch whose results are in this file; `None` if there is none any more. Fails where nobody can tell.
+async fn batch_of(desk: &Desk<'_>, file: &str) -> Result<Option<Batch>, Error> {
+    let Some(own) = file.strip_prefix("files/batch-") else { return Ok(None) };
+    match told(desk, &format!("batches/{own}")).await {
+        Err(error) if is_missing(&error) => Ok(None),
+        told => told.map(Some),
+    }
 }
 
 /// End a batch before its time. One that goes on still is being cancelled.
