@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::google::{chat, delete, id, input, line, lines, make, upload};
 use crate::support::{Say, TestGateway, Upstream};
 
-const KEY: &str = "AIza-of-the-test-0123456789";
+pub(super) const KEY: &str = "AIza-of-the-test-0123456789";
 
 pub(super) async fn gateway(upstream: &Upstream) -> TestGateway {
     let yaml = format!(
@@ -21,7 +21,7 @@ fn begun() -> Say {
     Say::json(200, "").header("x-goog-upload-url", url)
 }
 
-fn resource(name: &str, display: &str) -> Value {
+pub(super) fn resource(name: &str, display: &str) -> Value {
     json!({"name": name, "displayName": display, "mimeType": "application/jsonl", "sizeBytes": "213",
         "createTime": "2026-11-20T10:00:00.5Z", "updateTime": "2026-11-20T10:00:00.5Z",
         "expirationTime": "2026-11-22T10:00:00Z", "sha256Hash": "aGFzaA==", "state": "ACTIVE", "source": "UPLOADED",

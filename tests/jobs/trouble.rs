@@ -1,7 +1,9 @@
 //! What vendors do that nobody hopes for, between the steps of the usual script.
 
-use super::google::{delete, id};
+use serde_json::json;
+
 use super::gemini;
+use super::google::{delete, id};
 use crate::support::{Say, Upstream};
 
 #[tokio::test]
@@ -20,4 +22,23 @@ async fn results_whose_batch_can_not_be_looked_at_are_neither_deleted_nor_read()
     upstream.tell([Say::json(404, "{}"), Say::json(200, "{}")]);
     assert_eq!(delete(&gateway, &format!("/v1/files/{errors}")).await.status, 200);
     assert_eq!(upstream.seen()[1].method, "DELETE");
+}
+
+#[tokio::test]
+async fn why_a_batch_failed_is_told_without_secrets() {
+    let mut failed = gemini::operation("BATCH_STATE_FAILED", json!({}));
+    failed["error"] = json!({"code": 9, "message": format!("no access with {}", gemini::KEY)});
+    let told = gemini::say(&failed);
+    let listed = gemini::say(&json!({"operations": [failed]}));
+    let mut file = gemini::resource("files/x", "user_data a.pdf");
+    (file["state"], file["error"]) = (json!("FAILED"), json!({"code": 3, "message": format!("bad {}", gemini::KEY)}));
+    let upstream = Upstream::says([told, listed, gemini::say(&file), gemini::say(&json!({"files": [file]}))]).await;
+    let gateway = gemini::gateway(&upstream).await;
+    let (batch, file) = (id("batch_", "bbatches/b7"), id("file-", "ffiles/x\napplication/jsonl"));
+    for path in [format!("/v1/batches/{batch}"), "/v1/batches".into(), format!("/v1/files/{file}"), "/v1/files".into()] {
+        let reply = gateway.get(&path).await;
+        assert_eq!(reply.status, 200, "{path}: {}", reply.body);
+        assert!(reply.body.contains("no access with") || reply.body.contains("\"bad "), "{path}: {}", reply.body);
+        assert!(!reply.body.contains(gemini::KEY), "{path}: {}", reply.body);
+    }
 }

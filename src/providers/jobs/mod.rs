@@ -38,7 +38,7 @@ use crate::config::Invalid;
 use crate::wire::Object;
 use crate::wire::jobs::item::{Endpoint, shortened};
 pub use crate::wire::jobs::{Batch, File, Jobs};
-use crate::wire::jobs::{Limits, list};
+use crate::wire::jobs::{Limits, Standing, list};
 
 /// What asks for a batch is no longer, bytes.
 const LONGEST_ORDER: u64 = 1 << 20;
@@ -141,9 +141,12 @@ pub(super) async fn ask(
         Asked::Files(page) => {
             desk.orders(&page)?;
             let (files, more) = files(desk, jobs, &page).await?;
-            list(&files.iter().map(File::encode).collect::<Vec<_>>(), more)
+            list(&files.into_iter().map(|file| desk.told(file).encode()).collect::<Vec<_>>(), more)
         }
-        Asked::File(id) => file(desk, jobs, id).await?.encode(),
+        Asked::File(id) => {
+            let file = file(desk, jobs, id).await?;
+            desk.told(file).encode()
+        }
         Asked::Content(id) => return content(desk, jobs, id).await,
         Asked::Delete(id) => {
             delete(desk, jobs, id).await?;
@@ -155,15 +158,22 @@ pub(super) async fn ask(
         }
         Asked::Make => {
             let order = desk.order(jobs).await?;
-            make(desk, jobs, order).await?.encode()
+            let batch = make(desk, jobs, order).await?;
+            desk.redacted(batch).encode()
         }
         Asked::Batches(page) => {
             desk.orders(&page)?;
             let (batches, more) = batches(desk, jobs, &page).await?;
-            list(&batches.iter().map(Batch::encode).collect::<Vec<_>>(), more)
+            list(&batches.into_iter().map(|batch| desk.redacted(batch).encode()).collect::<Vec<_>>(), more)
         }
-        Asked::Batch(id) => batch(desk, jobs, id).await?.encode(),
-        Asked::Cancel(id) => cancel(desk, jobs, id).await?.encode(),
+        Asked::Batch(id) => {
+            let batch = batch(desk, jobs, id).await?;
+            desk.redacted(batch).encode()
+        }
+        Asked::Cancel(id) => {
+            let batch = cancel(desk, jobs, id).await?;
+            desk.redacted(batch).encode()
+        }
     };
     Ok(Got::Whole(answer.encode(), None))
 }
@@ -297,6 +307,14 @@ impl Desk<'_> {
             *message = self.provider.redactor.error_text(message).into_owned();
         }
         batch
+    }
+
+    /// A file, the same.
+    fn told(&self, mut file: File) -> File {
+        if let Standing::Error(why) = &mut file.status {
+            *why = self.provider.redactor.error_text(why).into_owned();
+        }
+        file
     }
 }
 
