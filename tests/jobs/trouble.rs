@@ -2,8 +2,8 @@
 
 use serde_json::json;
 
-use super::gemini;
-use super::google::{delete, id};
+use super::google::{delete, id, make};
+use super::{gemini, vertex};
 use crate::support::{Say, Upstream};
 
 #[tokio::test]
@@ -41,4 +41,23 @@ async fn why_a_batch_failed_is_told_without_secrets() {
         assert!(reply.body.contains("no access with") || reply.body.contains("\"bad "), "{path}: {}", reply.body);
         assert!(!reply.body.contains(gemini::KEY), "{path}: {}", reply.body);
     }
+}
+
+#[tokio::test]
+async fn what_is_not_there_is_not_told_by_the_operators_names() {
+    let upstream = Upstream::says([]).await;
+    let gateway = vertex::gateway(&upstream, json!({}), &[]).await;
+    let gone = json!({"error": {"code": 404, "status": "NOT_FOUND", "message": "No such object: tides/blue, of projects/7"}});
+    let (input, batch) = (id("file-", &format!("i{}", vertex::INPUT)), id("batch_", "b42"));
+    let (file, output) = (format!("/v1/files/{input}"), format!("/v1/files/{}/content", id("file-", "o42")));
+    for path in [&file, &output, &format!("/v1/batches/{batch}")] {
+        upstream.tell([Say::json(404, &gone.to_string())]);
+        let reply = gateway.get(path).await;
+        assert_eq!((reply.status, reply.code().as_str()), (404, "resource_not_found"), "{}", reply.body);
+        assert!(!reply.body.contains("tides") && !reply.body.contains("projects"), "{}", reply.body);
+    }
+    upstream.tell([Say::json(404, &gone.to_string())]);
+    let reply = make(&gateway, &input).await;
+    assert!(reply.status == 404 && !reply.body.contains("tides"), "{}", reply.body);
+    assert!(reply.body.contains("No such File object"), "{}", reply.body);
 }

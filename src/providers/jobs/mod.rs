@@ -144,12 +144,14 @@ pub(super) async fn ask(
             list(&files.into_iter().map(|file| desk.told(file).encode()).collect::<Vec<_>>(), more)
         }
         Asked::File(id) => {
-            let file = file(desk, jobs, id).await?;
+            let file = file(desk, jobs, id).await.map_err(|error| desk.without(error, id, Desk::no_file))?;
             desk.told(file).encode()
         }
-        Asked::Content(id) => return content(desk, jobs, id).await,
+        Asked::Content(id) => {
+            return content(desk, jobs, id).await.map_err(|error| desk.without(error, id, Desk::no_file));
+        }
         Asked::Delete(id) => {
-            delete(desk, jobs, id).await?;
+            delete(desk, jobs, id).await.map_err(|error| desk.without(error, id, Desk::no_file))?;
             let mut deleted = Object::default();
             deleted.set_text("id", id);
             deleted.set("object", &"file");
@@ -167,11 +169,11 @@ pub(super) async fn ask(
             list(&batches.into_iter().map(|batch| desk.redacted(batch).encode()).collect::<Vec<_>>(), more)
         }
         Asked::Batch(id) => {
-            let batch = batch(desk, jobs, id).await?;
+            let batch = batch(desk, jobs, id).await.map_err(|error| desk.without(error, id, Desk::no_batch))?;
             desk.redacted(batch).encode()
         }
         Asked::Cancel(id) => {
-            let batch = cancel(desk, jobs, id).await?;
+            let batch = cancel(desk, jobs, id).await.map_err(|error| desk.without(error, id, Desk::no_batch))?;
             desk.redacted(batch).encode()
         }
     };
@@ -229,6 +231,12 @@ impl Desk<'_> {
     /// There is no such batch.
     pub fn no_batch(&self, id: &str) -> Error {
         fault::ours(self.provider, Fault::Missing, format!("No batch found with id '{}'.", shortened(id))).into()
+    }
+
+    /// A failure; where it is that there is no such thing, without the vendor's words for it, which may name the bucket or
+    /// the project of the operator.
+    fn without(&self, error: Error, id: &str, none: fn(&Self, &str) -> Error) -> Error {
+        if is_missing(&error) { none(self, id) } else { error }
     }
 
     fn missing(&self, method: &Method, op: Op) -> Error {

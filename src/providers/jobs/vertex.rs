@@ -205,7 +205,8 @@ pub async fn make(desk: &mut Desk<'_>, order: Order) -> Result<Batch, Error> {
     let Which::Input(input) = Which::of(desk, &order.input)? else {
         return Err(invalid("input_file_id", "must name a file that was uploaded with the purpose `batch`"));
     };
-    let about = bucket.about(desk, &bucket.store.input(&input)).await?;
+    let about = bucket.about(desk, &bucket.store.input(&input)).await;
+    let about = about.map_err(|error| desk.without(error, &order.input, Desk::no_file))?;
     let model = vertex::model(&about).ok_or_else(|| desk.no_file(&order.input))?;
     let name = match &order.metadata {
         None => None,
