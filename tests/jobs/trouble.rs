@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::google::{delete, id, make};
-use super::{gemini, vertex};
+use super::{anthropic, gemini, vertex};
 use crate::support::{Say, Upstream};
 
 #[tokio::test]
@@ -60,4 +60,27 @@ async fn what_is_not_there_is_not_told_by_the_operators_names() {
     let reply = make(&gateway, &input).await;
     assert!(reply.status == 404 && !reply.body.contains("tides"), "{}", reply.body);
     assert!(reply.body.contains("No such File object"), "{}", reply.body);
+}
+
+#[tokio::test]
+async fn counts_of_any_size_are_counts() {
+    let most = u64::MAX.to_string();
+    let stats = json!({"successfulRequestCount": most, "failedRequestCount": most, "pendingRequestCount": most});
+    let upstream = Upstream::says([gemini::say(&gemini::operation("BATCH_STATE_RUNNING", stats))]).await;
+    let gateway = gemini::gateway(&upstream).await;
+    let batch = gateway.get(&format!("/v1/batches/{}", id("batch_", "bbatches/b7"))).await.json();
+    assert_eq!(batch["request_counts"], json!({"total": u64::MAX, "completed": u64::MAX, "failed": u64::MAX}));
+
+    let counts = [u64::MAX, u64::MAX, u64::MAX, u64::MAX, 1];
+    let upstream = Upstream::says([gemini::say(&anthropic::job(anthropic::NAME, "ended", counts))]).await;
+    let gateway = super::keeper("anthropic", &upstream, "").await;
+    let batch = id("batch_", &format!("b{}", anthropic::NAME));
+    assert_eq!(gateway.get(&format!("/v1/batches/{batch}")).await.json()["request_counts"]["failed"], u64::MAX);
+
+    let mut job = vertex::done(vertex::GEMINI);
+    job["completionStats"] = json!({"successfulCount": most, "failedCount": most, "incompleteCount": most});
+    let upstream = Upstream::says([gemini::say(&job)]).await;
+    let gateway = vertex::gateway(&upstream, json!({}), &[]).await;
+    let batch = gateway.get(&format!("/v1/batches/{}", id("batch_", "b42"))).await.json();
+    assert_eq!(batch["request_counts"]["total"], u64::MAX);
 }

@@ -15,7 +15,7 @@ use crate::wire::jobs::google::name_of;
 use crate::wire::jobs::id::{Kind, Name};
 use crate::wire::jobs::item::Endpoint;
 use crate::wire::jobs::vertex::{self, Store};
-use crate::wire::jobs::{Batch, File};
+use crate::wire::jobs::{Batch, File, sum};
 use crate::wire::{Dialect, Object};
 
 const JOBS: &str = "/batchPredictionJobs";
@@ -146,7 +146,7 @@ async fn parts(desk: &Desk<'_>, bucket: &Bucket, job: &Object) -> Result<(Vec<St
     let objects = bucket.list(desk, &format!("{folder}/")).await?;
     let mut parts: Vec<(String, u64)> = objects.iter().filter_map(vertex::part).collect();
     parts.sort();
-    let length = parts.iter().map(|(_, length)| length).sum();
+    let length = sum(parts.iter().map(|(_, length)| *length));
     Ok((parts.into_iter().map(|(name, _)| name).collect(), length))
 }
 

@@ -5,7 +5,7 @@ use bytes::Bytes;
 
 use super::id::{Kind, Name};
 use super::item::{Ask, Endpoint, Failure, Told};
-use super::{Batch, Counts, File, Frame, Limits, Status, seconds};
+use super::{Batch, Counts, File, Frame, Limits, Status, seconds, sum};
 use crate::wire::openai::errors;
 use crate::wire::{Malformed, Object};
 
@@ -85,7 +85,7 @@ pub fn batch(mut job: Object) -> Result<(String, Batch), Malformed> {
     let time = |member: &str| Ok::<_, Malformed>(job.get::<String>(member)?.as_deref().and_then(seconds));
     let (created, cancelling) = (time("created_at")?.unwrap_or_default(), time("cancel_initiated_at")?);
     let (ended, archived) = (time("ended_at")?, time("archived_at")?);
-    let failed = outcomes.errored + outcomes.cancelled + outcomes.expired;
+    let failed = sum([outcomes.errored, outcomes.cancelled, outcomes.expired]);
     let status = match job.get::<String>("processing_status")?.as_deref() {
         Some("canceling") => Status::Cancelling,
         Some("ended") if cancelling.is_some() && outcomes.cancelled > 0 => Status::Cancelled,
@@ -108,7 +108,11 @@ pub fn batch(mut job: Object) -> Result<(String, Batch), Malformed> {
         expires_at: time("expires_at")?,
         cancelling_at: cancelling,
         ended_at: ended,
-        counts: Counts { total: outcomes.waiting + outcomes.succeeded + failed, completed: outcomes.succeeded, failed },
+        counts: Counts {
+            total: sum([outcomes.waiting, outcomes.succeeded, failed]),
+            completed: outcomes.succeeded,
+            failed,
+        },
         ..Batch::default()
     };
     for said in ["id", "type", "request_counts", "ended_at", "cancel_initiated_at", "results_url"] {

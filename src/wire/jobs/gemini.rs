@@ -12,7 +12,7 @@ use serde_json::value::RawValue;
 use super::google::{count, failure, inner, metadata_of, moment, status, text};
 use super::id::{Kind, Name};
 use super::item::{Ask, Endpoint, Failure, Told};
-use super::{Batch, Counts, File, Frame, Limits, Standing, Status};
+use super::{Batch, Counts, File, Frame, Limits, Standing, Status, sum};
 use crate::wire::gemini::by_ending;
 use crate::wire::native::json::{Json, compact};
 use crate::wire::{Malformed, Object};
@@ -166,7 +166,7 @@ pub fn batch(operation: &Object) -> Result<Batch, Malformed> {
         ["requestCount", "successfulRequestCount", "failedRequestCount", "pendingRequestCount"]
             .map(|name| count(&stats, name));
     let counts = Counts {
-        total: total.unwrap_or_else(|| [completed, failed, pending].into_iter().flatten().sum()),
+        total: total.unwrap_or_else(|| sum([completed, failed, pending].into_iter().flatten())),
         completed: completed.unwrap_or_default(),
         failed: failed.unwrap_or_default(),
     };

@@ -359,6 +359,11 @@ pub fn list(items: &[Object], more: bool) -> Object {
     out
 }
 
+/// All of these together, as a vendor has told them: whatever it says, there is a sum.
+pub fn sum(counts: impl IntoIterator<Item = u64>) -> u64 {
+    counts.into_iter().fold(0, u64::saturating_add)
+}
+
 /// Seconds of Unix time of a moment as RFC 3339 has it.
 pub fn seconds(moment: &str) -> Option<i64> {
     moment.parse::<jiff::Timestamp>().ok().map(|moment| moment.as_second())

@@ -14,7 +14,7 @@ use serde_json::value::RawValue;
 use super::google::{count, failure, inner, metadata_of, moment, status, text};
 use super::id::{Kind, Name};
 use super::item::{Ask, Failure, Told, shortened};
-use super::{Batch, Counts, File, Frame, Limits, Status};
+use super::{Batch, Counts, File, Frame, Limits, Status, sum};
 use crate::wire::anthropic::Hosting;
 use crate::wire::gemini::Host;
 use crate::wire::native::json::{Json, compact};
@@ -198,7 +198,7 @@ pub fn batch(store: &Store, job: &Object) -> Result<Batch, Malformed> {
         ["successfulCount", "failedCount", "incompleteCount"].map(|name| count(&stats, name));
     let known = completed.is_some() || failed.is_some();
     let (completed, failed) = (completed.unwrap_or_default(), failed.unwrap_or_default());
-    let counts = Counts { total: completed + failed + left.unwrap_or_default(), completed, failed };
+    let counts = Counts { total: sum([completed, failed, left.unwrap_or_default()]), completed, failed };
     let done = [Status::Completed, Status::Failed, Status::Cancelled, Status::Expired].contains(&state);
     // they are written while the job goes on, too, but it is not known when a line is whole
     let readable = done && results(store, job).is_some();
