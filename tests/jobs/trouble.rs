@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::google::{delete, id, make};
+use super::google::{delete, id, lines, make};
 use super::{anthropic, gemini, vertex};
 use crate::support::{Say, Upstream};
 
@@ -83,4 +83,43 @@ async fn counts_of_any_size_are_counts() {
     let gateway = vertex::gateway(&upstream, json!({}), &[]).await;
     let batch = gateway.get(&format!("/v1/batches/{}", id("batch_", "b42"))).await.json();
     assert_eq!(batch["request_counts"]["total"], u64::MAX);
+}
+
+#[tokio::test]
+async fn no_result_is_lost_where_the_vendor_has_counted_otherwise() {
+    let upstream = Upstream::says([]).await;
+    let gateway = vertex::gateway(&upstream, json!({}), &[]).await;
+    let parts = json!({"items": [{"name": format!("{}/predictions_1.jsonl", vertex::FOLDER), "size": "1"}]});
+    let result = r#"{"custom_id":"id-a","status":"Bad Request: {\"error\": {\"code\": 400, \"message\": \"odd\"}}"}"#;
+    let mut job = vertex::done(vertex::GEMINI);
+    job["completionStats"] = json!({"successfulCount": "1"});
+    upstream.tell([gemini::say(&job), gemini::say(&parts), Say::bytes(200, result.into())]);
+    let output = gateway.get(&format!("/v1/files/{}/content", id("file-", "o42"))).await;
+    assert_eq!(lines(&output.body)[0]["response"]["status_code"], 400, "{}", output.body);
+
+    // who counts nothing may have both
+    upstream.forget();
+    job["completionStats"] = json!({});
+    upstream.tell([gemini::say(&job)]);
+    let batch = gateway.get(&format!("/v1/batches/{}", id("batch_", "b42"))).await.json();
+    assert!(batch["output_file_id"].is_string() && batch["error_file_id"].is_string(), "{batch}");
+    let mut done = gemini::done();
+    done["metadata"]["batchStats"] = json!({"requestCount": "3"});
+    let upstream = Upstream::says([gemini::say(&done)]).await;
+    let gateway = gemini::gateway(&upstream).await;
+    let batch = gateway.get(&format!("/v1/batches/{}", id("batch_", "bbatches/b7"))).await.json();
+    assert!(batch["output_file_id"].is_string() && batch["error_file_id"].is_string(), "{batch}");
+}
+
+#[tokio::test]
+async fn results_of_a_job_that_goes_on_are_not_there_yet() {
+    let upstream = Upstream::says([]).await;
+    let gateway = vertex::gateway(&upstream, json!({}), &[]).await;
+    let mut job = vertex::done(vertex::GEMINI);
+    job["state"] = json!("JOB_STATE_RUNNING");
+    let output = format!("/v1/files/{}", id("file-", "o42"));
+    upstream.tell([gemini::say(&job), gemini::say(&job)]);
+    assert_eq!(gateway.get(&format!("{output}/content")).await.status, 404);
+    assert_eq!(delete(&gateway, &output).await.status, 404);
+    assert_eq!(upstream.seen().len(), 2);
 }

@@ -153,7 +153,7 @@ pub async fn content(desk: &Desk<'_>, id: &str) -> Result<Got, Error> {
     };
     let reading = Reading {
         batch: name.clone(),
-        wanted,
+        wanted: batch.as_ref().map_or(wanted, |batch| wanted.of(batch)),
         endpoint,
         dialect: Dialect::Native(native),
         model: model.unwrap_or_default(),

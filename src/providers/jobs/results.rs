@@ -17,6 +17,7 @@ use crate::providers::receive::Got;
 use crate::providers::spec::{Spec, Trail};
 use crate::providers::stream::Long;
 use crate::providers::{Provider, fault, rework};
+use crate::wire::jobs::Batch;
 use crate::wire::jobs::item::{self, Endpoint, Failure, Told};
 use crate::wire::jobs::lines::Lines;
 use crate::wire::native::Back;
@@ -32,6 +33,21 @@ pub enum Wanted {
     Answers,
     /// All others.
     Failures,
+    /// Both.
+    All,
+}
+
+impl Wanted {
+    /// The same of a batch that has another file for the rest; of one that has none all results are wanted, so that none
+    /// is lost where the vendor has counted otherwise.
+    pub fn of(self, batch: &Batch) -> Self {
+        let rest = match self {
+            Wanted::Answers => &batch.error_file_id,
+            Wanted::Failures => &batch.output_file_id,
+            Wanted::All => return self,
+        };
+        if rest.is_some() { self } else { Wanted::All }
+    }
 }
 
 /// How results are read. What can't be read is a failure, and told wherever it is found.
@@ -127,7 +143,7 @@ impl<F: Fn(Bytes) -> Result<Told, Malformed>> Teller<F> {
             }
         };
         match (outcome, wanted) {
-            (Ok(answer), Wanted::Answers) => {
+            (Ok(answer), Wanted::Answers | Wanted::All) => {
                 let told = self.answer(&custom_id, answer);
                 let told = told.and_then(|answer| {
                     item::answered(out, batch, &custom_id, &answer).map_err(|malformed| unreadable(&malformed))
@@ -136,7 +152,7 @@ impl<F: Fn(Bytes) -> Result<Told, Malformed>> Teller<F> {
                     item::failed(out, batch, &custom_id, &self.judged(failure));
                 }
             }
-            (Err(failure), Wanted::Failures) => item::failed(out, batch, &custom_id, &self.judged(failure)),
+            (Err(failure), Wanted::Failures | Wanted::All) => item::failed(out, batch, &custom_id, &self.judged(failure)),
             (Ok(_), Wanted::Failures) | (Err(_), Wanted::Answers) => {}
         }
     }

@@ -158,13 +158,16 @@ pub async fn content(desk: &Desk<'_>, id: &str) -> Result<Got, Error> {
     };
     let bucket = Bucket::of(desk)?;
     let (job, batch) = told(desk, &bucket.store, &number).await?;
+    if !of_results(&batch).iter().any(|file| file.id == id) {
+        return Err(desk.no_file(id));
+    }
     let resource = job.get::<String>("model").ok().flatten().unwrap_or_default();
     let (parts, _) = parts(desk, &bucket, &job).await?;
     let native = vertex::native(&resource).filter(|_| !parts.is_empty()).ok_or_else(|| desk.no_file(id))?;
     let reading = Reading {
         filename: filename(&number, wanted),
         batch: number,
-        wanted,
+        wanted: wanted.of(&batch),
         endpoint: Endpoint::Chat,
         dialect: Dialect::Native(native),
         model: batch.model.unwrap_or_default(),
@@ -183,6 +186,9 @@ pub async fn delete(desk: &Desk<'_>, id: &str) -> Result<(), Error> {
         Which::Input(name) => bucket.delete(desk, &bucket.store.input(&name)).await,
         Which::Results(number, wanted) => {
             let (job, batch) = told(desk, &bucket.store, &number).await?;
+            if !of_results(&batch).iter().any(|file| file.id == id) {
+                return Err(desk.no_file(id));
+            }
             if wanted == Wanted::Failures && batch.output_file_id.is_some() {
                 return Err(invalid("file_id", ONE));
             }

@@ -173,7 +173,7 @@ pub fn batch(operation: &Object) -> Result<Batch, Malformed> {
     // the same twice, once it is done
     let output = [inner(&told, "output"), inner(operation, "response")];
     let results = output.iter().find_map(|output| text(output, "responsesFile")).filter(|name| is_file(name));
-    let known = total.is_some() || completed.is_some();
+    let known = completed.is_some() || failed.is_some();
     let file = |kind, wanted: bool| results.as_deref().filter(|_| wanted).map(|name| Name::new(kind, [name]).encode());
     let embeds = text(&told, "@type").is_some_and(|kind| kind.ends_with("EmbedContentBatch"));
     let input = text(&inner(&told, "inputConfig"), "fileName").filter(|name| is_file(name));
@@ -189,7 +189,7 @@ pub fn batch(operation: &Object) -> Result<Batch, Malformed> {
         model,
         input_file_id: input,
         output_file_id: file(Kind::Output, !known || counts.completed > 0),
-        error_file_id: file(Kind::Errors, counts.failed > 0),
+        error_file_id: file(Kind::Errors, !known || counts.failed > 0),
         status: state,
         errors: why.map(|why| (why.code, why.message)).into_iter().collect(),
         created_at: moment(&told, "createTime").unwrap_or_default(),

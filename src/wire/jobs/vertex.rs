@@ -215,7 +215,7 @@ pub fn batch(store: &Store, job: &Object) -> Result<Batch, Malformed> {
         id: Name::new(Kind::Batch, [number]).encode(),
         input_file_id: input.map(|name| Name::new(Kind::Input, [name]).encode()).unwrap_or_default(),
         output_file_id: file(Kind::Output, !known || completed > 0),
-        error_file_id: file(Kind::Errors, failed > 0),
+        error_file_id: file(Kind::Errors, !known || failed > 0 || left.is_some_and(|left| left > 0)),
         model,
         status: state,
         errors: why.map(|why| (why.code, why.message)).into_iter().collect(),

@@ -112,7 +112,7 @@ pub(super) async fn content(desk: &mut Desk<'_>, id: &str) -> Result<Got, Error>
     let reading = Reading {
         filename: format!("{name}_{}.jsonl", if wanted == Wanted::Answers { "output" } else { "error" }),
         batch: name,
-        wanted,
+        wanted: wanted.of(&batch),
         endpoint: Endpoint::Chat,
         dialect: desk.provider.spec.dialect,
         model: String::new(),
