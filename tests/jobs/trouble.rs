@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::google::{delete, id, lines, make};
 use super::{anthropic, gemini, vertex};
-use crate::support::{Say, Upstream};
+use crate::support::{Say, TestGateway, Upstream};
 
 #[tokio::test]
 async fn results_whose_batch_can_not_be_looked_at_are_neither_deleted_nor_read() {
@@ -122,4 +122,39 @@ async fn results_of_a_job_that_goes_on_are_not_there_yet() {
     assert_eq!(gateway.get(&format!("{output}/content")).await.status, 404);
     assert_eq!(delete(&gateway, &output).await.status, 404);
     assert_eq!(upstream.seen().len(), 2);
+}
+
+#[tokio::test]
+async fn results_in_several_parts_are_played_without_the_store() {
+    let folder = tempfile::tempdir().unwrap();
+    let part = |at: u64| format!("{}/predictions_{at}.jsonl", vertex::FOLDER);
+    let listed = json!({"items": [{"name": part(1), "size": "1"}, {"name": part(2), "size": "1"}]});
+    let at = |at| format!("/storage/v1/b/tides/o/{}?alt=media", part(at).replace('/', "%2F").replace(':', "%3A"));
+    let result = |id: &str| format!(r#"{{"custom_id":"id-{id}","response":{{"candidates":[]}}}}"#);
+    let root = "/v1/projects/p-1/locations/europe-west4";
+    let exchanges = [
+        (format!("{root}/batchPredictionJobs/42"), vertex::done(vertex::GEMINI).to_string()),
+        ("/storage/v1/b/tides/o?prefix=x".to_owned(), listed.to_string()),
+        (at(1), result("one")),
+        (at(2), result("two")),
+    ];
+    for (number, (path, text)) in exchanges.iter().enumerate() {
+        // nobody listens at the root
+        let exchange = json!({"cassette": 1, "provider": "vertex-ai", "root": format!("http://127.0.0.1:1{root}"),
+            "operation": "files", "request": {"method": "GET", "path": path},
+            "response": {"status": 200, "chunks": [{"text": text}]}});
+        std::fs::write(folder.path().join(format!("{number:06}-vertex-ai-files.json")), exchange.to_string()).unwrap();
+    }
+    let yaml = format!(
+        "batch_target: t\ntargets:\n  - {{ virtual_key: t, provider: vertex-ai, base_url: \"replay://{}\", replay_speed: 0, \
+         options: {{ batch_bucket: gs://tides/blue }} }}\n",
+        folder.path().display()
+    );
+    let gateway = TestGateway::configured(&yaml, &[]).await;
+    let reply = gateway.get(&format!("/v1/files/{}/content", id("file-", "o42"))).await;
+    let mut all = lines(&reply.body);
+    let failures = gateway.get(&format!("/v1/files/{}/content", id("file-", "e42"))).await;
+    all.extend(lines(&failures.body));
+    let ids: Vec<_> = all.iter().map(|line| line["custom_id"].as_str().unwrap()).collect();
+    assert_eq!(ids, ["one", "two"], "{}", reply.body);
 }

@@ -11,7 +11,7 @@ use http::{Method, Uri};
 
 use super::errand::{Errand, To};
 use super::{Desk, escaped, invalid};
-use crate::call::{Error, Fault, Stored};
+use crate::call::{Error, Fault, Op, Stored};
 use crate::config::Invalid;
 use crate::providers::auth::Credential;
 use crate::providers::auth::sigv4::hex;
@@ -19,6 +19,7 @@ use crate::providers::client::{Lines, Origin, Outgoing, Protocol, SendError};
 use crate::providers::fault;
 use crate::providers::inbound::{Inbound, Response};
 use crate::providers::settings::Settings;
+use crate::providers::stage::{Ask, Stage};
 use crate::providers::stored;
 use crate::wire::Object;
 use crate::wire::jobs::google::page;
@@ -88,8 +89,8 @@ impl Bucket {
                 let own = settings.gives("storage_endpoint");
                 (if own { To::Host(origin) } else { To::Bare(origin) }, path)
             }
-            // an operator who names an address means it for everything
-            None if settings.get("base_url").is_some() => (To::Root, "/".to_owned()),
+            // an operator who names an address means it for everything, and a recording has everything
+            None if settings.get("base_url").is_some() || desk.provider.tape().is_some() => (To::Root, "/".to_owned()),
             None => {
                 if !matches!(desk.provider.credential, Credential::Token(_)) {
                     let why = "an API key opens no bucket: batches need a service account, or another credential of Google Cloud";
@@ -182,8 +183,9 @@ impl Bucket {
         headers.insert(ACCEPT, any);
         headers.insert(HOST, origin.host().clone());
         let fields = Lines::from(&headers);
+        let (stage, op) = (desk.provider.stage.clone(), desk.call.op);
         let made = stream::unfold(Some((first, rest, fields)), move |state| {
-            let origin = origin.clone();
+            let (origin, stage) = (origin.clone(), stage.clone());
             async move {
                 let (mut arriving, mut rest, fields) = state?;
                 if let Some(chunk) = arriving.next().await {
@@ -191,7 +193,7 @@ impl Bucket {
                     return Some((chunk, goes_on.then_some((arriving, rest, fields))));
                 }
                 let path = rest.pop_front()?;
-                Some(match open(&origin, &path, &fields).await {
+                Some(match open(&origin, stage.as_deref(), op, &path, &fields).await {
                     Ok(next) => (Ok(Bytes::from_static(b"\n")), Some((next, rest, fields))),
                     Err(error) => (Err(error), None),
                 })
@@ -201,9 +203,18 @@ impl Bucket {
     }
 }
 
-async fn open(origin: &Arc<Origin>, path: &PathAndQuery, fields: &Lines) -> Result<Inbound, SendError> {
-    let nothing = Outgoing::Whole(Bytes::new());
-    let answer = origin.ask(&Method::GET, path, fields, &Lines::default(), nothing).await.map(Response::from)?;
+async fn open(
+    origin: &Arc<Origin>,
+    stage: Option<&Stage>,
+    op: Op,
+    path: &PathAndQuery,
+    ready: &Lines,
+) -> Result<Inbound, SendError> {
+    let (method, more, body) = (&Method::GET, &Lines::default(), Outgoing::Whole(Bytes::new()));
+    let answer = match stage {
+        None => origin.ask(method, path, ready, more, body).await.map(Response::from)?,
+        Some(stage) => stage.ask(origin, Ask { op, model: "", stream: false, method, path, ready, more, body }).await?,
+    };
     let broken = |cause: String| SendError::Protocol { host: origin.name().clone(), cause: cause.into() };
     if !answer.status.is_success() {
         return Err(broken(format!("a part of the results can't be had ({})", answer.status)));
