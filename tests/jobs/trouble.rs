@@ -158,3 +158,29 @@ async fn results_in_several_parts_are_played_without_the_store() {
     let ids: Vec<_> = all.iter().map(|line| line["custom_id"].as_str().unwrap()).collect();
     assert_eq!(ids, ["one", "two"], "{}", reply.body);
 }
+
+#[tokio::test]
+async fn a_list_by_purpose_looks_beyond_pages_without_a_match() {
+    let upstream = Upstream::says([]).await;
+    let gateway = super::keeper("anthropic", &upstream, "").await;
+    let file = |id: &str, made: bool| json!({"id": id, "filename": "a", "size_bytes": 1, "downloadable": made});
+    let page = |data, more: bool| gemini::say(&json!({"data": data, "has_more": more}));
+    upstream.tell([page(json!([file("file_1", false)]), true), page(json!([file("file_2", true)]), false)]);
+    let list = gateway.get("/v1/files?purpose=assistants_output&limit=1").await.json();
+    assert_eq!((&list["last_id"], &list["has_more"]), (&json!("file_2"), &json!(false)), "{list}");
+    let paths: Vec<_> = upstream.seen().into_iter().map(|seen| seen.path).collect();
+    assert_eq!(paths, ["/v1/files?limit=1", "/v1/files?limit=1000&after_id=file_1"]);
+
+    // batches that have no files are passed over in long strides
+    upstream.forget();
+    let job = |name: &str, ended: &str| anthropic::job(name, ended, [0, 1, 0, 0, 0]);
+    upstream.tell([
+        page(json!([job("msgbatch_1", "in_progress")]), true),
+        page(json!([job("msgbatch_2", "in_progress"), job("msgbatch_3", "ended")]), false),
+    ]);
+    let list = gateway.get("/v1/files?purpose=batch_output&limit=1").await.json();
+    assert_eq!(list["data"].as_array().map(Vec::len), Some(1), "{list}");
+    let paths: Vec<_> = upstream.seen().into_iter().map(|seen| seen.path).collect();
+    let batches = "/v1/messages/batches?limit=";
+    assert_eq!(paths, [format!("{batches}1"), format!("{batches}1000&after_id=msgbatch_1")]);
+}

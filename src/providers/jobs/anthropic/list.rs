@@ -25,6 +25,7 @@ pub(in crate::providers::jobs) async fn files(desk: &mut Desk<'_>, page: &Page) 
             _ => return Err(desk.no_file(id)),
         },
     };
+    let mut pages = 0;
     loop {
         let left = page.limit.saturating_sub(files.len());
         let is_wanted = purpose.is_none_or(|purpose| part.holds(purpose));
@@ -32,12 +33,24 @@ pub(in crate::providers::jobs) async fn files(desk: &mut Desk<'_>, page: &Page) 
             _ if !is_wanted => (Vec::new(), false),
             _ if left == 0 => return Ok((files, true)),
             Part::Held => held_files(desk, left, after.as_deref())?,
-            Part::Kept => kept_files(desk, left, after.as_deref()).await?,
+            Part::Kept => {
+                let most = if pages == 0 { left } else { LARGEST_PAGE };
+                kept_files(desk, most, after.as_deref()).await?
+            }
             Part::Results => result_files(desk, left, after.as_deref()).await?,
         };
+        let last = some.last().map(|file| file.id.clone());
         files.extend(some.into_iter().filter(|file| purpose.is_none_or(|purpose| part.has(purpose, file))));
+        if files.len() > page.limit {
+            files.truncate(page.limit);
+            return Ok((files, true));
+        }
         match part.next() {
             Some(next) if !more => (part, after) = (next, None),
+            // files for something else have taken the place of those that are wanted
+            _ if part == Part::Kept && files.len() < page.limit && last.is_some() && pages < MOST_PAGES => {
+                (after, pages) = (last, pages + 1);
+            }
             _ => return Ok((files, more)),
         }
     }
@@ -113,7 +126,7 @@ async fn kept_files(desk: &Desk<'_>, limit: usize, after: Option<&str>) -> Resul
     Ok((files, false))
 }
 
-/// What a page of the Files API holds at most, and how many of them are asked for in search of a file.
+/// What a page of the Files API and one of batches hold at most, and how many of them are asked for in search of a file.
 const LARGEST_PAGE: usize = 1000;
 const MOST_PAGES: usize = 100;
 
@@ -158,9 +171,11 @@ async fn result_files(desk: &Desk<'_>, limit: usize, after: Option<&str>) -> Res
             wire::results(&batch, &name).into_iter().filter(|file| file.id != after.as_deref().unwrap_or_default()),
         );
     }
-    loop {
+    for pages in 1.. {
         let name = after.as_deref().and_then(Name::read).and_then(|name| name.parts.into_iter().next());
-        let (batches, mut more) = jobs(desk, limit, name.as_deref()).await?;
+        // most batches of an account have no files any more: they are gone through in long strides
+        let most = if pages == 1 { limit } else { LARGEST_PAGE };
+        let (batches, mut more) = jobs(desk, most, name.as_deref()).await?;
         let last = batches.last().map(|(_, batch)| batch.id.clone());
         let found = batches.iter().flat_map(|(name, batch)| wire::results(batch, name));
         files.extend(found);
@@ -169,9 +184,10 @@ async fn result_files(desk: &Desk<'_>, limit: usize, after: Option<&str>) -> Res
             more = true;
         }
         // batches that have not ended have no files
-        match last.filter(|_| more && files.len() < limit) {
+        match last.filter(|_| more && files.len() < limit && pages < MOST_PAGES) {
             Some(last) => after = Some(last),
             None => return Ok((files, more)),
         }
     }
+    Ok((files, false))
 }
