@@ -184,3 +184,16 @@ async fn a_list_by_purpose_looks_beyond_pages_without_a_match() {
     let batches = "/v1/messages/batches?limit=";
     assert_eq!(paths, [format!("{batches}1"), format!("{batches}1000&after_id=msgbatch_1")]);
 }
+
+#[tokio::test]
+async fn uploads_with_long_lines_wait_for_each_other_and_all_are_taken() {
+    let upstream = Upstream::says([]).await;
+    let gateway = super::keeper("anthropic", &upstream, "").await;
+    let mut long = super::chat("a", "m");
+    long["body"]["messages"][0]["content"] = "tide ".repeat(400_000).into();
+    let content = super::lines(&[long, super::chat("b", "m"), super::chat("c", "m")]);
+    let uploads = (0..6).map(|_| super::upload(&gateway, "batch", content.clone()));
+    for reply in futures_util::future::join_all(uploads).await {
+        assert_eq!((reply.status, reply.json()["bytes"].as_u64()), (200, Some(content.len() as u64)), "{}", reply.body);
+    }
+}

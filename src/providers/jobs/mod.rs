@@ -21,6 +21,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::Method;
+use tokio::sync::Semaphore;
 
 use self::held::Held;
 use self::vendors::{batch, batches, cancel, content, delete, file, files, make};
@@ -57,7 +58,12 @@ pub struct Office {
     pub client: Client,
     /// How patient we are with them.
     pub timeouts: Timeouts,
+    /// Has a place for each upload that may have a long line of input in hand.
+    long: Semaphore,
 }
+
+/// So many uploads have a long line of input in hand at once: each is in memory a few times while it is translated.
+const LONG_AT_ONCE: usize = 4;
 
 impl Office {
     /// That of a row with these settings; `None` if it has no such batches. Fails on settings that are no good for them.
@@ -70,7 +76,10 @@ impl Office {
         if spec.jobs == Some(Jobs::Vertex) {
             gcs::settings(settings)?;
         }
-        let office = || Box::new(Self { held: Arc::default(), client: client.clone(), timeouts });
+        let office = || {
+            let long = Semaphore::new(LONG_AT_ONCE);
+            Box::new(Self { held: Arc::default(), client: client.clone(), timeouts, long })
+        };
         Ok(spec.jobs.map(|_| office()))
     }
 }

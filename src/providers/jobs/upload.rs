@@ -133,7 +133,13 @@ async fn input(
     let bytes = content.end - content.start;
     clerk.spool.push(jobs.frame().begin).await.map_err(not_stored)?;
     let (mut cut, mut pieces, mut turn) = (Lines::default(), stored::stretches(&upload.stored, content), 0);
+    let (office, mut place) = (desk.provider.office.as_deref(), None);
     while let Some(piece) = pieces.next().await {
+        place = match (place, office) {
+            _ if !cut.is_long() => None,
+            (None, Some(office)) => office.long.acquire().await.ok(),
+            (place, _) => place,
+        };
         cut.push(&piece.map_err(not_stored)?);
         while let Some(line) = cut.next_line() {
             turn += line.as_ref().map_or(0, Bytes::len);
@@ -147,6 +153,7 @@ async fn input(
     if let Some(line) = cut.end() {
         clerk.line(cut.number(), Ok(line)).await?;
     }
+    drop(place);
     let Clerk { mut spool, seen, first, betas, warnings, .. } = clerk;
     let First { endpoint, model, .. } = first.ok_or_else(|| invalid("file", "has no lines: there is nothing to do"))?;
     spool.push(jobs.frame().end).await.map_err(not_stored)?;

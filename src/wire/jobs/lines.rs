@@ -5,6 +5,9 @@ use bytes::{Buf, Bytes, BytesMut};
 /// No line is longer, bytes.
 pub const LONGEST: usize = 32 << 20;
 
+/// A line beyond this is a long one, bytes.
+pub const LONG: usize = 1 << 20;
+
 /// What has arrived of a stream, and has not been cut yet.
 #[derive(Debug, Default)]
 pub struct Lines {
@@ -32,6 +35,10 @@ impl Lines {
             self.held.advance(1);
             self.looked = 0;
             self.number += 1;
+            if line.len() > LONG {
+                // the room of a long line is not kept for what stands behind it
+                self.held = BytesMut::from(&self.held[..]);
+            }
             if line.len() > LONGEST {
                 return Some(Err(TooLong));
             }
@@ -51,6 +58,11 @@ impl Lines {
         let rest = self.held.split().freeze();
         (self.looked, self.number) = (0, self.number + 1);
         (!rest.trim_ascii().is_empty()).then_some(rest)
+    }
+
+    /// Whether what is held is, or belongs to, a long line.
+    pub fn is_long(&self) -> bool {
+        self.held.len() > LONG
     }
 
     /// The number of the line that was returned last, from 1, blank lines counted.
@@ -87,5 +99,16 @@ mod tests {
         assert_eq!(lines.next_line(), None);
         lines.push(b"x");
         assert_eq!((lines.next_line(), lines.number()), (Some(Err(TooLong)), 1));
+    }
+
+    #[test]
+    fn the_room_of_a_long_line_is_given_back() {
+        let mut lines = Lines::default();
+        lines.push(&vec![b'x'; 8 * LONG]);
+        assert_eq!((lines.next_line(), lines.is_long()), (None, true));
+        lines.push(b"\n{}");
+        assert!(lines.next_line().is_some_and(|line| line.is_ok_and(|line| line.len() == 8 * LONG)));
+        assert!(!lines.is_long() && lines.held.capacity() < LONG);
+        assert_eq!(lines.end(), Some(Bytes::from_static(b"{}")));
     }
 }
