@@ -5,6 +5,7 @@ use serde_json::json;
 use super::google::{delete, id, lines, make};
 use super::{anthropic, gemini, vertex};
 use crate::support::{Say, TestGateway, Upstream};
+use crate::surfaces::Form;
 
 #[tokio::test]
 async fn results_whose_batch_can_not_be_looked_at_are_neither_deleted_nor_read() {
@@ -196,4 +197,16 @@ async fn uploads_with_long_lines_wait_for_each_other_and_all_are_taken() {
     for reply in futures_util::future::join_all(uploads).await {
         assert_eq!((reply.status, reply.json()["bytes"].as_u64()), (200, Some(content.len() as u64)), "{}", reply.body);
     }
+}
+
+#[tokio::test]
+async fn a_form_with_two_files_is_refused() {
+    let upstream = Upstream::says([]).await;
+    let gateway = super::keeper("anthropic", &upstream, "").await;
+    let content = super::lines(&[super::chat("a", "m")]).into_bytes();
+    let form = Form::default().text("purpose", "batch");
+    let form = form.file("file", "a.jsonl", content.clone()).file("file", "b.jsonl", content);
+    let request = gateway.http.post(format!("{}/v1/files", gateway.url)).bearer_auth("any");
+    let refused = gateway.send(form.on(request)).await;
+    assert_eq!((refused.status, &refused.json()["error"]["param"]), (400, &json!("file")), "{}", refused.body);
 }

@@ -85,8 +85,11 @@ pub(super) async fn take(desk: &mut Desk<'_>, jobs: Jobs) -> Result<File, Error>
         .map_err(|malformed| invalid("file", format!("the form can't be read: {}", malformed.why())))?;
     let purpose = form.text("purpose").filter(|purpose| !purpose.is_empty());
     let purpose = purpose.ok_or_else(|| invalid("purpose", "`purpose` is missing"))?;
-    let part = form.parts().iter().find(|part| part.name == "file");
-    let part = part.ok_or_else(|| invalid("file", "`file` is missing"))?;
+    let mut parts = form.parts().iter().filter(|part| part.name == "file");
+    let part = parts.next().ok_or_else(|| invalid("file", "`file` is missing"))?;
+    if parts.next().is_some() {
+        return Err(invalid("file", "the form has several files: upload one at a time"));
+    }
     let (filename, content) = (part.filename.as_deref().unwrap_or("file"), part.content.clone());
     if purpose != "batch" && !jobs.keeps_files() {
         return Err(for_batches_alone(desk));
