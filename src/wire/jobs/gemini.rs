@@ -17,8 +17,9 @@ use crate::wire::gemini::by_ending;
 use crate::wire::native::json::{Json, compact};
 use crate::wire::{Malformed, Object};
 
-/// The longest file: <https://ai.google.dev/gemini-api/docs/batch-api#input-file>. Nothing is said of lines.
-pub const LIMITS: Limits = Limits { bytes: 2 << 30, lines: u64::MAX };
+/// The longest file: <https://ai.google.dev/gemini-api/docs/batch-api#input-file>. Nothing is said of lines: as many as there
+/// are, their names are held while they are taken, so the bound is ours.
+pub const LIMITS: Limits = Limits { bytes: 2 << 30, lines: 1_000_000 };
 
 /// One line after the other.
 pub const FRAME: Frame = Frame { begin: b"", between: b"\n", end: b"\n" };
