@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::anthropic::{NAME, job, say};
 use super::{chat, id, lines, order, upload};
 use crate::reload::Followed;
-use crate::support::{Upstream, target};
+use crate::support::{Say, Upstream, target};
 
 const OK: &str = r#"gateway_config_reloads_total{result="ok"}"#;
 
@@ -42,4 +42,21 @@ async fn no_more_inputs_are_held_than_there_is_room_for() {
     assert!(full.body.contains("delete them"), "{}", full.body);
     assert_eq!(super::delete(&gateway, &format!("/v1/files/{first}")).await.status, 200);
     assert_eq!(upload(&gateway, "batch", lines(&[chat("a", "m")])).await.status, 200);
+}
+
+#[tokio::test]
+async fn no_second_batch_is_made_where_the_answer_to_the_first_was_lost() {
+    let upstream = Upstream::says([]).await;
+    let gateway = super::keeper("anthropic", &upstream, "").await;
+    let input = id(&upload(&gateway, "batch", lines(&[chat("a", "m")])).await);
+    for refused in [529, 429, 500] {
+        upstream.tell([Say::json(refused, "{}")]);
+        assert!(order(&gateway, &input).await.status >= 429);
+    }
+    upstream.tell([Say::json(200, "not JSON")]);
+    assert_eq!(order(&gateway, &input).await.status, 502);
+    upstream.forget();
+    let again = order(&gateway, &input).await;
+    assert_eq!((again.status, &again.json()["error"]["param"]), (400, &"input_file_id".into()), "{}", again.body);
+    assert!(again.body.contains("look for it among the batches") && upstream.seen().is_empty(), "{}", again.body);
 }

@@ -31,6 +31,8 @@ struct Entry {
     input: Option<Arc<Input>>,
     /// What its batch is called.
     batch: Option<String>,
+    /// Whether its batch was asked for, and nobody knows that it was not made.
+    is_asked: bool,
     since: Instant,
 }
 
@@ -40,6 +42,8 @@ pub enum Found {
     Input(Arc<Input>),
     /// It became this batch.
     Made(String),
+    /// Its batch was asked for, and nobody knows whether it was made.
+    Asked,
 }
 
 /// There is no more room.
@@ -61,7 +65,7 @@ impl Held {
         if held().count() >= MOST || bytes.saturating_add(input.stored.length()) > MOST_BYTES {
             return Err(Full);
         }
-        all.push_front(Entry { file, input: Some(Arc::new(input)), batch: None, since: now });
+        all.push_front(Entry { file, input: Some(Arc::new(input)), batch: None, is_asked: false, since: now });
         Ok(())
     }
 
@@ -74,14 +78,24 @@ impl Held {
     pub fn find(&self, id: &str, now: Instant) -> Option<Found> {
         let all = self.all(now);
         let entry = all.iter().find(|entry| entry.file.id == id)?;
+        if entry.is_asked {
+            return Some(Found::Asked);
+        }
         entry.input.clone().map(Found::Input).or_else(|| entry.batch.clone().map(Found::Made))
+    }
+
+    /// The batch of an input is about to be asked for, or is known not to have been made.
+    pub fn asks(&self, id: &str, is_asked: bool, now: Instant) {
+        if let Some(entry) = self.all(now).iter_mut().find(|entry| entry.file.id == id) {
+            entry.is_asked = is_asked;
+        }
     }
 
     /// The batch of an input is made: what is in it is not needed any more.
     pub fn made(&self, id: &str, batch: &str, now: Instant) {
         let mut all = self.all(now);
         if let Some(entry) = all.iter_mut().find(|entry| entry.file.id == id) {
-            (entry.input, entry.batch) = (None, Some(batch.to_owned()));
+            (entry.input, entry.batch, entry.is_asked) = (None, Some(batch.to_owned()), false);
         }
         let made = all.iter().filter(|entry| entry.input.is_none()).count();
         if made > MOST_MADE

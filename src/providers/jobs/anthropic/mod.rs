@@ -163,6 +163,7 @@ pub(super) async fn make(desk: &mut Desk<'_>, order: Order) -> Result<Batch, Err
             let message = format!("it became the batch `{batch}` already: upload it again for another one");
             return Err(invalid("input_file_id", message));
         }
+        Some(Found::Asked) => return Err(invalid("input_file_id", ASKED)),
         None => return Err(invalid("input_file_id", NOT_HELD)),
     };
     if order.metadata.is_some() {
@@ -174,10 +175,29 @@ pub(super) async fn make(desk: &mut Desk<'_>, order: Order) -> Result<Batch, Err
         let betas = input.betas.iter().map(String::as_str).collect::<Vec<_>>().join(",");
         errand.headers.extend(HeaderValue::try_from(betas).ok().map(|betas| (HeaderName::from_static(BETA), betas)));
     }
-    let (_, batch) = job(desk, errand).await?;
+    // whoever leaves now, or gets no answer, and asks again would have two
+    held.asks(id, true, Instant::now());
+    let made = job(desk, errand).await;
+    if made.as_ref().is_err_and(is_not_made) {
+        held.asks(id, false, Instant::now());
+    }
+    let (_, batch) = made?;
     held.made(id, &batch.id, Instant::now());
     Ok(Batch { input_file_id: id.clone(), ..batch })
 }
+
+/// Whether such a failure leaves no doubt that nothing was made: it is the API's own answer, or nobody was reached.
+fn is_not_made(error: &Error) -> bool {
+    let Error::Upstream(failed) = error else { return true };
+    match failed.status {
+        Some(status) => status >= 400 && !matches!(status, 408 | 502 | 504 | 524),
+        None => failed.fault == Fault::Unreachable && !failed.message.starts_with("closed"),
+    }
+}
+
+/// Why no batch is made of an input a second time.
+const ASKED: &str = "its batch was asked for, and the answer was lost or is still to come: look for it among the batches, \
+                     and upload the input again if it is not there";
 
 /// Why an input is not there.
 const NOT_HELD: &str = "the gateway does not hold this input: Anthropic has no place for inputs of batches, so the process \
