@@ -155,7 +155,8 @@ impl Bucket {
             }
         }
         let message = format!("there are more than {} objects in a folder of the bucket: delete old ones", found.len());
-        Err(fault::ours(desk.provider, Fault::Server, message).into())
+        // nothing that the store has done: its circuit stays as it is
+        Err(invalid("", message))
     }
 
     /// What is in these objects, one behind the other, a line end between two. The first is asked for at once, each other
