@@ -238,6 +238,35 @@ mod tests {
         );
     }
 
+    /// The first two are those of <https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-header-based-auth.html>.
+    #[test]
+    fn requests_to_s3_have_the_known_signatures() {
+        let check = |method: Method, path: &'static str, payload: Payload<'_>, hash: &str, signature: &str| {
+            let key = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
+            let identity: Identity = Credentials::new("AKIAIOSFODNN7EXAMPLE", key, None, None, "test").into();
+            let at = UNIX_EPOCH + Duration::from_secs(1_369_353_600);
+            let mut headers = HeaderMap::new();
+            headers.insert(HOST, HeaderValue::from_static("examplebucket.s3.amazonaws.com"));
+            if method == Method::PUT {
+                headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/jsonl"));
+            }
+            let path = PathAndQuery::from_static(path);
+            let made = signed(&identity, at, ("us-east-1", S3), &method, &path, &headers, payload);
+            let made = made.expect("as the test has it");
+            let of =
+                |name: &str| made.iter().find(|(known, _)| known == name).and_then(|(_, value)| value.to_str().ok());
+            assert_eq!(of("x-amz-content-sha256"), Some(hash));
+            assert!(of("authorization").is_some_and(|said| said.ends_with(signature)), "{path}");
+        };
+        let nothing = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+        let listed = "34b48302e7b5fa45bde8084f4b7868a86f0a534bc59db6670ed5711ef69dc6f7";
+        check(Method::GET, "/?max-keys=2&prefix=J", Payload::Whole(b""), nothing, listed);
+        let lifecycle = "fea454ca298b7da1c68078a5d1bdbfbbe0d65c699e0f91ac7a200a0136783543";
+        check(Method::GET, "/?lifecycle", Payload::Hash(nothing), nothing, lifecycle);
+        let unsigned = "1110e8df5276aeb2c4c794c1cafe65916ec5cf5aefd4c8800bcaeff8136001a0";
+        check(Method::PUT, "/in/a%21b.jsonl", Payload::Unsigned, "UNSIGNED-PAYLOAD", unsigned);
+    }
+
     #[test]
     fn an_arn_says_where_its_model_lives() {
         let arn = "/model/arn%3Aaws%3Abedrock%3Aeu-west-3%3A1%3Aprovisioned-model%2Fx/converse";
