@@ -24,6 +24,12 @@ const LONGEST_HEAD: usize = 1 << 20;
 /// Values are within each other no deeper.
 const DEEPEST: usize = 64;
 
+/// No block has more values, those that take no room counted.
+const MOST: usize = 16 << 20;
+
+/// As much of what a file says is repeated, characters.
+const REPEATED: usize = 32;
+
 /// What reads a file while it arrives. One that is no container is taken for lines of JSON, which pass as they are.
 #[derive(Default)]
 pub struct Reader {
@@ -136,7 +142,10 @@ fn head(rest: &mut Input<'_>) -> Result<Blocks, Stop> {
     let packed = match codec {
         b"null" | b"" => false,
         b"deflate" => true,
-        other => return Err(broken(&format!("the codec {} is not known", String::from_utf8_lossy(other))).into()),
+        other => {
+            let codec: String = String::from_utf8_lossy(other).chars().take(REPEATED).collect();
+            return Err(broken(&format!("the codec {codec} is not known")).into());
+        }
     };
     Ok(Blocks { schema, packed, mark })
 }
@@ -162,12 +171,17 @@ impl Blocks {
             return Err(broken("a block is too long").into());
         }
         // all of the block is there: what is short now stays so
-        let mut writing = Writing { schema: &self.schema, rest: Input(data), out: Vec::with_capacity(data.len()) };
+        let made = Vec::with_capacity(data.len());
+        let mut writing = Writing { schema: &self.schema, rest: Input(data), out: made, left: MOST };
         for _ in 0..count {
             writing.value(0, 0).and_then(|()| writing.write(b"\n")).map_err(|stop| match stop {
                 Stop::Short => broken("a record ends in the middle"),
                 Stop::Broken(malformed) => malformed,
             })?;
+        }
+        // what is counted wrong is not left out in silence
+        if count < 0 || !writing.rest.0.is_empty() {
+            return Err(broken("a block has other records than it says").into());
         }
         out.extend_from_slice(&writing.out);
         Ok(())
@@ -212,6 +226,8 @@ struct Writing<'a> {
     schema: &'a Schema,
     rest: Input<'a>,
     out: Vec<u8>,
+    /// How many values there may still be.
+    left: usize,
 }
 
 impl Writing<'_> {
@@ -235,6 +251,7 @@ impl Writing<'_> {
 
     /// The kind that a value really has: of a union, the one that it names.
     fn chosen(&mut self, mut at: usize) -> Result<usize, Stop> {
+        self.left = self.left.checked_sub(1).ok_or_else(|| broken("a block has too many values"))?;
         while let Kind::Union(kinds) = self.schema.kind(at) {
             let index = usize::try_from(self.rest.long()?).ok();
             at = index.and_then(|index| kinds.get(index).copied()).ok_or_else(|| broken("a union has no such kind"))?;

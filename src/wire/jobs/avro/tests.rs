@@ -72,6 +72,51 @@ fn few_bytes_do_not_become_many() {
     assert!(read(&file, 1000).expect_err("it is too long").contains("too long"));
 }
 
+/// A file of one block with these bytes, said to be so many records (as Avro writes numbers).
+fn file(schema: &str, count: &[u8], data: &[u8]) -> Vec<u8> {
+    let number = |length: usize| {
+        let mut rest = length << 1;
+        let mut out = Vec::new();
+        while rest >= 0x80 {
+            out.push(rest as u8 | 0x80);
+            rest >>= 7;
+        }
+        out.push(rest as u8);
+        out
+    };
+    let mut file = b"Obj\x01\x02\x16avro.schema".to_vec();
+    file.extend([number(schema.len()), schema.as_bytes().to_vec(), vec![0], vec![7; 16]].concat());
+    file.extend([count.to_vec(), number(data.len()), data.to_vec(), vec![7; 16]].concat());
+    file
+}
+
+#[test]
+fn records_that_are_not_counted_are_not_left_out_in_silence() {
+    let two = [2, b'a', 2, b'b'];
+    assert_eq!(read(&file("\"string\"", &[4], &two), 1000).as_deref(), Ok("\"a\"\n\"b\"\n"));
+    // one, none, and one less than none
+    for count in [2, 0, 1] {
+        let said = read(&file("\"string\"", &[count], &two), 1000).expect_err("there are two");
+        assert!(said.contains("other records than it says"), "{said}");
+    }
+}
+
+#[test]
+fn values_without_room_do_not_take_for_ever() {
+    let nulls = vec![r#"{"name":"n","type":"null"}"#; 9_000].join(",");
+    let schema = format!(r#"{{"type":"record","name":"R","fields":[{nulls}]}}"#);
+    let said = read(&file(&schema, &[0xfe, 0xff, 0xff, 0xff, 0x0f], &[]), 1 << 20).expect_err("there are too many");
+    assert!(said.contains("too many values"), "{said}");
+}
+
+#[test]
+fn a_long_codec_is_not_repeated_whole() {
+    let mut file = b"Obj\x01\x04\x16avro.schema\x0c\"null\"\x14avro.codec\xc0\x3e".to_vec();
+    file.extend([vec![b'z'; 4_000], vec![0], vec![7; 16]].concat());
+    let said = read(&file, 1000).expect_err("it is not known");
+    assert!(said.contains("zzz is not known") && said.len() < 200, "{said}");
+}
+
 proptest! {
     #[test]
     fn no_file_panics(at in 0..PLAIN.len(), byte: u8, packed: bool) {
