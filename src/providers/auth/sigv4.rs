@@ -268,6 +268,48 @@ mod tests {
     }
 
     #[test]
+    fn requests_to_s3_are_signed_as_they_go_out() {
+        // worked out by hand, as https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-header-based-auth.html has it
+        let check = |method: Method, path: &'static str, token: Option<&str>, payload, hash: &str, expected: &str| {
+            let key = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY";
+            let identity: Identity =
+                Credentials::new("AKIDEXAMPLE", key, token.map(str::to_owned), None, "test").into();
+            let at = UNIX_EPOCH + Duration::from_secs(1_768_478_400);
+            let mut headers = HeaderMap::new();
+            headers.insert(HOST, HeaderValue::from_static("s3.eu-west-1.amazonaws.com"));
+            if method == Method::PUT {
+                headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/jsonl"));
+            }
+            let path = PathAndQuery::from_static(path);
+            let made = signed(&identity, at, ("eu-west-1", S3), &method, &path, &headers, payload).expect("it is one");
+            let of = |name: &str| {
+                let value = made.iter().find(|(known, _)| known == name).map(|(_, value)| value);
+                value.and_then(|value| value.to_str().ok()).unwrap_or_default()
+            };
+            assert_eq!((of("x-amz-content-sha256"), of("x-amz-security-token")), (hash, token.unwrap_or_default()));
+            assert!(of("authorization").ends_with(expected), "{}", of("authorization"));
+        };
+        check(
+            Method::PUT,
+            "/bucket/b/in/1/chat/m%213A/a%281%29.jsonl",
+            Some("SESSIONTOKENEXAMPLE"),
+            Payload::Unsigned,
+            "UNSIGNED-PAYLOAD",
+            "=content-type;host;x-amz-content-sha256;x-amz-date;x-amz-security-token, \
+             Signature=0e3a9129478a237ea789936bf413287ef507bc86501845e4d1d50581aca01dc5",
+        );
+        check(
+            Method::GET,
+            "/bucket?list-type=2&max-keys=3&prefix=b%2Fin%2F&start-after=b%2Fin%2Fa%20c",
+            None,
+            Payload::Whole(b""),
+            "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+            "=host;x-amz-content-sha256;x-amz-date, \
+             Signature=538bda046b6254afcadef30e43beeaf7b68d21b168dec936e9f82d9136ec0317",
+        );
+    }
+
+    #[test]
     fn an_arn_says_where_its_model_lives() {
         let arn = "/model/arn%3Aaws%3Abedrock%3Aeu-west-3%3A1%3Aprovisioned-model%2Fx/converse";
         assert_eq!(region_of_arn(arn), Some("eu-west-3"));
