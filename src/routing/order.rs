@@ -191,7 +191,12 @@ impl Group {
                 let from = order.len();
                 first.node.add(asked, None, PLAIN, chance, order);
                 if order.len() > from {
-                    self.pooled(asked, mask, |pool| self.rest(pool, asked, SPARE, chance, order));
+                    // a group that has come first draws no second time
+                    let others = |able: &&Able| able.member != 0;
+                    self.pooled(asked, mask, |pool| {
+                        let others = pool.able.iter().filter(others);
+                        others.for_each(|able| self.member(pool, *able, asked, SPARE, chance, order));
+                    });
                 }
             }
             Strategy::Fallback => self.pooled(asked, mask, |pool| self.rest(pool, asked, PLAIN, chance, order)),

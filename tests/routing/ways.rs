@@ -41,6 +41,22 @@ fn rules_and_variants_may_name_groups() {
 }
 
 #[test]
+fn the_single_one_is_drawn_once() {
+    let targets = ["a", "b", "c"].map(|name| target(name, "")).concat();
+    let rules = rules(&format!(
+        "targets:\n{targets}groups:\n  - {{ name: g, targets: [a, b], strategy: {{ mode: ab-test, on_failure: stay, \
+         ab_variants: [{{ target_key: a, label: old }}, {{ target_key: b, label: new }}] }} }}\n\
+         routes:\n  - {{ name: r, match: {{ model: '*' }}, targets: [g, c], strategy: {{ mode: single }} }}\n"
+    ));
+    let mut dice = Dice::new(7);
+    for _ in 0..50 {
+        let drawn = Ask::chat("").drawn(&rules, &mut dice);
+        let labels: Vec<_> = drawn.iter().map(|taken| (taken.label.is_some(), taken.spare)).collect();
+        assert_eq!(labels, [(true, false), (false, true)], "the other variant does not stand in");
+    }
+}
+
+#[test]
 fn a_group_of_weight_0_is_out_of_service() {
     let targets = ["a", "b", "c"].map(|name| target(name, "")).concat();
     for mode in ["fallback", "loadbalance", "least-latency", "cost-optimized"] {
