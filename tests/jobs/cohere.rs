@@ -157,6 +157,16 @@ async fn what_a_row_can_not_say_is_refused_by_line() {
 }
 
 #[tokio::test]
+async fn a_model_says_nothing_else_of_its_dataset() {
+    let upstream = Upstream::says([say(&json!({"id": "in-x1"}))]).await;
+    let gateway = keeper("cohere", &upstream, "").await;
+    let model = "a&type=embed-input#b c";
+    assert_eq!(upload(&gateway, "batch", lines(&[chat("a", model)])).await.status, 200);
+    let path = "/v1/v1/datasets?name=ferrogw__a%26type%3Dembed-input%23b%20c__in.jsonl&type=batch-chat-v2-input";
+    assert_eq!(upstream.seen()[0].path, path);
+}
+
+#[tokio::test]
 async fn a_dataset_that_is_no_good_becomes_no_batch() {
     let upstream = Upstream::says([]).await;
     let gateway = keeper("cohere", &upstream, "").await;

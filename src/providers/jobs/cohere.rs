@@ -56,7 +56,9 @@ pub(super) async fn keep_input(desk: &mut Desk<'_>, input: Input) -> Result<File
     let kind = HeaderValue::try_from(format!("multipart/form-data; boundary={boundary}"));
     let kind = kind.map_err(|_| invalid("file", "can't be sent"))?;
     let (name, rows) = (wire::dataset_name(&input.model, &input.filename), wire::dataset_type(input.endpoint));
-    let errand = Errand::new(Method::POST, format!("/v1/datasets?name={name}&type={rows}")).sends(kind, body);
+    // the model is what a caller has written
+    let path = format!("/v1/datasets?name={}&type={rows}", escaped(&name));
+    let errand = Errand::new(Method::POST, path).sends(kind, body);
     let answer = desk.ask(errand).await?;
     let id = answer.get::<String>("id").ok().flatten().filter(|id| wire::is_id(id));
     let id = id.ok_or_else(|| desk.nonsense(Malformed::new("the dataset has no `id`")))?;
