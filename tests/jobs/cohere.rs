@@ -278,13 +278,18 @@ async fn files_and_batches_are_listed_ended_and_deleted() {
 
     let (output, errors) = (Name::new(Kind::Output, ["b-1"]).encode(), Name::new(Kind::Errors, ["b-1"]).encode());
     upstream.forget();
-    upstream.tell([job("COMPLETED", [1, 1]), job("COMPLETED", [1, 1]), say(&json!({})), say(&json!({}))]);
+    let (own, account) = (say(&json!({"dataset": newer})), say(&json!({"dataset": other})));
+    upstream.tell([job("COMPLETED", [1, 1]), job("COMPLETED", [1, 1]), say(&json!({})), own, say(&json!({})), account]);
     assert!(delete(&gateway, &format!("/v1/files/{errors}")).await.body.contains("output_file_id"));
     assert_eq!(delete(&gateway, &format!("/v1/files/{output}")).await.json()["deleted"], true);
     assert_eq!(delete(&gateway, &format!("/v1/files/{first}")).await.json()["deleted"], true);
     let seen = upstream.seen();
     assert_eq!((seen[2].method.as_str(), seen[2].path.as_str()), ("DELETE", "/v1/v1/datasets/out-1"));
-    assert_eq!(seen[3].path, "/v1/v1/datasets/in-1");
+    assert_eq!((seen[4].method.as_str(), seen[4].path.as_str()), ("DELETE", "/v1/v1/datasets/in-1"));
+    // a dataset of the account that is no input of a batch
+    let foreign = Name::new(Kind::Input, ["x"]).encode();
+    assert_eq!(delete(&gateway, &format!("/v1/files/{foreign}")).await.status, 404);
+    assert_eq!(upstream.seen().last().unwrap().method, "GET");
 
     upstream.forget();
     upstream.tell([Say::json(404, r#"{"message":"not found"}"#)]);

@@ -234,7 +234,14 @@ fn lines(first: Inbound, rest: VecDeque<Source>, host: &str) -> Inbound {
 /// nothing else.
 pub(super) async fn delete(desk: &mut Desk<'_>, id: &str) -> Result<(), Error> {
     let name = match Which::of(desk, id)? {
-        Which::Input(name) => name,
+        Which::Input(name) => {
+            // a dataset of the account that is no input of a batch is not one of these files
+            let dataset = dataset(desk, &name).await.map_err(|error| none(desk, id, error))?;
+            if dataset.endpoint.is_none() {
+                return Err(desk.no_file(id));
+            }
+            name
+        }
         Which::Results(name, wanted) => {
             let (_, output, batch) = job(desk, &name).await.map_err(|error| none(desk, id, error))?;
             if wanted == Wanted::Failures && batch.output_file_id.is_some() {
