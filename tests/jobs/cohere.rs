@@ -191,7 +191,7 @@ async fn results_are_fetched_from_hosts_that_are_known_alone() {
     let gateway = keeper("cohere", &upstream, "").await;
     let output = Name::new(Kind::Output, ["b-1"]).encode();
     for url in
-        ["http://169.254.169.254/latest", "https://evil.example/x", "https://storage.googleapis.com.evil.example/x"]
+        ["http://169.254.169.254/latest", "https://evil.example/x", "https://storage.googleapis.com.evil.example/x", ""]
     {
         upstream.forget();
         upstream.tell([job("COMPLETED", [1, 0]), dataset("validated", &json!([{"id": "p", "name": "p", "url": url}]))]);
@@ -199,6 +199,10 @@ async fn results_are_fetched_from_hosts_that_are_known_alone() {
         assert_eq!(reply.status, 502, "{}", reply.body);
         assert!(reply.body.contains("not asked") && !reply.body.contains("evil"), "{}", reply.body);
     }
+    upstream.forget();
+    upstream.tell([job("COMPLETED", [1, 0]), dataset("validated", &json!([]))]);
+    let reply = gateway.get(&format!("/v1/files/{output}/content")).await;
+    assert!(reply.status == 502 && reply.body.contains("names no files"), "{}", reply.body);
     // what can't be had, or read, does not end as if it were whole
     let parts = json!([{"id": "p", "name": "p", "url": format!("{}/p", upstream.url)}]);
     let begin = || [job("COMPLETED", [1, 0]), dataset("validated", &parts)];

@@ -173,6 +173,10 @@ pub(super) async fn content(desk: &mut Desk<'_>, id: &str) -> Result<Got, Error>
     let sources = dataset.parts.iter().map(|url| files.source(desk.provider, desk.call, url));
     let mut sources = sources.collect::<Result<VecDeque<_>, _>>()?;
     let arriving = match sources.pop_front() {
+        None if batch.counts.completed > 0 || batch.counts.failed > 0 => {
+            let why = "has counted results, and names no files with them".to_owned();
+            return Err(fault::ours(desk.provider, Fault::Server, why).into());
+        }
         None => Inbound::Local(VecDeque::new()),
         Some(first) => {
             let opened = first.open().await.map_err(|error| fault::of_transport(desk.provider, &error))?;

@@ -171,7 +171,7 @@ pub struct Dataset {
     pub endpoint: Option<Endpoint>,
     /// The model they ask, if its name says so.
     pub model: Option<String>,
-    /// The addresses of its files, in their order, each with a signature in it.
+    /// The addresses of its files, in their order, each with a signature in it; empty where one has none.
     pub parts: Vec<String>,
 }
 
@@ -188,9 +188,10 @@ pub fn dataset(dataset: &Object) -> Result<Dataset, Malformed> {
         Some(_) => dataset.objects("dataset_parts")?,
     };
     parts.sort_by_key(|part| part.get::<u64>("index").ok().flatten().unwrap_or_default());
-    let bytes = parts.iter().filter_map(|part| part.get::<u64>("size_bytes").ok().flatten()).sum();
-    let url = |part: &Object| part.get::<String>("url").ok().flatten().filter(|url| !url.is_empty());
-    let parts = parts.iter().filter_map(url);
+    let sizes = parts.iter().filter_map(|part| part.get::<u64>("size_bytes").ok().flatten());
+    let bytes = sizes.fold(0, u64::saturating_add);
+    let url = |part: &Object| part.get::<String>("url").ok().flatten().unwrap_or_default();
+    let parts = parts.iter().map(url);
     let status = match text("validation_status")?.as_str() {
         "validated" | "skipped" => Standing::Processed,
         "failed" => {
@@ -235,7 +236,7 @@ pub fn batch(mut job: Object) -> Result<(String, Option<String>, Batch), Malform
     };
     let ended = matches!(status, Status::Completed | Status::Failed | Status::Cancelled);
     let file = |kind, any: bool| (ended && any && output.is_some()).then(|| Name::new(kind, [id.as_str()]).encode());
-    let used = count("input_tokens").zip(count("output_tokens")).filter(|(input, output)| input + output > 0);
+    let used = count("input_tokens").zip(count("output_tokens")).filter(|used| *used != (0, 0));
     let updated = text("updated_at")?.as_deref().and_then(seconds);
     let reason = text("status_reason")?.filter(|reason| !reason.is_empty() && status == Status::Failed);
     let model = text("model")?;
