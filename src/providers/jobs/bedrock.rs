@@ -49,31 +49,42 @@ pub(super) async fn keep_input(desk: &mut Desk<'_>, input: Input) -> Result<File
 /// The inputs, the newest first, then the results.
 pub(super) async fn files(desk: &mut Desk<'_>, page: &Page) -> Result<(Vec<File>, bool), Error> {
     let bucket = Bucket::of(desk)?;
-    let begins = match page.purpose.as_deref() {
-        None => "",
-        Some("batch") => wire::INPUTS,
-        Some("batch_output") => wire::RESULTS,
+    let parts: &[&str] = match page.purpose.as_deref() {
+        None => &[wire::INPUTS, wire::RESULTS],
+        Some("batch") => &[wire::INPUTS],
+        Some("batch_output") => &[wire::RESULTS],
         Some(_) => return Ok((Vec::new(), false)),
     };
-    let after = page.after.as_deref().map(|after| Ok::<_, Error>(Which::of(desk, after)?.key));
-    let (mut files, mut after) = (Vec::new(), after.transpose()?);
-    for _ in 0..PAGES {
-        let (objects, more) = bucket.list(desk, begins, after.as_deref(), 1000).await?;
-        after = objects.last().map(|object| object.below.clone());
-        for object in &objects {
-            let input = wire::Input::read(&object.below).map(|input| input.file(&object.below, object.size));
-            let file = input.or_else(|| wire::result(&object.below, Kind::Output, object.size, object.modified));
-            let Some(file) = file else { continue };
-            if files.len() == page.limit {
+    let after = page.after.as_deref().map(|after| Ok::<_, Error>(Which::of(desk, after)?.key)).transpose()?;
+    let (mut files, mut pages) = (Vec::new(), 0..PAGES);
+    for begins in parts {
+        let mut behind = match &after {
+            Some(after) if after.starts_with(begins) => Some(after.clone()),
+            Some(after) if &**after > *begins => continue,
+            _ => None,
+        };
+        loop {
+            if pages.next().is_none() {
                 return Ok((files, true));
             }
-            files.push(file);
-        }
-        if !more || after.is_none() {
-            return Ok((files, false));
+            let (objects, more) = bucket.list(desk, begins, behind.as_deref(), 1000).await?;
+            for object in &objects {
+                let input = wire::Input::read(&object.below).map(|input| input.file(&object.below, object.size));
+                let file = input.or_else(|| wire::result(&object.below, Kind::Output, object.size, object.modified));
+                let Some(file) = file else { continue };
+                if files.len() == page.limit {
+                    return Ok((files, true));
+                }
+                files.push(file);
+            }
+            // among objects of others there may be pages with none of ours
+            behind = more;
+            if behind.is_none() {
+                break;
+            }
         }
     }
-    Ok((files, true))
+    Ok((files, false))
 }
 
 /// What is known of a file.

@@ -122,14 +122,14 @@ impl Bucket {
         Ok(())
     }
 
-    /// Objects whose names begin so, behind this one by name, and whether there are more.
+    /// Objects whose names begin so, behind this one by name, and behind which one there are more.
     pub async fn list(
         &self,
         desk: &Desk<'_>,
         begins: &str,
         after: Option<&str>,
         most: u32,
-    ) -> Result<(Vec<Listed>, bool), Error> {
+    ) -> Result<(Vec<Listed>, Option<String>), Error> {
         let path = self.store.list(begins, after, most);
         let answer = desk.open(self.errand(Method::GET, &path, Seal::Body)).await?;
         let listed = read(desk, answer).await?;

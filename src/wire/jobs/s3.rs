@@ -73,19 +73,21 @@ impl Store {
         query
     }
 
-    /// The objects that a list names, and whether there are more. Names that can't be ours are left out. Fails on what is
-    /// no list.
-    pub fn listed(&self, xml: &str) -> Result<(Vec<Listed>, bool), Malformed> {
+    /// The objects that a list names, and if there are more, the name behind which they are. Names that can't be ours are
+    /// left out. Fails on what is no list.
+    pub fn listed(&self, xml: &str) -> Result<(Vec<Listed>, Option<String>), Malformed> {
         if !xml.contains("<ListBucketResult") {
             return Err(Malformed::new("a list of objects is none"));
         }
-        let mut found = Vec::new();
+        let (mut found, mut last) = (Vec::new(), None);
         let mut rest = xml;
         while let Some((_, after)) = rest.split_once("<Contents>") {
             let (object, after) = after.split_once("</Contents>").ok_or_else(|| Malformed::new("a list is cut"))?;
             rest = after;
             let key = text(object, "Key").unwrap_or_default();
-            let Some(below) = key.strip_prefix(&*self.prefix).filter(|below| is_name(below)) else { continue };
+            let below = key.strip_prefix(&*self.prefix);
+            last = below.map(str::to_owned).or(last);
+            let Some(below) = below.filter(|below| is_name(below)) else { continue };
             let time = text(object, "LastModified").and_then(|time| time.parse::<jiff::Timestamp>().ok());
             found.push(Listed {
                 below: below.to_owned(),
@@ -93,7 +95,7 @@ impl Store {
                 modified: time.map_or(0, jiff::Timestamp::as_second),
             });
         }
-        Ok((found, text(xml, "IsTruncated").as_deref() == Some("true")))
+        Ok((found, last.filter(|_| text(xml, "IsTruncated").as_deref() == Some("true"))))
     }
 }
 
@@ -196,8 +198,10 @@ mod tests {
             <LastModified>2026-01-15T12:00:00.000Z</LastModified><Size>12</Size></Contents>
             <Contents><Key>b/c/in/&lt;odd&gt;</Key></Contents><Contents><Key>elsewhere</Key></Contents></ListBucketResult>"#;
         let (found, more) = ours.listed(xml).expect("it is a list");
+        let whole = ours.listed(&xml.replace(">true<", ">false<")).expect("it is a list");
         let file = Listed { below: "in/it's.jsonl".to_owned(), size: 12, modified: 1_768_478_400 };
-        assert_eq!((found, more), (vec![file], true));
+        assert_eq!((found.as_slice(), more.as_deref()), ([file].as_slice(), Some("in/<odd>")));
+        assert_eq!(whole, (found, None));
         assert!(ours.listed("<Error/>").is_err() && ours.listed("").is_err());
         assert!(ours.listed("<ListBucketResult><Contents><Key>b/c/d").is_err());
     }
