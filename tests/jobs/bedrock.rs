@@ -322,8 +322,10 @@ async fn files_and_batches_are_listed_found_and_ended() {
         Say::json(200, &summary("ab12cd34ef56", &ours).to_string()),
         Say::json(
             200,
-            &json!({"invocationJobSummaries": [summary("ab12cd34ef56", &ours), summary("bbbbbbbbbbbb", &ours)]})
-                .to_string(),
+            // the first was made in the same moment, and was on the page before
+            &json!({"invocationJobSummaries": [summary("cccccccccccc", &ours), summary("ab12cd34ef56", &ours),
+                summary("bbbbbbbbbbbb", &ours)]})
+            .to_string(),
         ),
     ]);
     let rest = gateway.get(&format!("/v1/batches?after={batch}")).await.json();

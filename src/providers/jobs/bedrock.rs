@@ -179,12 +179,13 @@ pub(super) async fn batches(desk: &mut Desk<'_>, page: &Page) -> Result<(Vec<Bat
     let to = Control::of(desk)?;
     let mut path = format!("/model-invocation-jobs?maxResults={JOBS}&sortBy=CreationTime&sortOrder=Descending");
     let after = page.after.as_deref();
+    let mut since = None;
     if let Some(after) = after {
         let name = named(desk, after)?;
         let job = desk.ask(to.errand(Method::GET, &format!("/model-invocation-job/{name}"))).await?;
-        let time = job.get::<String>("submitTime").ok().flatten().and_then(|time| time.parse::<jiff::Timestamp>().ok());
-        let time = time.ok_or_else(|| desk.no_batch(after))?;
-        // whether that moment counts nobody says: the batch itself is left out below
+        let time = submitted(&job).ok_or_else(|| desk.no_batch(after))?;
+        since = Some(time);
+        // whether that moment counts nobody says: the batch itself, and what stood before it, is left out below
         let time = time.checked_add(jiff::SignedDuration::from_millis(1)).unwrap_or(time).to_string();
         path.push_str(&format!("&submitTimeBefore={}", time.replace(':', "%3A")));
     }
@@ -194,9 +195,13 @@ pub(super) async fn batches(desk: &mut Desk<'_>, page: &Page) -> Result<(Vec<Bat
         let answer = desk.ask(to.errand(Method::GET, &format!("{path}{next}"))).await?;
         let jobs = answer.objects("invocationJobSummaries").map_err(|malformed| desk.nonsense(malformed))?;
         for job in jobs {
-            let Some(Job { batch, .. }) = ours(desk, &bucket, job)?.filter(|job| Some(&*job.batch.id) != after) else {
+            let time = submitted(&job);
+            let Some(Job { batch, .. }) = ours(desk, &bucket, job)? else { continue };
+            if since.is_some_and(|since| time.is_none_or(|time| time >= since)) {
+                // those of the same moment up to the batch itself were on the page before
+                since = since.filter(|_| Some(&*batch.id) != after);
                 continue;
-            };
+            }
             if batches.len() == page.limit {
                 return Ok((batches, true));
             }
@@ -289,6 +294,11 @@ async fn owner(desk: &Desk<'_>, bucket: &Bucket, id: &str, key: &str) -> Result<
     let name = key.rsplit('/').nth(1).unwrap_or_default();
     let job = job(desk, bucket, name).await.map_err(|error| none(desk, id, error))?;
     job.filter(|job| job.results == key).ok_or_else(|| desk.no_file(id))
+}
+
+/// When a job was made.
+fn submitted(job: &Object) -> Option<jiff::Timestamp> {
+    job.get::<String>("submitTime").ok().flatten()?.parse().ok()
 }
 
 /// The id of a job.
