@@ -355,3 +355,21 @@ async fn a_refusal_of_s3_is_the_operators_affair() {
     assert_eq!(code(&reply), (502, "upstream_auth_error".to_owned()));
     assert!(!reply.body.contains("arn:aws"), "{}", reply.body);
 }
+
+#[tokio::test]
+async fn a_bucket_that_is_not_there_is_no_failure_of_the_target() {
+    for (status, code, why) in [
+        (404, "NoSuchBucket", "`batch_bucket` has: the target's operator"),
+        (301, "PermanentRedirect", "in another region"),
+        (400, "AuthorizationHeaderMalformed", "in another region"),
+    ] {
+        let xml = format!("<Error><Code>{code}</Code><Message>no</Message></Error>");
+        let upstream = Upstream::says([Say::bytes(status, xml.into())]).await;
+        let gateway = usual(&upstream).await;
+        let reply = upload(&gateway, "batch", lines(&[chat("a", NOVA)])).await;
+        assert_eq!((reply.status, reply.json()["error"]["type"].as_str()), (400, Some("invalid_request_error")));
+        assert!(reply.body.contains(why), "{}", reply.body);
+        // nor is it asked for again
+        assert_eq!(upstream.seen().len(), 1, "{code}");
+    }
+}

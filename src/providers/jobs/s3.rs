@@ -85,6 +85,16 @@ impl Bucket {
         self.store.path(below).ok_or_else(|| desk.no_file(below))
     }
 
+    /// Do it. What is wrong with the bucket's name or place is no failure of the target, whose chats go on: it is said as
+    /// that of a missing name is. <https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html>
+    async fn open(&self, desk: &Desk<'_>, errand: Errand) -> Result<Response, Error> {
+        desk.open(errand).await.map_err(|failed| match failed.code.as_deref() {
+            Some("NoSuchBucket") => invalid("", NO_BUCKET),
+            Some("PermanentRedirect" | "TemporaryRedirect" | "AuthorizationHeaderMalformed") => invalid("", ELSEWHERE),
+            _ => failed.into(),
+        })
+    }
+
     /// Put an object there.
     pub async fn put(&self, desk: &Desk<'_>, below: &str, content: &Stored) -> Result<(), Error> {
         let path = self.path(desk, below)?;
@@ -92,7 +102,7 @@ impl Bucket {
         let seal = if self.is_secure { Seal::Nothing } else { Seal::Hash(hash(content).await?.into()) };
         let body = stored::outgoing(content, vec![Piece::Kept(0..content.length())]);
         let kind = HeaderValue::from_static("application/jsonl");
-        read(desk, desk.open(self.errand(Method::PUT, &path, seal).sends(kind, body)).await?).await?;
+        read(desk, self.open(desk, self.errand(Method::PUT, &path, seal).sends(kind, body)).await?).await?;
         Ok(())
     }
 
@@ -101,7 +111,7 @@ impl Bucket {
     pub async fn about(&self, desk: &Desk<'_>, below: &str) -> Result<(u64, i64), Error> {
         let path = self.path(desk, below)?;
         let first = HeaderValue::from_static("bytes=0-0");
-        let answer = desk.open(self.errand(Method::GET, &path, Seal::Body).with(RANGE, first)).await?;
+        let answer = self.open(desk, self.errand(Method::GET, &path, Seal::Body).with(RANGE, first)).await?;
         let field = |name: &str| answer.fields.get(name);
         let whole = field("content-range").and_then(|range| range.rsplit_once('/')?.1.parse().ok());
         let written = field("last-modified").and_then(|date| jiff::fmt::rfc2822::parse(date).ok());
@@ -112,13 +122,13 @@ impl Bucket {
     /// What is in an object, as it comes.
     pub async fn get(&self, desk: &Desk<'_>, below: &str) -> Result<Response, Error> {
         let path = self.path(desk, below)?;
-        Ok(desk.open(self.errand(Method::GET, &path, Seal::Body)).await?)
+        self.open(desk, self.errand(Method::GET, &path, Seal::Body)).await
     }
 
     /// Delete an object; one that is not there is deleted, too.
     pub async fn delete(&self, desk: &Desk<'_>, below: &str) -> Result<(), Error> {
         let path = self.path(desk, below)?;
-        read(desk, desk.open(self.errand(Method::DELETE, &path, Seal::Body)).await?).await?;
+        read(desk, self.open(desk, self.errand(Method::DELETE, &path, Seal::Body)).await?).await?;
         Ok(())
     }
 
@@ -131,11 +141,19 @@ impl Bucket {
         most: u32,
     ) -> Result<(Vec<Listed>, Option<String>), Error> {
         let path = self.store.list(begins, after, most);
-        let answer = desk.open(self.errand(Method::GET, &path, Seal::Body)).await?;
+        let answer = self.open(desk, self.errand(Method::GET, &path, Seal::Body)).await?;
         let listed = read(desk, answer).await?;
         self.store.listed(&listed).map_err(|malformed| desk.nonsense(malformed))
     }
 }
+
+/// The bucket is not there.
+const NO_BUCKET: &str = "S3 has no bucket of the name that the option `batch_bucket` has: the target's operator must make it, \
+                         or name another one";
+
+/// The bucket is not where S3 was asked for it.
+const ELSEWHERE: &str = "the bucket of the option `batch_bucket` is in another region than the target: its operator must name \
+                         one in the target's `region`";
 
 /// Why there are no batches with nothing but a key of Bedrock's.
 const BEARER_ALONE: &str = "an API key of Bedrock (AWS_BEARER_TOKEN_BEDROCK) opens no bucket of S3, where the lines of batches \

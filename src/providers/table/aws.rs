@@ -175,10 +175,8 @@ pub(super) static BEDROCK: Spec = Spec {
         on(400, "IncompleteSignature", Fault::Auth),
         on(400, "MissingAuthenticationToken", Fault::Auth),
         on(400, "AccessDenied", Fault::Auth),
-        // of S3, about what the operator has set
-        on(400, "AuthorizationHeaderMalformed", Fault::Server),
+        // of S3
         on(400, "InvalidToken", Fault::Auth),
-        on(404, "NoSuchBucket", Fault::Server),
         on(404, "UnknownOperation", Fault::Server),
     ],
     discover: Discover::By(
