@@ -2,6 +2,7 @@
 
 mod anthropic;
 mod bedrock;
+mod bedrock_options;
 mod cohere;
 mod gemini;
 mod google;
