@@ -273,7 +273,7 @@ impl Failure {
     }
 
     fn param(&self) -> Option<&str> {
-        match self {
+        let param: Option<&str> = match self {
             Failure::Call(
                 call::Error::Invalid { param, .. }
                 | call::Error::Unsupported { param, .. }
@@ -285,7 +285,9 @@ impl Failure {
                 Some("model")
             }
             _ => self.upstream()?.param.as_deref(),
-        }
+        };
+        // what is about the whole names none
+        param.filter(|param| !param.is_empty())
     }
 
     /// When to come back: what the provider said, a guess where our own limits decided, else nothing.

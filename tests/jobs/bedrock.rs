@@ -368,7 +368,7 @@ async fn a_bucket_that_is_not_there_is_no_failure_of_the_target() {
         let gateway = usual(&upstream).await;
         let reply = upload(&gateway, "batch", lines(&[chat("a", NOVA)])).await;
         assert_eq!((reply.status, reply.json()["error"]["type"].as_str()), (400, Some("invalid_request_error")));
-        assert!(reply.body.contains(why), "{}", reply.body);
+        assert!(reply.body.contains(why) && reply.json()["error"]["param"].is_null(), "{}", reply.body);
         // nor is it asked for again
         assert_eq!(upstream.seen().len(), 1, "{code}");
     }
