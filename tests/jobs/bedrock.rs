@@ -373,3 +373,15 @@ async fn a_bucket_that_is_not_there_is_no_failure_of_the_target() {
         assert_eq!(upstream.seen().len(), 1, "{code}");
     }
 }
+
+#[tokio::test]
+async fn what_has_not_been_counted_is_in_the_one_file_there_is() {
+    let upstream = Upstream::says([]).await;
+    let gateway = usual(&upstream).await;
+    let (input, _) = kept(&gateway, &upstream).await;
+    upstream.tell([job("Completed", &key(&input), &json!({})), Say::bytes(200, told().into())]);
+    let output = Name::new(Kind::Output, ["out/ab12cd34ef56/in.jsonl.out"]).encode();
+    let told = results(&gateway.get(&format!("/v1/files/{output}/content")).await);
+    let ids: Vec<_> = told.iter().map(|line| line["custom_id"].as_str().unwrap()).collect();
+    assert_eq!(ids, ["b", "a", "c"]);
+}

@@ -115,7 +115,7 @@ pub(super) async fn content(desk: &mut Desk<'_>, id: &str) -> Result<Got, Error>
     let reading = Reading {
         filename: format!("{name}_{what}.jsonl"),
         batch: name,
-        wanted,
+        wanted: wanted.of(&job.batch),
         endpoint: job.batch.endpoint,
         dialect: desk.provider.spec.dialect,
         model: job.batch.model.unwrap_or_default(),

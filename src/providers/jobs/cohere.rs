@@ -186,7 +186,7 @@ pub(super) async fn content(desk: &mut Desk<'_>, id: &str) -> Result<Got, Error>
     let reading = Reading {
         filename: file.filename,
         batch: name,
-        wanted,
+        wanted: wanted.of(&batch),
         endpoint: batch.endpoint,
         dialect: desk.provider.spec.dialect,
         model: batch.model.unwrap_or_default(),
