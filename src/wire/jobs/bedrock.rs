@@ -16,9 +16,9 @@ use super::s3::{Store, is_name};
 use super::{Batch, Consumed, Counts, File, Frame, Limits, Status, seconds};
 use crate::wire::{Malformed, Object};
 
-/// How many lines there may be is a quota of the account:
-/// <https://docs.aws.amazon.com/general/latest/gr/bedrock.html>.
-pub const LIMITS: Limits = Limits { bytes: 1 << 30, lines: u64::MAX };
+/// How many lines there may be is a quota of the account: <https://docs.aws.amazon.com/general/latest/gr/bedrock.html>. Their
+/// names are held while they are taken, so there is a bound of ours, too.
+pub const LIMITS: Limits = Limits { bytes: 1 << 30, lines: 1_000_000 };
 
 /// Lines.
 pub const FRAME: Frame = Frame { begin: b"", between: b"\n", end: b"\n" };

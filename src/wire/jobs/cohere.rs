@@ -13,8 +13,9 @@ use super::item::{Ask as Asked, Endpoint, Failure, Told};
 use super::{Batch, Consumed, Counts, File, Frame, Limits, Standing, Status, seconds};
 use crate::wire::{Malformed, Object};
 
-/// <https://docs.cohere.com/docs/datasets#file-size-limits>
-pub const LIMITS: Limits = Limits { bytes: 1_500_000_000, lines: u64::MAX };
+/// <https://docs.cohere.com/docs/datasets#file-size-limits>. Nothing is said of lines: their names are held while they are
+/// taken, so the bound is ours.
+pub const LIMITS: Limits = Limits { bytes: 1_500_000_000, lines: 1_000_000 };
 
 /// Lines.
 pub const FRAME: Frame = Frame { begin: b"", between: b"\n", end: b"\n" };
