@@ -36,7 +36,8 @@ async fn why_a_batch_failed_is_told_without_secrets() {
     let upstream = Upstream::says([told, listed, gemini::say(&file), gemini::say(&json!({"files": [file]}))]).await;
     let gateway = gemini::gateway(&upstream).await;
     let (batch, file) = (id("batch_", "bbatches/b7"), id("file-", "ffiles/x\napplication/jsonl"));
-    for path in [format!("/v1/batches/{batch}"), "/v1/batches".into(), format!("/v1/files/{file}"), "/v1/files".into()] {
+    for path in [format!("/v1/batches/{batch}"), "/v1/batches".into(), format!("/v1/files/{file}"), "/v1/files".into()]
+    {
         let reply = gateway.get(&path).await;
         assert_eq!(reply.status, 200, "{path}: {}", reply.body);
         assert!(reply.body.contains("no access with") || reply.body.contains("\"bad "), "{path}: {}", reply.body);
@@ -48,7 +49,8 @@ async fn why_a_batch_failed_is_told_without_secrets() {
 async fn what_is_not_there_is_not_told_by_the_operators_names() {
     let upstream = Upstream::says([]).await;
     let gateway = vertex::gateway(&upstream, json!({}), &[]).await;
-    let gone = json!({"error": {"code": 404, "status": "NOT_FOUND", "message": "No such object: tides/blue, of projects/7"}});
+    let gone =
+        json!({"error": {"code": 404, "status": "NOT_FOUND", "message": "No such object: tides/blue, of projects/7"}});
     let (input, batch) = (id("file-", &format!("i{}", vertex::INPUT)), id("batch_", "b42"));
     let (file, output) = (format!("/v1/files/{input}"), format!("/v1/files/{}/content", id("file-", "o42")));
     for path in [&file, &output, &format!("/v1/batches/{batch}")] {

@@ -6,7 +6,9 @@
 pub mod anthropic;
 pub mod bedrock;
 pub mod cohere;
+mod datasets;
 pub mod errand;
+pub mod fireworks;
 pub mod gcs;
 pub mod gemini;
 pub mod google;
@@ -73,8 +75,10 @@ impl Office {
         client: &Client,
         timeouts: Timeouts,
     ) -> Result<Option<Box<Self>>, Invalid> {
-        if spec.jobs == Some(Jobs::Vertex) {
-            gcs::settings(settings)?;
+        match spec.jobs {
+            Some(Jobs::Vertex) => gcs::settings(settings)?,
+            Some(Jobs::Fireworks) => fireworks::settings(settings)?,
+            _ => {}
         }
         let office = || {
             let long = Semaphore::new(LONG_AT_ONCE);

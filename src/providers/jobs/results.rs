@@ -152,7 +152,9 @@ impl<F: Fn(Bytes) -> Result<Told, Malformed>> Teller<F> {
                     item::failed(out, batch, &custom_id, &self.judged(failure));
                 }
             }
-            (Err(failure), Wanted::Failures | Wanted::All) => item::failed(out, batch, &custom_id, &self.judged(failure)),
+            (Err(failure), Wanted::Failures | Wanted::All) => {
+                item::failed(out, batch, &custom_id, &self.judged(failure))
+            }
             (Ok(_), Wanted::Failures) | (Err(_), Wanted::Answers) => {}
         }
     }

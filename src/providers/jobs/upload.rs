@@ -288,7 +288,7 @@ impl Clerk<'_> {
         };
         let Sent { body, back, model: other, headers, .. } = encode::encode(provider, call, &model, warnings)?;
         let Outgoing::Whole(body) = body else { return Err(said("it can't be asked for in a batch")) };
-        if back.fold {
+        if back.fold && !self.jobs.answers_whole() {
             return Err(said("this model answers in streams alone, which can't be had in a batch"));
         }
         let dialect = back.native.as_ref().map_or(Dialect::OpenAi, |foreign| Dialect::Native(foreign.native));

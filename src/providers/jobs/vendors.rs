@@ -1,7 +1,9 @@
 //! Who does it: one `match` over the vendors for each thing that can be asked for.
 
 use super::upload::{Input, Sheet};
-use super::{Batch, Desk, File, Jobs, Order, Page, anthropic, bedrock, cohere, for_batches_alone, gemini, vertex};
+use super::{
+    Batch, Desk, File, Jobs, Order, Page, anthropic, bedrock, cohere, fireworks, for_batches_alone, gemini, vertex,
+};
 use crate::call::Error;
 use crate::providers::receive::Got;
 
@@ -13,6 +15,7 @@ pub(super) async fn keep_input(desk: &mut Desk<'_>, jobs: Jobs, input: Input) ->
         Jobs::Vertex => vertex::keep_input(desk, input).await,
         Jobs::Bedrock => bedrock::keep_input(desk, input).await,
         Jobs::Cohere => cohere::keep_input(desk, input).await,
+        Jobs::Fireworks => fireworks::keep_input(desk, input).await,
     }
 }
 
@@ -21,7 +24,7 @@ pub(super) async fn keep_file(desk: &mut Desk<'_>, jobs: Jobs, sheet: Sheet<'_>)
     match jobs {
         Jobs::Anthropic => anthropic::keep_file(desk, sheet).await,
         Jobs::Gemini => gemini::keep_file(desk, sheet).await,
-        Jobs::Bedrock | Jobs::Cohere | Jobs::Vertex => Err(for_batches_alone(desk)),
+        Jobs::Bedrock | Jobs::Cohere | Jobs::Fireworks | Jobs::Vertex => Err(for_batches_alone(desk)),
     }
 }
 
@@ -33,6 +36,7 @@ pub(super) async fn files(desk: &mut Desk<'_>, jobs: Jobs, page: &Page) -> Resul
         Jobs::Vertex => vertex::files(desk, page).await,
         Jobs::Bedrock => bedrock::files(desk, page).await,
         Jobs::Cohere => cohere::files(desk, page).await,
+        Jobs::Fireworks => fireworks::list_files(desk, page).await,
     }
 }
 
@@ -44,6 +48,7 @@ pub(super) async fn file(desk: &mut Desk<'_>, jobs: Jobs, id: &str) -> Result<Fi
         Jobs::Vertex => vertex::file(desk, id).await,
         Jobs::Bedrock => bedrock::file(desk, id).await,
         Jobs::Cohere => cohere::file(desk, id).await,
+        Jobs::Fireworks => fireworks::file(desk, id).await,
     }
 }
 
@@ -55,6 +60,7 @@ pub(super) async fn content(desk: &mut Desk<'_>, jobs: Jobs, id: &str) -> Result
         Jobs::Vertex => vertex::content(desk, id).await,
         Jobs::Bedrock => bedrock::content(desk, id).await,
         Jobs::Cohere => cohere::content(desk, id).await,
+        Jobs::Fireworks => fireworks::content(desk, id).await,
     }
 }
 
@@ -66,6 +72,7 @@ pub(super) async fn delete(desk: &mut Desk<'_>, jobs: Jobs, id: &str) -> Result<
         Jobs::Vertex => vertex::delete(desk, id).await,
         Jobs::Bedrock => bedrock::delete(desk, id).await,
         Jobs::Cohere => cohere::delete(desk, id).await,
+        Jobs::Fireworks => fireworks::delete(desk, id).await,
     }
 }
 
@@ -77,6 +84,7 @@ pub(super) async fn make(desk: &mut Desk<'_>, jobs: Jobs, order: Order) -> Resul
         Jobs::Vertex => vertex::make(desk, order).await,
         Jobs::Bedrock => bedrock::make(desk, order).await,
         Jobs::Cohere => cohere::make(desk, order).await,
+        Jobs::Fireworks => fireworks::make(desk, order).await,
     }
 }
 
@@ -88,6 +96,7 @@ pub(super) async fn batches(desk: &mut Desk<'_>, jobs: Jobs, page: &Page) -> Res
         Jobs::Vertex => vertex::batches(desk, page).await,
         Jobs::Bedrock => bedrock::batches(desk, page).await,
         Jobs::Cohere => cohere::batches(desk, page).await,
+        Jobs::Fireworks => fireworks::batches(desk, page).await,
     }
 }
 
@@ -99,6 +108,7 @@ pub(super) async fn batch(desk: &mut Desk<'_>, jobs: Jobs, id: &str) -> Result<B
         Jobs::Vertex => vertex::batch(desk, id).await,
         Jobs::Bedrock => bedrock::batch(desk, id).await,
         Jobs::Cohere => cohere::batch(desk, id).await,
+        Jobs::Fireworks => fireworks::batch(desk, id).await,
     }
 }
 
@@ -110,5 +120,6 @@ pub(super) async fn cancel(desk: &mut Desk<'_>, jobs: Jobs, id: &str) -> Result<
         Jobs::Vertex => vertex::cancel(desk, id).await,
         Jobs::Bedrock => bedrock::cancel(desk, id).await,
         Jobs::Cohere => cohere::cancel(desk, id).await,
+        Jobs::Fireworks => fireworks::cancel(desk, id).await,
     }
 }

@@ -13,7 +13,7 @@ use super::FIRST_PAUSE;
 use super::address::{self, Place};
 use super::line::Line;
 use crate::call::{Call, Fault, Upstream};
-use crate::providers::client::{Client, Fields, Lines, Protocol, SendError, Timeouts};
+use crate::providers::client::{Client, Fields, Lines, Origin, Protocol, SendError, Timeouts};
 use crate::providers::inbound::{Gathered, Inbound, Response};
 use crate::providers::{Provider, fault};
 
@@ -82,14 +82,23 @@ impl Files {
         call: &Call,
         url: &str,
     ) -> Result<Source, Box<Upstream>> {
+        let (origin, path) = self.place(provider, url)?;
+        Ok(Source { line: Line::stranger(origin, provider, call), path })
+    }
+
+    /// The host and path of this address. Fails if it is at a host that is not expected.
+    pub(in crate::providers) fn place(
+        &self,
+        provider: &Provider,
+        url: &str,
+    ) -> Result<(Arc<Origin>, PathAndQuery), Box<Upstream>> {
         let failed = |message: String| fault::ours(provider, Fault::Server, message);
         let found = address::file(self.own.as_ref(), self.hosts, url);
         let Some((host, path)) = found else {
             return Err(failed("names a file at a host that is not one of its own, which is not asked".to_owned()));
         };
         let origin = self.client.origin(&host, self.timeouts, Protocol::Http1);
-        let origin = origin.map_err(|error| failed(error.to_string()))?;
-        Ok(Source { line: Line::stranger(origin, provider, call), path })
+        Ok((origin.map_err(|error| failed(error.to_string()))?, path))
     }
 
     /// The file at this address. Fails if it is at a host that is not expected, if it can't be had or is too long.

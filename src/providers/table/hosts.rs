@@ -9,7 +9,7 @@ use crate::call::{Error, Fault, Op};
 use crate::providers::rework::{choices, effort, embeddings, images, logprobs, params, rankings, sound};
 use crate::providers::settings::Settings;
 use crate::providers::spec::Edit::{Body, Lacks, When};
-use crate::providers::spec::{Exchange, FormEdit, Owns, Spec, Way, may, need};
+use crate::providers::spec::{Exchange, FormEdit, Jobs, Owns, Spec, Way, may, need};
 use crate::wire::extras::batches::{Kept, together_purpose};
 use crate::wire::extras::novita;
 use crate::wire::multipart::Draft;
@@ -56,6 +56,9 @@ fn fireworks_name(model: &str, _: Op, _: &Settings) -> Option<String> {
 /// Recordings have hosts of their own, by model.
 const FIREWORKS_AUDIO: &[&str] = &["https://audio-prod.api.fireworks.ai", "https://audio-turbo.api.fireworks.ai"];
 
+/// Datasets and jobs belong to accounts, beside the API of inference.
+const FIREWORKS_ACCOUNTS: &str = "//v1/accounts";
+
 fn fireworks_way(op: Op, model: &str, _: bool, _: &Settings) -> Option<Way> {
     let path = match op {
         Op::Transcribe => "https://audio-turbo.api.fireworks.ai/v1/audio/transcriptions",
@@ -80,8 +83,12 @@ pub(super) static FIREWORKS: Spec = Spec {
         (Op::Transcribe, "https://audio-prod.api.fireworks.ai/v1/audio/transcriptions"),
         (Op::Translate, "https://audio-prod.api.fireworks.ai/v1/audio/translations"),
         RERANK,
+        (Op::File, FIREWORKS_ACCOUNTS),
+        (Op::Batch, FIREWORKS_ACCOUNTS),
         PASS,
     ],
+    jobs: Some(Jobs::Fireworks),
+    files: &[".storage.googleapis.com"],
     hosts: FIREWORKS_AUDIO,
     ways: Some(fireworks_way),
     extras: &[(Op::Image, Extra::FireworksImage)],
@@ -100,7 +107,11 @@ pub(super) static FIREWORKS: Spec = Spec {
     ..Spec::openai(
         "fireworks",
         "https://api.fireworks.ai/inference/v1",
-        &[need("api_key", &["FIREWORKS_API_KEY", "FIREWORKS_AI_API_KEY"]), may("base_url", &["FIREWORKS_BASE_URL"])],
+        &[
+            need("api_key", &["FIREWORKS_API_KEY", "FIREWORKS_AI_API_KEY"]),
+            may("base_url", &["FIREWORKS_BASE_URL"]),
+            may("account_id", &["FIREWORKS_ACCOUNT_ID"]),
+        ],
     )
 };
 

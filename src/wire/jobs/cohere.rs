@@ -292,20 +292,6 @@ struct Reason {
     status: Option<u16>,
 }
 
-/// The results of a batch as files: those that there are.
-pub fn results(batch: &Batch, id: &str) -> Vec<File> {
-    let file = |file: &Option<String>, what: &str| {
-        Some(File {
-            id: file.clone()?,
-            created_at: batch.ended_at.unwrap_or(batch.created_at),
-            filename: format!("{id}_{what}.jsonl"),
-            purpose: "batch_output".to_owned(),
-            ..File::default()
-        })
-    };
-    [file(&batch.output_file_id, "output"), file(&batch.error_file_id, "error")].into_iter().flatten().collect()
-}
-
 /// A row of results. Fails on what is none.
 pub fn told(line: &[u8]) -> Result<Told, Malformed> {
     let Row { custom_id, body, error } = serde_json::from_slice(line)?;

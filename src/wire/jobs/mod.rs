@@ -7,6 +7,7 @@ pub mod anthropic;
 pub mod avro;
 pub mod bedrock;
 pub mod cohere;
+pub mod fireworks;
 pub mod gemini;
 pub mod google;
 pub mod id;
@@ -34,6 +35,8 @@ pub enum Jobs {
     Bedrock,
     /// Cohere's: <https://docs.cohere.com/reference/create-batch>.
     Cohere,
+    /// Fireworks': <https://docs.fireworks.ai/guides/batch-inference>.
+    Fireworks,
 }
 
 /// What a vendor takes in one batch.
@@ -60,7 +63,7 @@ impl Jobs {
     /// What may be asked for in a batch.
     pub fn endpoints(self) -> &'static [Endpoint] {
         match self {
-            Jobs::Anthropic | Jobs::Vertex => &[Endpoint::Chat],
+            Jobs::Anthropic | Jobs::Fireworks | Jobs::Vertex => &[Endpoint::Chat],
             Jobs::Bedrock | Jobs::Cohere | Jobs::Gemini => &[Endpoint::Chat, Endpoint::Embeddings],
         }
     }
@@ -69,7 +72,7 @@ impl Jobs {
     pub fn has_one_model(self) -> bool {
         match self {
             Jobs::Anthropic => false,
-            Jobs::Bedrock | Jobs::Cohere | Jobs::Gemini | Jobs::Vertex => true,
+            Jobs::Bedrock | Jobs::Cohere | Jobs::Fireworks | Jobs::Gemini | Jobs::Vertex => true,
         }
     }
 
@@ -77,8 +80,13 @@ impl Jobs {
     pub fn keeps_files(self) -> bool {
         match self {
             Jobs::Anthropic | Jobs::Gemini => true,
-            Jobs::Bedrock | Jobs::Cohere | Jobs::Vertex => false,
+            Jobs::Bedrock | Jobs::Cohere | Jobs::Fireworks | Jobs::Vertex => false,
         }
+    }
+
+    /// Whether its batches answer whole what is had in streams alone elsewhere.
+    pub fn answers_whole(self) -> bool {
+        self == Jobs::Fireworks
     }
 
     /// The most that it takes.
@@ -89,6 +97,7 @@ impl Jobs {
             Jobs::Vertex => vertex::LIMITS,
             Jobs::Bedrock => bedrock::LIMITS,
             Jobs::Cohere => cohere::LIMITS,
+            Jobs::Fireworks => fireworks::LIMITS,
         }
     }
 
@@ -100,6 +109,7 @@ impl Jobs {
             Jobs::Vertex => vertex::FRAME,
             Jobs::Bedrock => bedrock::FRAME,
             Jobs::Cohere => cohere::FRAME,
+            Jobs::Fireworks => fireworks::FRAME,
         }
     }
 
@@ -112,6 +122,7 @@ impl Jobs {
             Jobs::Vertex => vertex::line(out, ask),
             Jobs::Bedrock => bedrock::line(out, ask),
             Jobs::Cohere => cohere::line(out, ask),
+            Jobs::Fireworks => fireworks::line(out, ask),
         }
     }
 }
@@ -254,6 +265,22 @@ impl Batch {
             None => out.set_raw("metadata", Bytes::from_static(b"null")),
         }
         joined(out, &self.more)
+    }
+}
+
+impl Batch {
+    /// Its results as files, those that there are; `name` is what the vendor calls it.
+    pub fn results(&self, name: &str) -> Vec<File> {
+        let file = |id: &Option<String>, what: &str| {
+            Some(File {
+                id: id.clone()?,
+                created_at: self.ended_at.unwrap_or(self.created_at),
+                filename: format!("{name}_{what}.jsonl"),
+                purpose: "batch_output".to_owned(),
+                ..File::default()
+            })
+        };
+        [file(&self.output_file_id, "output"), file(&self.error_file_id, "error")].into_iter().flatten().collect()
     }
 }
 
