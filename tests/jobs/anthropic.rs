@@ -217,7 +217,7 @@ async fn results_that_break_off_do_not_end_as_if_they_were_whole() {
     let upstream = Upstream::says([]).await;
     let gateway = keeper("anthropic", &upstream, "").await;
     let (batch, _) = made(&gateway, &upstream).await;
-    let ended = say(&job(NAME, "ended", [0, 2, 0, 0, 0]));
+    let ended = say(&job(NAME, "ended", [0, 2, 2, 1, 1]));
     let cut = told().replace("\"c\"", "\"c\",");
     let broken = Say::pieces("application/x-jsonl", [cut.into_bytes(), b"{\"custom_id\":\"half".to_vec()]);
     upstream.forget();

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::google::{chat, delete, id, input, line, lines, make, upload};
 use crate::support::{Say, TestGateway, Upstream};
 
-pub(super) const KEY: &str = "AIza-of-the-test-0123456789";
+const KEY: &str = "AIza-of-the-test-0123456789";
 
 pub(super) async fn gateway(upstream: &Upstream) -> TestGateway {
     let yaml = format!(

@@ -7,6 +7,9 @@ use super::{anthropic, gemini, vertex};
 use crate::support::{Say, TestGateway, Upstream};
 use crate::surfaces::Form;
 
+/// What is known for a secret by its form.
+const SECRET: &str = "sk-test-t-0123456789";
+
 #[tokio::test]
 async fn results_whose_batch_can_not_be_looked_at_are_neither_deleted_nor_read() {
     let upstream = Upstream::says([]).await;
@@ -28,11 +31,11 @@ async fn results_whose_batch_can_not_be_looked_at_are_neither_deleted_nor_read()
 #[tokio::test]
 async fn why_a_batch_failed_is_told_without_secrets() {
     let mut failed = gemini::operation("BATCH_STATE_FAILED", json!({}));
-    failed["error"] = json!({"code": 9, "message": format!("no access with {}", gemini::KEY)});
+    failed["error"] = json!({"code": 9, "message": format!("no access with {SECRET}")});
     let told = gemini::say(&failed);
     let listed = gemini::say(&json!({"operations": [failed]}));
     let mut file = gemini::resource("files/x", "user_data a.pdf");
-    (file["state"], file["error"]) = (json!("FAILED"), json!({"code": 3, "message": format!("bad {}", gemini::KEY)}));
+    (file["state"], file["error"]) = (json!("FAILED"), json!({"code": 3, "message": format!("bad {SECRET}")}));
     let upstream = Upstream::says([told, listed, gemini::say(&file), gemini::say(&json!({"files": [file]}))]).await;
     let gateway = gemini::gateway(&upstream).await;
     let (batch, file) = (id("batch_", "bbatches/b7"), id("file-", "ffiles/x\napplication/jsonl"));
@@ -41,7 +44,7 @@ async fn why_a_batch_failed_is_told_without_secrets() {
         let reply = gateway.get(&path).await;
         assert_eq!(reply.status, 200, "{path}: {}", reply.body);
         assert!(reply.body.contains("no access with") || reply.body.contains("\"bad "), "{path}: {}", reply.body);
-        assert!(!reply.body.contains(gemini::KEY), "{path}: {}", reply.body);
+        assert!(!reply.body.contains(SECRET), "{path}: {}", reply.body);
     }
 }
 
