@@ -286,8 +286,7 @@ impl Failure {
             }
             _ => self.upstream()?.param.as_deref(),
         };
-        // what is about the whole names none
-        param.filter(|param| !param.is_empty())
+        param.filter(|member| !member.is_empty())
     }
 
     /// When to come back: what the provider said, a guess where our own limits decided, else nothing.
