@@ -50,9 +50,11 @@ async fn no_second_batch_is_made_where_the_answer_to_the_first_was_lost() {
     let gateway = super::keeper("anthropic", &upstream, "").await;
     let input = id(&upload(&gateway, "batch", lines(&[chat("a", "m")])).await);
     for refused in [529, 500] {
+        upstream.forget();
         upstream.tell([Say::json(refused, "{}")]);
         assert!(order(&gateway, &input).await.status >= 500);
     }
+    upstream.forget();
     upstream.tell([Say::json(200, "not JSON")]);
     assert_eq!(order(&gateway, &input).await.status, 502);
     upstream.forget();
