@@ -285,6 +285,8 @@ def test_the_vendor_is_asked_as_its_sdk_asks(client, vendor):
     sdk.batches.cancel(made.batch.id)
     sdk.batches.retrieve(made.batch.id)
     sdk.datasets.get(dataset.id)
+    # only what is an input of batches is deleted, so it is looked at once more
+    sdk.datasets.get(dataset.id)
     sdk.datasets.delete(dataset.id)
     assert ours == vendor.asked
 
