@@ -4,6 +4,7 @@ mod anthropic;
 mod bedrock;
 mod bedrock_options;
 mod cohere;
+mod fireworks;
 mod gemini;
 mod google;
 mod held;

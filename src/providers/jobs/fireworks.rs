@@ -6,8 +6,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use futures_util::stream::{self, StreamExt};
-use http::Method;
 use http::header::{HeaderName, HeaderValue};
+use http::{Method, StatusCode};
 use serde_json::json;
 
 use super::datasets::{PAGES, Patience, Which, form, named, no_batch, noise, none, objects, part};
@@ -108,8 +108,10 @@ async fn fill(desk: &Desk<'_>, id: &str, input: &Input) -> Result<(), Error> {
     if length <= AT_ONCE {
         let (kind, body) = form(desk, input, "file")?;
         let sends = errand(desk, Method::POST, &format!("datasets/{id}:upload"))?.sends(kind, body);
-        desk.ask(sends).await?;
-        return Ok(());
+        match desk.open(sends).await {
+            Err(failed) if failed.status == Some(StatusCode::PAYLOAD_TOO_LARGE.as_u16()) => {}
+            done => return Ok(done.map(drop)?),
+        }
     }
     let asked = json!({"filenameToSize": {FILENAME: length.to_string()}});
     let answer = desk.ask(post(desk, &format!("datasets/{id}:getUploadEndpoint"), &asked)?).await?;
@@ -202,7 +204,10 @@ pub(super) async fn content(desk: &mut Desk<'_>, id: &str) -> Result<Got, Error>
     let sources = addresses.iter().map(|url| files.source(desk.provider, desk.call, url));
     let mut sources = sources.collect::<Result<VecDeque<_>, _>>()?;
     let arriving = match sources.pop_front() {
-        None => Inbound::Local(VecDeque::new()),
+        None => {
+            let why = "has results, and names no files with them".to_owned();
+            return Err(fault::ours(desk.provider, Fault::Server, why).into());
+        }
         Some(first) => {
             let opened = first.open().await.map_err(|error| fault::of_transport(desk.provider, &error))?;
             joined(opened, sources)
@@ -211,7 +216,7 @@ pub(super) async fn content(desk: &mut Desk<'_>, id: &str) -> Result<Got, Error>
     let reading = Reading {
         filename: file.filename,
         batch: name,
-        wanted,
+        wanted: wanted.of(&batch),
         endpoint: Endpoint::Chat,
         dialect: desk.provider.spec.dialect,
         model: batch.model.unwrap_or_default(),

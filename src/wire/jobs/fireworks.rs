@@ -9,11 +9,11 @@ use serde_json::value::RawValue;
 
 use super::id::{Kind, Name};
 use super::item::{Ask as Asked, Failure, Told};
-use super::{Batch, Consumed, Counts, File, Frame, Limits, Standing, Status, seconds};
+use super::{Batch, Consumed, Counts, File, Frame, Limits, Standing, Status, seconds, sum};
 use crate::wire::{Malformed, Object};
 
-/// The guide's limit of a dataset; the vendor's SDK counts no more lines.
-pub const LIMITS: Limits = Limits { bytes: 1_000_000_000, lines: 50_000_000 };
+/// The guide's limit of a dataset. Nothing is said of lines: their names are held while they are taken, so the bound is ours.
+pub const LIMITS: Limits = Limits { bytes: 1_000_000_000, lines: 1_000_000 };
 
 /// Uploads in one request have no more, bytes: <https://docs.fireworks.ai/api-reference/upload-dataset-files>.
 pub const AT_ONCE: u64 = 150_000_000;
@@ -140,7 +140,7 @@ pub fn batch(mut job: Object) -> Result<(String, Option<String>, Batch), Malform
     let of = |member: &str| count(member).unwrap_or_default();
     let (completed, failed) = (of("successfullyProcessedRequests"), of("failedRequests"));
     // the first is what the upload has said, the second what was found until now
-    let total = of("totalInputRequests").max(of("totalProcessedRequests")).max(completed + failed);
+    let total = of("totalInputRequests").max(of("totalProcessedRequests")).max(sum([completed, failed]));
     let status = match text("state")?.unwrap_or_default().trim_start_matches("JOB_STATE_") {
         "VALIDATING" | "UNSPECIFIED" => Status::Validating,
         "WRITING_RESULTS" => Status::Finalizing,
@@ -154,7 +154,7 @@ pub fn batch(mut job: Object) -> Result<(String, Option<String>, Batch), Malform
     };
     let ended = matches!(status, Status::Completed | Status::Failed | Status::Expired | Status::Cancelled);
     let file = |kind, any: bool| (ended && any && output.is_some()).then(|| Name::new(kind, [id.as_str()]).encode());
-    let used = count("inputTokens").zip(count("outputTokens")).filter(|(input, output)| input + output > 0);
+    let used = count("inputTokens").zip(count("outputTokens")).filter(|used| *used != (0, 0));
     let moment = |of: &Object, member: &str| of.get::<String>(member).ok().flatten().as_deref().and_then(seconds);
     let updated = moment(&job, "updateTime");
     let errors = if status == Status::Failed { why(&job)? } else { None };
