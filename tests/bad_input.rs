@@ -187,12 +187,15 @@ async fn a_large_answer_passes_through_and_its_usage_is_counted() {
 }
 
 #[tokio::test]
-async fn a_compressed_answer_is_unpacked() {
+async fn a_compressed_answer_is_unpacked_and_one_without_its_end_is_none() {
     use std::io::Write;
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
     encoder.write_all(crate::support::upstream::chat("packed").as_bytes()).unwrap();
     let packed = encoder.finish().unwrap();
-    let upstream = Upstream::says([Say::bytes(200, packed).header("content-encoding", "gzip")]).await;
-    let reply = TestGateway::fallback(&[&upstream]).await.chat().await;
+    let without = packed[..packed.len() - 8].to_vec();
+    let says = |packed: Vec<u8>| Say::bytes(200, packed).header("content-encoding", "gzip");
+    let reply = TestGateway::fallback(&[&Upstream::says([says(packed)]).await]).await.chat().await;
     assert!(reply.body.contains("packed"), "{}", reply.body);
+    let reply = TestGateway::fallback(&[&Upstream::says([says(without)]).await]).await.chat().await;
+    assert_eq!(reply.status, 502, "{}", reply.body);
 }

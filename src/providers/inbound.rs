@@ -80,11 +80,16 @@ impl Inbound {
             Inbound::Made(made) => made.poll_next_unpin(cx),
             Inbound::Net(incoming) => incoming.poll(cx),
             Inbound::Packed(incoming, unpack) => loop {
-                let Some(chunk) = ready!(incoming.poll(cx)) else { return Poll::Ready(None) };
-                let plain = chunk.and_then(|chunk| {
+                let chunk = ready!(incoming.poll(cx));
+                let broken = |error: std::io::Error| {
                     let host = incoming.origin().name().clone();
-                    unpack.push(&chunk).map_err(|error| SendError::Broken { host, cause: error.to_string().into() })
-                });
+                    SendError::Broken { host, cause: error.to_string().into() }
+                };
+                let plain = match chunk {
+                    Some(Ok(chunk)) => unpack.push(&chunk).map_err(broken),
+                    Some(Err(error)) => Err(error),
+                    None => return Poll::Ready(unpack.end().map_err(broken).err().map(Err)),
+                };
                 match plain {
                     Ok(plain) if plain.is_empty() => {}
                     other => return Poll::Ready(Some(other)),
@@ -157,5 +162,13 @@ impl Unpack {
             }
         };
         Ok(plain.into())
+    }
+
+    /// Nothing more arrives. Fails where a trailer, which holds length and checksum, is still to come.
+    fn end(&mut self) -> std::io::Result<()> {
+        match self {
+            Unpack::Gzip(decoder) if decoder.header().is_some() => decoder.try_finish(),
+            Unpack::Gzip(_) | Unpack::Zlib(_) => Ok(()),
+        }
     }
 }
