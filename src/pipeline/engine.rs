@@ -1,13 +1,12 @@
 //! The middle of a call's journey: alias, plan, walk.
 
-use std::convert::Infallible;
+use std::convert::{Infallible, identity};
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use tower::Service;
 
@@ -57,11 +56,12 @@ impl Service<Call> for Engine {
     fn call(&mut self, call: Call) -> Self::Future {
         let (rules, metrics) = (self.rules.clone(), self.metrics.clone());
         if !call.stream {
-            // not in a block of its own, which would hold the call a second time
-            return run(rules, metrics, call).map(|walked| Ok(Begun::Walked(walked))).boxed();
+            // not in a block of its own, which would hold the call a second time, and in no other future, into which it
+            // would be moved
+            return Box::pin(run(rules, metrics, call, |walked| Ok(Begun::Walked(walked))));
         }
         Box::pin(async move {
-            let mut walk: BoxFuture<'static, Walked> = Box::pin(run(rules, metrics, call));
+            let mut walk: BoxFuture<'static, Walked> = Box::pin(run(rules, metrics, call, identity));
             Ok(match tokio::time::timeout(HOLD, &mut walk).await {
                 Ok(walked) => Begun::Walked(walked),
                 Err(_) => Begun::Waiting(walk),
@@ -169,7 +169,7 @@ fn passed<'r>(rules: &'r Rules, call: &Call) -> Result<Plan<'r>, Error> {
     }
 }
 
-async fn run(rules: Arc<Rules>, metrics: Arc<Metrics>, mut call: Call) -> Walked {
+async fn run<T>(rules: Arc<Rules>, metrics: Arc<Metrics>, mut call: Call, told: impl FnOnce(Walked) -> T) -> T {
     let chain = rules.aliases.get(&call.model).cloned();
     if let Some(first) = chain.as_ref().and_then(|chain| chain.first()) {
         call.model = first.clone();
@@ -177,7 +177,7 @@ async fn run(rules: Arc<Rules>, metrics: Arc<Metrics>, mut call: Call) -> Walked
     let models = chain.as_deref().unwrap_or(std::slice::from_ref(&call.model));
     let plan = match plan(&rules, &call, models) {
         Ok(plan) => plan,
-        Err(error) => return Err(Failed { error, route: Route::default() }),
+        Err(error) => return told(Err(Failed { error, route: Route::default() })),
     };
     let mut route = Route::default();
     let timeout = plan.legs.first().and_then(|leg| leg.route.timeout);
@@ -197,7 +197,7 @@ async fn run(rules: Arc<Rules>, metrics: Arc<Metrics>, mut call: Call) -> Walked
             }
         }
     };
-    match walked {
+    told(match walked {
         Ok((got, hold)) => {
             rules.routing.served(&plan, &route);
             Ok((got, route, hold))
@@ -206,7 +206,7 @@ async fn run(rules: Arc<Rules>, metrics: Arc<Metrics>, mut call: Call) -> Walked
             Err(Failed { error: overdue(limit, &plan, &route), route })
         }
         Err(error) => Err(Failed { error, route }),
-    }
+    })
 }
 
 /// What a call ends with that was stopped where it was when its time was over.

@@ -24,7 +24,7 @@ const WHOLE: f64 = (1_u64 << 47) as f64;
 #[derive(Debug)]
 pub struct Shares {
     /// Of those that are ever drawn: the share, and the index among the weights.
-    each: Box<[(u64, u16)]>,
+    each: SmallVec<[(u64, u16); 8]>,
     total: u64,
     /// Whether all have the same.
     even: bool,
@@ -38,7 +38,7 @@ impl Shares {
         let unit = weights.iter().copied().filter(counts).fold(0.0, f64::max) / WHOLE;
         let share = |weight: f64| ((weight / unit) as u64).max(1);
         let each = (0_u16..).zip(weights).filter(|(_, weight)| counts(weight)).map(|(at, weight)| (share(*weight), at));
-        let each: Box<[(u64, u16)]> = each.collect();
+        let each: SmallVec<[(u64, u16); 8]> = each.collect();
         let even = each.iter().all(|(share, _)| *share == each[0].0);
         Self { total: each.iter().map(|(share, _)| share).sum(), each, even }
     }
