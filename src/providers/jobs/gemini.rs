@@ -198,12 +198,12 @@ pub async fn make(desk: &mut Desk<'_>, order: Order) -> Result<Batch, Error> {
     let made = desk.ask(Errand::new(Method::POST, format!("/models/{model}:{verb}")).json(body)).await?;
     let batch = gemini::batch(&made).map_err(|malformed| desk.nonsense(malformed))?;
     // what the vendor does not repeat is known here
-    Ok(desk.redacted(Batch { endpoint: order.endpoint, input_file_id: order.input, model: Some(model), ..batch }))
+    Ok(Batch { endpoint: order.endpoint, input_file_id: order.input, model: Some(model), ..batch })
 }
 
 /// A part of the batches, and whether there are more.
 pub async fn batches(desk: &Desk<'_>, page: &Page) -> Result<(Vec<Batch>, bool), Error> {
-    let read = |item: Object| gemini::batch(&item).into_iter().map(|batch| desk.redacted(batch)).collect();
+    let read = |item: Object| gemini::batch(&item).into_iter().collect();
     listed(desk, ("/batches", "operations"), page, read, |batch: &Batch| &batch.id).await
 }
 
@@ -220,7 +220,7 @@ fn batch_name(desk: &Desk<'_>, id: &str) -> Result<String, Error> {
 async fn told(desk: &Desk<'_>, name: &str) -> Result<Batch, Error> {
     let operation = desk.ask(Errand::new(Method::GET, format!("/{name}"))).await?;
     let batch = gemini::batch(&operation).map_err(|malformed| desk.nonsense(malformed))?;
-    Ok(desk.redacted(batch))
+    Ok(batch)
 }
 
 /// The batch whose results are in this file; `None` if there is none any more. Fails where nobody can tell.

@@ -228,7 +228,7 @@ pub async fn make(desk: &mut Desk<'_>, order: Order) -> Result<Batch, Error> {
     let body = vertex::make(&bucket.store, &input, &model, name);
     let job = desk.ask(Errand::new(Method::POST, JOBS).json(body)).await?;
     let batch = vertex::batch(&bucket.store, &job).map_err(|malformed| desk.nonsense(malformed))?;
-    Ok(desk.redacted(Batch { input_file_id: order.input, ..batch }))
+    Ok(Batch { input_file_id: order.input, ..batch })
 }
 
 /// A part of the batches, and whether there are more.
@@ -239,7 +239,7 @@ pub async fn batches(desk: &Desk<'_>, page: &Page) -> Result<(Vec<Batch>, bool),
     let read = |job: Object| {
         let batch = vertex::batch(&bucket.store, &job).ok();
         let ours = batch.filter(|batch| !batch.input_file_id.is_empty());
-        ours.map(|batch| desk.redacted(batch)).into_iter().collect()
+        ours.into_iter().collect()
     };
     listed(desk, (JOBS, "batchPredictionJobs"), page, read, |batch: &Batch| &batch.id).await
 }
@@ -263,7 +263,7 @@ async fn told(desk: &Desk<'_>, store: &Store, number: &str) -> Result<(Object, B
     if batch.input_file_id.is_empty() {
         return Err(desk.no_batch(&batch.id));
     }
-    Ok((job, desk.redacted(batch)))
+    Ok((job, batch))
 }
 
 /// End a batch before its time. One that goes on still is being cancelled.
